@@ -1,0 +1,197 @@
+//! What the policy intent says about a connection.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{PolicyRef, RuleRef};
+
+/// Why the API says that policy does not touch a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExemptReason {
+    /// From the node on which the pod runs.
+    LocalNode,
+    /// A pod talking to its own address.
+    SelfTraffic,
+}
+
+/// Why no verdict can be given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownReason {
+    /// The peer's identity is not known.
+    PeerUnresolved,
+    /// The protocol is none that the API defines under isolation.
+    ProtocolUndefined,
+    /// Who opened the connection was guessed, so a denial would be a guess as well.
+    DirectionGuessed,
+    /// The API leaves host-network pods undefined.
+    HostNetwork,
+}
+
+/// The answer for one direction of one subject.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum SideVerdict {
+    /// A rule allows it.
+    Allow {
+        /// The first allowing rule in stable order.
+        rule: RuleRef,
+    },
+    /// A rule denies it explicitly.
+    DenyRule {
+        /// The denying rule.
+        rule: RuleRef,
+    },
+    /// The subject is isolated and nothing allows it.
+    DenyDefault {
+        /// Every policy that isolates the subject in this direction, in stable order.
+        isolating: Arc<[Arc<PolicyRef>]>,
+    },
+    /// No policy selects the subject in this direction, or the subject is no pod.
+    NotCovered,
+    /// Policy does not touch it.
+    Exempt {
+        /// Why.
+        reason: ExemptReason,
+    },
+    /// Cannot be known.
+    Unknown {
+        /// Why.
+        reason: UnknownReason,
+    },
+}
+
+/// The answer for the connection as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Both directions let it pass and at least one by a rule or an exemption.
+    Allowed,
+    /// A direction denies it.
+    Denied,
+    /// No policy says anything about it.
+    NotCovered,
+    /// Cannot be known.
+    Unknown,
+}
+
+impl Outcome {
+    /// All outcomes, for metric families that exist from the start.
+    pub const ALL: [Self; 4] = [Self::Allowed, Self::Denied, Self::NotCovered, Self::Unknown];
+
+    /// The name used in records, metrics and filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::NotCovered => "not-covered",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Both directions of a connection and what follows from them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Verdict {
+    /// The connection as a whole.
+    pub outcome: Outcome,
+    /// Egress of the initiator.
+    pub egress: SideVerdict,
+    /// Ingress of the responder.
+    pub ingress: SideVerdict,
+}
+
+impl Verdict {
+    /// Combines both directions: denied if either denies, unknown if either is unknown, allowed if a rule or an
+    /// exemption speaks for it, not covered otherwise.
+    #[must_use]
+    pub fn combine(egress: SideVerdict, ingress: SideVerdict) -> Self {
+        use SideVerdict as V;
+        let either = |test: fn(&V) -> bool| test(&egress) || test(&ingress);
+        let outcome = if either(|v| matches!(v, V::DenyRule { .. } | V::DenyDefault { .. })) {
+            Outcome::Denied
+        } else if either(|v| matches!(v, V::Unknown { .. })) {
+            Outcome::Unknown
+        } else if either(|v| matches!(v, V::Allow { .. } | V::Exempt { .. })) {
+            Outcome::Allowed
+        } else {
+            Outcome::NotCovered
+        };
+        Self { outcome, egress, ingress }
+    }
+
+    /// The deciding side in one phrase: the rule that allows, the policies that isolate, or the reason for anything
+    /// else. Empty where no policy covers the connection.
+    #[must_use]
+    pub fn because(&self) -> String {
+        let rank = |side: &SideVerdict| match (self.outcome, side) {
+            (Outcome::Denied, SideVerdict::DenyRule { .. }) => 0,
+            (Outcome::Denied, SideVerdict::DenyDefault { .. })
+            | (Outcome::Unknown, SideVerdict::Unknown { .. }) => 1,
+            (Outcome::Allowed, SideVerdict::Allow { .. }) => 2,
+            (Outcome::Allowed, SideVerdict::Exempt { .. }) => 3,
+            _ => 9,
+        };
+        let side = if rank(&self.egress) < rank(&self.ingress) { &self.egress } else { &self.ingress };
+        side.to_string()
+    }
+}
+
+impl fmt::Display for SideVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow { rule } => write!(f, "{rule}"),
+            Self::DenyRule { rule } => write!(f, "{rule}"),
+            Self::DenyDefault { isolating } => {
+                for (i, policy) in isolating.iter().enumerate() {
+                    write!(f, "{}{policy}", if i == 0 { "isolated by " } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::NotCovered => Ok(()),
+            Self::Exempt { reason } => f.write_str(match reason {
+                ExemptReason::LocalNode => "exempt: from the pod's own node",
+                ExemptReason::SelfTraffic => "exempt: the pod itself",
+            }),
+            Self::Unknown { reason } => f.write_str(match reason {
+                UnknownReason::PeerUnresolved => "peer not resolved",
+                UnknownReason::ProtocolUndefined => "protocol undefined by the API under isolation",
+                UnknownReason::DirectionGuessed => "direction was guessed",
+                UnknownReason::HostNetwork => "host-network pods are undefined by the API",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn combining_follows_the_table() {
+        use SideVerdict as V;
+        let deny = || V::DenyDefault { isolating: Arc::from([]) };
+        let unknown = || V::Unknown { reason: UnknownReason::PeerUnresolved };
+        let exempt = || V::Exempt { reason: ExemptReason::LocalNode };
+        for (egress, ingress, expected) in [
+            (deny(), unknown(), Outcome::Denied),
+            (unknown(), deny(), Outcome::Denied),
+            (unknown(), exempt(), Outcome::Unknown),
+            (exempt(), V::NotCovered, Outcome::Allowed),
+            (V::NotCovered, V::NotCovered, Outcome::NotCovered),
+        ] {
+            let text = format!("{egress:?} + {ingress:?}");
+            assert_eq!(Verdict::combine(egress, ingress).outcome, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Facts about this boot of this host that records are read by.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use watchfire_model::Timebase;
+
+/// Facts about this boot of this host.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// First 32 bits of the boot id.
+    pub boot: u32,
+    /// Root of the cgroup v2 hierarchy.
+    pub cgroup_root: PathBuf,
+    /// Kernel release, as uname(2) tells it.
+    pub kernel_release: String,
+    /// Wall clock of boot.
+    pub timebase: Timebase,
+}
+
+/// Why the host could not be described.
+#[derive(thiserror::Error, Debug)]
+pub enum HostError {
+    /// A file of procfs could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The boot id has another form than a UUID.
+    #[error("boot id \"{0}\" is no UUID")]
+    BootId(String),
+    /// No cgroup v2 hierarchy is mounted.
+    #[error("no cgroup v2 hierarchy is mounted: /proc/self/mountinfo lists none of type cgroup2")]
+    NoCgroup2,
+}
+
+impl Host {
+    /// Reads them from procfs and the clocks.
+    pub fn read() -> Result<Self, HostError> {
+        let boot_id = read("/proc/sys/kernel/random/boot_id")?;
+        let boot_id = boot_id.trim();
+        let boot = boot_id.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        Ok(Self {
+            boot: boot.ok_or_else(|| HostError::BootId(boot_id.to_owned()))?,
+            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?).ok_or(HostError::NoCgroup2)?,
+            kernel_release: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            timebase: Timebase { boot_epoch_ns: boot_epoch_ns() },
+        })
+    }
+}
+
+fn read(path: &'static str) -> Result<String, HostError> {
+    fs::read_to_string(path).map_err(|source| HostError::Read { path, source })
+}
+
+/// Finds the mount of type `cgroup2` that shows the root of the hierarchy (proc_pid_mountinfo(5): field 4 is the root
+/// within the file system, field 5 the mount point, the type follows the dash).
+fn cgroup2_root(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, fs) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        (fs.starts_with("cgroup2 ") && root == "/").then(|| Path::new(point).to_owned())
+    })
+}
+
+/// CLOCK_REALTIME minus CLOCK_BOOTTIME. The two are read around each other and the tightest of a few tries taken.
+fn boot_epoch_ns() -> i64 {
+    let mut best = (i64::MAX, 0);
+    for _ in 0..5 {
+        let before = clock_ns(libc::CLOCK_BOOTTIME);
+        let real = clock_ns(libc::CLOCK_REALTIME);
+        let after = clock_ns(libc::CLOCK_BOOTTIME);
+        if after - before < best.0 {
+            best = (after - before, real - i64::midpoint(before, after));
+        }
+    }
+    best.1
+}
+
+fn clock_ns(clock: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec to write to; both clocks exist on every supported kernel.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec * Duration::from_secs(1).as_nanos() as i64 + time.tv_nsec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_cgroup2_wherever_it_is_mounted() {
+        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                      38 31 0:35 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let inner = "30 23 0:26 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        for (text, expected) in [
+            (hybrid, Some("/sys/fs/cgroup/unified")),
+            (unified, Some("/sys/fs/cgroup")),
+            (inner, None),
+            ("", None),
+        ] {
+            assert_eq!(cgroup2_root(text), expected.map(PathBuf::from));
+        }
+    }
+}

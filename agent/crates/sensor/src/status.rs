@@ -1,0 +1,40 @@
+//! Which hook each probe got.
+
+use std::fmt;
+
+/// A rung of an attach ladder that this kernel refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedRung {
+    /// The hook, e.g. `lsm/socket_listen`.
+    pub hook: &'static str,
+    /// Why, in the kernel's or loader's words.
+    pub why: String,
+}
+
+/// The outcome of climbing one probe's ladder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProbeStatus {
+    /// Probe name, e.g. `process-exec`.
+    pub probe: &'static str,
+    /// The hook it is attached to; none where every rung was refused.
+    pub hook: Option<&'static str>,
+    /// Position of that hook in the ladder, 1 is best; 0 where none.
+    pub rung: u8,
+    /// What is lost without the probe.
+    pub purpose: &'static str,
+    /// The better rungs, and why they were refused.
+    pub refused: Vec<RefusedRung>,
+}
+
+impl fmt::Display for ProbeStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.hook {
+            Some(hook) => write!(f, "{:<14} rung {} {hook}", self.probe, self.rung)?,
+            None => write!(f, "{:<14} not attached: {} is not seen", self.probe, self.purpose)?,
+        }
+        for refused in &self.refused {
+            write!(f, "\n{:<14}   refused {}: {}", "", refused.hook, refused.why)?;
+        }
+        Ok(())
+    }
+}
