@@ -1,1 +1,47 @@
-pub fn main() {}
+//! The project's only automation language: every task is `cargo xtask <task>`.
+#![forbid(unsafe_code)]
+
+mod build;
+mod cargo;
+mod debian;
+mod elf;
+mod packages;
+mod paths;
+mod process;
+mod run;
+mod setup;
+mod unpacked;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, tests and demonstrates Watchfire")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing into the cache folder
+    Setup(setup::Args),
+    /// Build the kernel programs and the static agent
+    Build(build::Args),
+    /// Build, then run the agent with the given arguments (with sudo where needed)
+    Run(run::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Setup(args) => setup::run(&args),
+        Task::Build(args) => build::run(&args),
+        Task::Run(args) => run::run(&args),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `build`: the kernel programs, then the agent that carries them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::Step;
+use crate::setup::BpfToolchain;
+use crate::{cargo, elf, paths, process};
+
+/// Arguments of `build`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Optimize the agent and strip it
+    #[arg(long)]
+    release: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    kernel_programs()?;
+    println!("{}", agent(args.release)?.display());
+    Ok(())
+}
+
+/// Builds the kernel programs and puts the object where the sensor's build script looks for it.
+pub(crate) fn kernel_programs() -> Result<()> {
+    let toolchain = BpfToolchain::ready()?;
+    let _step = Step::new("building the kernel programs");
+    let built = paths::root().join("target/bpf");
+    process::run(kernel_cargo(&toolchain, "build").arg("--quiet"))?;
+    let object = built.join("bpfel-unknown-none/release/watchfire-bpf");
+    let bytes = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
+    let place = paths::bpf_object();
+    // An unchanged object keeps its time: the agent is then not built again.
+    if std::fs::read(&place).ok().as_deref() != Some(&bytes) {
+        std::fs::write(&place, bytes).with_context(|| format!("write {}", place.display()))?;
+    }
+    Ok(())
+}
+
+/// Cargo for the kernel programs: their own compiler, profile and output folder.
+pub(crate) fn kernel_cargo(toolchain: &BpfToolchain, subcommand: &str) -> std::process::Command {
+    let mut command = toolchain.cargo();
+    // Debug information is load-bearing: without it functions have no BTF func_info and the kernel refuses them.
+    let flags = format!("-Clinker={}\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf", toolchain.linker().display());
+    command
+        .args([subcommand, "--package", "agent-ebpf", "--target", "bpfel-unknown-none", "--release"])
+        .args(["-Z", "build-std=core"])
+        .arg("--target-dir")
+        .arg(paths::root().join("target/bpf"))
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        // The workspace's release profile is the agent's: stripping would remove the BTF.
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    command
+}
+
+/// Builds the static agent and returns its path.
+pub(crate) fn agent(release: bool) -> Result<PathBuf> {
+    let _step = Step::new("building the agent");
+    let mut build = cargo::static_cargo("build");
+    build.args(cargo::WORKSPACE).args(["--bin", "watchfire"]);
+    if release {
+        build.arg("--release");
+    }
+    process::run(&mut build)?;
+    let profile = if release { "release" } else { "debug" };
+    let binary = paths::target().join(paths::triple()).join(profile).join("watchfire");
+    elf::require_static(&binary)?;
+    Ok(binary)
+}
