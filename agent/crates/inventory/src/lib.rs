@@ -1,1 +1,26 @@
-//! x
+//! Who is who: processes with their ancestry, cgroups, and the pods and nodes behind addresses.
+//!
+//! Tables are pure and bounded; `cgroup_scan`, `host_net` and `yaml::read` are the only places that touch the system.
+#![forbid(unsafe_code)]
+
+mod cgroup_scan;
+mod cgroups;
+mod directory;
+mod document;
+mod host_net;
+mod kubelet;
+mod processes;
+mod redact;
+mod resolve;
+mod yaml;
+
+pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
+pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroups};
+pub use directory::{CgroupOwner, Directory, DirectoryError};
+pub use document::{Inventory, InventoryError, read_inventory};
+pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
+pub use kubelet::pod_uid;
+pub use processes::{EXITED_KEEP_MS, EXITED_PROCESSES_MAX, PROCESSES_MAX, ProcessCounters, Processes};
+pub use redact::{REDACTED, redact_args};
+pub use resolve::{Ends, Resolver};
+pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};
