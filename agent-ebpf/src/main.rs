@@ -1,2 +1,24 @@
-//! x
-fn main() {}
+//! Watchfire's kernel programs: one file per event family.
+#![no_std]
+#![no_main]
+#![cfg_attr(target_arch = "bpf", expect(unstable_features, reason = "the verifier's masks are inline assembly"), feature(asm_experimental_arch))]
+
+mod listen;
+mod maps;
+mod owner;
+mod path;
+mod process;
+mod settings;
+mod task;
+mod tcp;
+
+/// The helpers that read kernel memory are for GPL-compatible programs.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: the verifier refuses a program in which this could be reached.
+    unsafe { core::hint::unreachable_unchecked() }
+}

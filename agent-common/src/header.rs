@@ -1,0 +1,63 @@
+//! What every record begins with.
+
+/// Changes whenever the layout of any record does; the agent refuses records of another version.
+pub const WIRE_VERSION: u16 = 1;
+
+/// Number of record kinds: codes run from 0 to this, exclusive.
+pub const KIND_COUNT: usize = 6;
+
+/// Code of a record kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Kind(pub u16);
+
+impl Kind {
+    /// [`crate::ForkRecord`]
+    pub const PROCESS_FORK: Self = Self(0);
+    /// [`crate::ExecRecord`]
+    pub const PROCESS_EXEC: Self = Self(1);
+    /// [`crate::ExitRecord`]
+    pub const PROCESS_EXIT: Self = Self(2);
+    /// [`crate::TcpRecord`] at establishment.
+    pub const TCP_OPEN: Self = Self(3);
+    /// [`crate::TcpRecord`] at the end of an established connection.
+    pub const TCP_CLOSE: Self = Self(4);
+    /// [`crate::TcpRecord`] of a connection attempt that failed.
+    pub const TCP_FAIL: Self = Self(5);
+}
+
+/// The first 64 bytes of every record.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Header {
+    /// Size of the whole record, header and tail, in bytes.
+    pub size: u32,
+    /// What follows.
+    pub kind: Kind,
+    /// [`WIRE_VERSION`]
+    pub version: u16,
+    /// CLOCK_BOOTTIME in nanoseconds when the record was made.
+    pub boot_ns: u64,
+    /// Thread group id of the acting process in the initial pid namespace; 0 where not known.
+    pub pid: u32,
+    /// Real user id of the acting process.
+    pub uid: u32,
+    /// Start of the acting process: `start_boottime` of its group leader, nanoseconds since boot.
+    pub start_ns: u64,
+    /// Cgroup v2 id of the acting process.
+    pub cgroup_id: u64,
+    /// Inode number of the network namespace.
+    pub net_ns: u32,
+    /// Inode number of the mount namespace; 0 on TCP records.
+    pub mnt_ns: u32,
+    /// Inode number of the pid namespace for children; 0 on TCP records.
+    pub pid_ns: u32,
+    /// Inode number of the user namespace; 0 on TCP records.
+    pub user_ns: u32,
+    /// Effective user id.
+    pub euid: u32,
+    /// Real group id.
+    pub gid: u32,
+}
+
+const _: () = assert!(size_of::<Header>() == 64);

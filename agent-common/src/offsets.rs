@@ -1,0 +1,83 @@
+//! Where this kernel keeps what the programs read.
+
+/// Offset of a field that this kernel's BTF lacks.
+pub const UNKNOWN_OFFSET: u32 = u32::MAX;
+
+/// Where the kernel declares a field: the struct, and the path of member names within it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KernelField {
+    /// Struct name.
+    pub of: &'static str,
+    /// Member names joined by dots; alternatives of other kernel versions follow after a bar.
+    pub path: &'static str,
+}
+
+macro_rules! offsets {
+    ($($name:ident: $of:literal $path:literal,)+) => {
+        /// Byte offsets of kernel struct fields, resolved from the running kernel's BTF and frozen before the
+        /// programs load, so that the verifier sees constants.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(C)]
+        pub struct Offsets {
+            $(#[doc = concat!("`", $of, ".", $path, "`")] pub $name: u32,)+
+        }
+
+        impl Offsets {
+            /// The kernel fields, in the order of this struct.
+            pub const FIELDS: [KernelField; size_of::<Self>() / size_of::<u32>()] =
+                [$(KernelField { of: $of, path: $path },)+];
+
+            /// All fields unresolved.
+            pub const UNKNOWN: Self = Self { $($name: UNKNOWN_OFFSET,)+ };
+        }
+    };
+}
+
+offsets! {
+    task_pid: "task_struct" "pid",
+    task_tgid: "task_struct" "tgid",
+    task_start: "task_struct" "start_boottime|real_start_time",
+    task_group_leader: "task_struct" "group_leader",
+    task_real_parent: "task_struct" "real_parent",
+    task_cred: "task_struct" "real_cred",
+    task_nsproxy: "task_struct" "nsproxy",
+    task_cgroups: "task_struct" "cgroups",
+    task_mm: "task_struct" "mm",
+    task_fs: "task_struct" "fs",
+    task_signal: "task_struct" "signal",
+    task_exit_code: "task_struct" "exit_code",
+    cred_uid: "cred" "uid",
+    cred_gid: "cred" "gid",
+    cred_euid: "cred" "euid",
+    cred_user_ns: "cred" "user_ns",
+    user_ns_inum: "user_namespace" "ns.inum",
+    nsproxy_mnt: "nsproxy" "mnt_ns",
+    nsproxy_pid: "nsproxy" "pid_ns_for_children",
+    nsproxy_net: "nsproxy" "net_ns",
+    mnt_ns_inum: "mnt_namespace" "ns.inum",
+    pid_ns_inum: "pid_namespace" "ns.inum",
+    net_ns_inum: "net" "ns.inum",
+    css_set_cgroup: "css_set" "dfl_cgrp",
+    cgroup_kn: "cgroup" "kn",
+    kernfs_id: "kernfs_node" "id",
+    mm_arg_start: "mm_struct" "arg_start",
+    mm_arg_end: "mm_struct" "arg_end",
+    bprm_file: "linux_binprm" "file",
+    file_path: "file" "f_path",
+    path_mnt: "path" "mnt",
+    path_dentry: "path" "dentry",
+    dentry_parent: "dentry" "d_parent",
+    dentry_name: "dentry" "d_name.name",
+    mount_mnt: "mount" "mnt",
+    mount_parent: "mount" "mnt_parent",
+    mount_mountpoint: "mount" "mnt_mountpoint",
+    vfsmount_root: "vfsmount" "mnt_root",
+    fs_root: "fs_struct" "root",
+    fs_pwd: "fs_struct" "pwd",
+    signal_live: "signal_struct" "live.counter",
+    signal_flags: "signal_struct" "flags",
+    signal_exit_code: "signal_struct" "group_exit_code",
+    sock_err: "sock" "sk_err",
+    sock_flags: "sock" "__sk_common.skc_flags",
+    socket_sk: "socket" "sk",
+}

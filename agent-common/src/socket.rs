@@ -1,0 +1,37 @@
+//! What is kept on each TCP socket.
+
+/// [`SocketState::flags`]: the owner fields are filled.
+pub const OWNER_KNOWN: u32 = 1;
+/// [`SocketState::flags`]: taken from /proc at start, since socket or listener are older than the agent.
+pub const OWNER_BEFORE_START: u32 = 2;
+
+/// Value of the socket storage map. Cloned by the kernel from a listener to the sockets it accepts
+/// (`BPF_F_CLONE`), which is how an inbound connection knows its process.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct SocketState {
+    /// Start of the owning process, nanoseconds since boot.
+    pub start_ns: u64,
+    /// Its cgroup v2 id.
+    pub cgroup_id: u64,
+    /// CLOCK_BOOTTIME of establishment, or of the connection attempt before that; 0 for listeners.
+    pub opened_ns: u64,
+    /// Its thread group id.
+    pub pid: u32,
+    /// Its real user id.
+    pub uid: u32,
+    /// Its effective user id.
+    pub euid: u32,
+    /// Its real group id.
+    pub gid: u32,
+    /// Its network namespace.
+    pub net_ns: u32,
+    /// `OWNER_*` flags.
+    pub flags: u32,
+    /// `FLAG_*` of the TCP record that this connection will have.
+    pub tcp_flags: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<SocketState>() == 56);

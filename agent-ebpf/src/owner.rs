@@ -1,0 +1,79 @@
+//! Who owns a socket: recorded on the socket itself, by the process itself.
+
+use core::ffi::c_void;
+
+use agent_common::{OWNER_KNOWN, SocketState};
+use aya_ebpf::bindings::bpf_sock;
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
+use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
+use aya_ebpf::programs::{SockAddrContext, SockContext};
+
+use crate::maps::socket_state;
+use crate::task;
+
+/// `SOCK_STREAM` of the UAPI.
+const SOCK_STREAM: u32 = 1;
+/// `IPPROTO_TCP` of the UAPI.
+const IPPROTO_TCP: u32 = 6;
+/// What lets a socket call go on.
+const ALLOW: i32 = 1;
+
+/// Writes the current process onto a socket.
+#[inline(always)]
+pub(crate) fn take(sock: *mut c_void) {
+    let Some(state) = socket_state(sock, true) else { return };
+    write_current(state);
+}
+
+#[inline(always)]
+fn write_current(state: &mut SocketState) {
+    // SAFETY: a helper call that returns the current task.
+    let task = unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const();
+    let (uid, euid, gid) = task::credentials(task);
+    state.start_ns = task::start_ns(task);
+    state.cgroup_id = task::cgroup_id(task);
+    state.pid = task::tgid(task);
+    state.uid = uid;
+    state.euid = euid;
+    state.gid = gid;
+    state.net_ns = task::net_ns(task);
+    state.flags = OWNER_KNOWN;
+}
+
+#[inline(always)]
+fn is_tcp(sock: *const bpf_sock) -> bool {
+    // SAFETY: context fields of a socket program.
+    unsafe { (*sock).type_ == SOCK_STREAM && (*sock).protocol == IPPROTO_TCP }
+}
+
+/// Every new socket, in the context of its maker.
+#[cgroup_sock(sock_create)]
+pub(crate) fn socket_create(ctx: SockContext) -> i32 {
+    if is_tcp(ctx.sock) {
+        take(ctx.sock.cast());
+    }
+    ALLOW
+}
+
+/// Whoever connects is the owner, whoever made the socket.
+#[cgroup_sock_addr(connect4)]
+pub(crate) fn socket_connect4(ctx: SockAddrContext) -> i32 {
+    connect(&ctx)
+}
+
+/// As [`socket_connect4`].
+#[cgroup_sock_addr(connect6)]
+pub(crate) fn socket_connect6(ctx: SockAddrContext) -> i32 {
+    connect(&ctx)
+}
+
+#[inline(always)]
+fn connect(ctx: &SockAddrContext) -> i32 {
+    // SAFETY: context fields; `sk` is null-checked by `take`'s verifier-known type below.
+    let (kind, protocol, sock) =
+        unsafe { ((*ctx.sock_addr).type_, (*ctx.sock_addr).protocol, (*ctx.sock_addr).__bindgen_anon_1.sk) };
+    if kind == SOCK_STREAM && protocol == IPPROTO_TCP && !sock.is_null() {
+        take(sock.cast());
+    }
+    ALLOW
+}

@@ -1,0 +1,90 @@
+//! Reading who a task is.
+
+use agent_common::{Header, Kind, WIRE_VERSION};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+
+use crate::settings::field;
+
+/// A `task_struct` pointer that the verifier knows as such.
+pub(crate) type Task = *const u8;
+
+/// Thread group id.
+#[inline(always)]
+pub(crate) fn tgid(task: Task) -> u32 {
+    field!(task, task_tgid as u32)
+}
+
+/// Whether the task is a thread and not the leader of its group.
+#[inline(always)]
+pub(crate) fn is_thread(task: Task) -> bool {
+    field!(task, task_pid as u32) != tgid(task)
+}
+
+/// Start of the process: of its group leader.
+#[inline(always)]
+pub(crate) fn start_ns(task: Task) -> u64 {
+    let leader = field!(task, task_group_leader as *const u8);
+    field!(leader, task_start as u64)
+}
+
+/// Id of the task's cgroup in the v2 hierarchy.
+#[inline(always)]
+pub(crate) fn cgroup_id(task: Task) -> u64 {
+    let css_set = field!(task, task_cgroups as *const u8);
+    let cgroup = field!(css_set, css_set_cgroup as *const u8);
+    let node = field!(cgroup, cgroup_kn as *const u8);
+    field!(node, kernfs_id as u64)
+}
+
+/// Inode number of the task's network namespace; 0 for a task that has given up its namespaces.
+#[inline(always)]
+pub(crate) fn net_ns(task: Task) -> u32 {
+    let nsproxy = field!(task, task_nsproxy as *const u8);
+    if nsproxy.is_null() {
+        return 0;
+    }
+    let net = field!(nsproxy, nsproxy_net as *const u8);
+    field!(net, net_ns_inum as u32)
+}
+
+/// Real user, effective user and real group.
+#[inline(always)]
+pub(crate) fn credentials(task: Task) -> (u32, u32, u32) {
+    let cred = field!(task, task_cred as *const u8);
+    (field!(cred, cred_uid as u32), field!(cred, cred_euid as u32), field!(cred, cred_gid as u32))
+}
+
+/// Fills a header about a task, in place.
+#[inline(always)]
+pub(crate) fn write_header(header: *mut Header, kind: Kind, size: u32, task: Task) {
+    let cred = field!(task, task_cred as *const u8);
+    let user_ns = field!(cred, cred_user_ns as *const u8);
+    let nsproxy = field!(task, task_nsproxy as *const u8);
+    let (mut mnt_ns, mut pid_ns) = (0, 0);
+    if !nsproxy.is_null() {
+        let mnt = field!(nsproxy, nsproxy_mnt as *const u8);
+        mnt_ns = field!(mnt, mnt_ns_inum as u32);
+        let pid = field!(nsproxy, nsproxy_pid as *const u8);
+        pid_ns = field!(pid, pid_ns_inum as u32);
+    }
+    let (uid, euid, gid) = credentials(task);
+    // SAFETY: the caller's record begins with this header; the verifier checks the bounds.
+    unsafe {
+        header.write(Header {
+            size,
+            kind,
+            version: WIRE_VERSION,
+            boot_ns: bpf_ktime_get_boot_ns(),
+            pid: tgid(task),
+            uid,
+            start_ns: start_ns(task),
+            cgroup_id: cgroup_id(task),
+            net_ns: net_ns(task),
+            mnt_ns,
+            pid_ns,
+            user_ns: field!(user_ns, user_ns_inum as u32),
+            euid,
+            gid,
+        });
+    }
+}

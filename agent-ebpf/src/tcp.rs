@@ -1,0 +1,168 @@
+//! TCP connections: one record at establishment, one at the end, none per packet.
+
+use core::ffi::c_void;
+
+use agent_common::{
+    FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState, TCP_NO_ERROR_KNOWN, TcpRecord, WIRE_VERSION,
+};
+use aya_ebpf::bindings::{
+    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
+    BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock};
+use aya_ebpf::macros::sock_ops;
+use aya_ebpf::programs::SockOpsContext;
+
+use crate::maps::{Count, count, reserve, socket_state, submit};
+use crate::settings::{field, known, offset};
+
+/// TCP states of include/net/tcp_states.h.
+const TCP_SYN_SENT: u32 = 2;
+const TCP_FIN_WAIT2: u32 = 5;
+const TCP_CLOSE: u32 = 7;
+const TCP_LAST_ACK: u32 = 9;
+const TCP_LISTEN: u32 = 10;
+const TCP_CLOSING: u32 = 11;
+/// `AF_INET` of the UAPI.
+const AF_INET: u32 = 2;
+/// Bit number of `SOCK_DONE` in `sk_flags` (include/net/sock.h): set when a FIN arrives.
+const SOCK_DONE: u64 = 1;
+
+#[sock_ops]
+pub(crate) fn tcp_events(ctx: SockOpsContext) -> u32 {
+    match ctx.op() {
+        BPF_SOCK_OPS_TCP_CONNECT_CB => attempt(&ctx),
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&ctx, FLAG_CLIENT),
+        BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => established(&ctx, 0),
+        BPF_SOCK_OPS_STATE_CB => state_change(&ctx),
+        _ => {}
+    }
+    1
+}
+
+#[inline(always)]
+fn sock_of(ctx: &SockOpsContext) -> *mut c_void {
+    // SAFETY: a context field; null where there is no full socket.
+    unsafe { (*ctx.ops).__bindgen_anon_2.sk.cast() }
+}
+
+/// A connection attempt begins: its time is kept and its end asked for, since it may never be established.
+#[inline(always)]
+fn attempt(ctx: &SockOpsContext) {
+    let sock = sock_of(ctx);
+    if sock.is_null() {
+        return;
+    }
+    if let Some(state) = socket_state(sock, true) {
+        // SAFETY: a helper call without arguments.
+        state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
+        state.tcp_flags = FLAG_CLIENT;
+    }
+    let _ = ctx.set_cb_flags(BPF_SOCK_OPS_STATE_CB_FLAG as i32);
+}
+
+#[inline(always)]
+fn established(ctx: &SockOpsContext, tcp_flags: u32) {
+    count(Kind::TCP_OPEN, Count::Seen);
+    let sock = sock_of(ctx);
+    let mut owner = SocketState::default();
+    if !sock.is_null() {
+        if let Some(state) = socket_state(sock, true) {
+            // SAFETY: a helper call without arguments.
+            state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
+            state.tcp_flags = tcp_flags;
+            owner = *state;
+        }
+    }
+    let _ = ctx.set_cb_flags(BPF_SOCK_OPS_STATE_CB_FLAG as i32);
+    emit(Kind::TCP_OPEN, ctx, &owner, tcp_flags, TCP_SYN_SENT, 0);
+}
+
+#[inline(always)]
+fn state_change(ctx: &SockOpsContext) {
+    let (old, new) = (ctx.arg(0), ctx.arg(1));
+    if new != TCP_CLOSE || old == TCP_LISTEN || old == TCP_CLOSE {
+        return;
+    }
+    let kind = if old == TCP_SYN_SENT { Kind::TCP_FAIL } else { Kind::TCP_CLOSE };
+    count(kind, Count::Seen);
+    let sock = sock_of(ctx);
+    let mut owner = SocketState::default();
+    let (mut error, mut fin_received) = (TCP_NO_ERROR_KNOWN, false);
+    if !sock.is_null() {
+        if let Some(state) = socket_state(sock, false) {
+            owner = *state;
+        }
+        // SAFETY: a helper call; the result is null or a pointer that the verifier knows as a tcp_sock.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(sock) }.cast::<u8>().cast_const();
+        if !tcp.is_null() && known(offset!(sock_err)) && known(offset!(sock_flags)) {
+            error = field!(tcp, sock_err as u32);
+            fin_received = field!(tcp, sock_flags as u64) & (1 << SOCK_DONE) != 0;
+        }
+    }
+    let mut flags = owner.tcp_flags;
+    if fin_received {
+        flags |= FLAG_FIN_RECEIVED;
+    }
+    if old == TCP_FIN_WAIT2 || ((old == TCP_LAST_ACK || old == TCP_CLOSING) && error == 0) {
+        flags |= FLAG_FIN_ACKED;
+    }
+    if kind == Kind::TCP_FAIL {
+        emit(Kind::TCP_FAIL, ctx, &owner, flags, old, error);
+    } else {
+        emit(Kind::TCP_CLOSE, ctx, &owner, flags, old, error);
+    }
+}
+
+/// Makes a v4-mapped address of an IPv4 address in network byte order.
+#[inline(always)]
+fn write_address(into: *mut [u8; 16], family: u32, v4: u32, v6: [u32; 4]) {
+    let words = if family == AF_INET { [0, 0, u32::to_be(0xffff), v4] } else { v6 };
+    // SAFETY: 16 bytes, which lie at a multiple of 8 in the record.
+    unsafe { into.cast::<[u32; 4]>().write(words) };
+}
+
+#[inline(always)]
+fn emit(kind: Kind, ctx: &SockOpsContext, owner: &SocketState, flags: u32, old_state: u32, error: u32) {
+    let Some(record) = reserve::<TcpRecord>(kind) else { return };
+    let ops: *const bpf_sock_ops = ctx.ops;
+    // SAFETY: `record` is room for a whole TcpRecord; `ops` is the program's context.
+    unsafe {
+        (*record).header = Header {
+            size: size_of::<TcpRecord>() as u32,
+            kind,
+            version: WIRE_VERSION,
+            boot_ns: bpf_ktime_get_boot_ns(),
+            pid: owner.pid,
+            uid: owner.uid,
+            start_ns: owner.start_ns,
+            cgroup_id: owner.cgroup_id,
+            net_ns: owner.net_ns,
+            mnt_ns: 0,
+            pid_ns: 0,
+            user_ns: 0,
+            euid: owner.euid,
+            gid: owner.gid,
+        };
+        (*record).cookie = bpf_get_socket_cookie(ctx.ops.cast());
+        (*record).opened_ns = owner.opened_ns;
+        let family = (*ops).family;
+        write_address(&raw mut (*record).local, family, (*ops).local_ip4, (*ops).local_ip6);
+        write_address(&raw mut (*record).remote, family, (*ops).remote_ip4, (*ops).remote_ip6);
+        (*record).local_port = (*ops).local_port as u16;
+        // The context shows the remote port in network byte order in the upper half (net/core/filter.c).
+        (*record).remote_port = u16::from_be(((*ops).remote_port >> 16) as u16);
+        (*record).flags = flags;
+        (*record).owner_flags = owner.flags;
+        (*record).old_state = old_state;
+        (*record).error = error;
+        (*record).retransmits = (*ops).total_retrans;
+        (*record).bytes_acked = (*ops).bytes_acked;
+        (*record).bytes_received = (*ops).bytes_received;
+        (*record).segments_out = (*ops).segs_out;
+        (*record).segments_in = (*ops).segs_in;
+        (*record).srtt_us_8 = (*ops).srtt_us;
+        (*record).min_rtt_us = (*ops).rtt_min;
+    }
+    submit(kind, record);
+}
