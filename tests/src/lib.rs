@@ -1,1 +1,13 @@
-//! x
+//! Harness of the tests that run the real agent on a real kernel, here and in VMs.
+//!
+//! A test that cannot run on this machine is skipped by name, with its reason.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod lines;
+mod need;
+mod suite;
+
+pub use agent::{Agent, AgentCommand, watchfire};
+pub use need::{Need, cgroup2_root};
+pub use suite::Suite;

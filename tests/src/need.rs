@@ -1,0 +1,74 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a test cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// Every privilege.
+    Root,
+    /// A kernel that describes its own types, without which the agent's probes cannot be placed.
+    Btf,
+    /// A cgroup v2 hierarchy in which folders can be made.
+    CgroupV2,
+    /// A program in `PATH`.
+    Program(&'static str),
+    /// A file or folder, for example one below /proc or /sys.
+    Path(&'static str),
+}
+
+impl Need {
+    /// Why the need is not met, where it is not.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Self::Root => (!is_root()).then(|| "needs root".to_owned()),
+            Self::Btf => missing_path("/sys/kernel/btf/vmlinux"),
+            Self::CgroupV2 => {
+                cgroup2_root().is_none().then(|| "no cgroup v2 hierarchy is mounted".to_owned())
+            }
+            Self::Program(name) => (!is_in_path(name)).then(|| format!("no program {name}")),
+            Self::Path(path) => missing_path(path),
+        }
+    }
+}
+
+/// Where the cgroup v2 hierarchy is mounted; on a hybrid host that is not /sys/fs/cgroup.
+#[must_use]
+pub fn cgroup2_root() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts.lines().find_map(|line| {
+        // proc_mounts(5): device, folder, type, options.
+        let mut fields = line.split(' ').skip(1);
+        let folder = fields.next()?;
+        (fields.next()? == "cgroup2").then(|| PathBuf::from(folder))
+    })
+}
+
+fn missing_path(path: &str) -> Option<String> {
+    (!Path::new(path).exists()).then(|| format!("no {path}"))
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")))
+}
+
+fn is_in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_need_that_is_not_met_says_what_is_missing() {
+        assert_eq!(Need::Program("sh").missing(), None);
+        assert_eq!(Need::Path("/proc/self").missing(), None);
+        assert_eq!(Need::Program("no-such-program").missing().unwrap(), "no program no-such-program");
+        assert_eq!(Need::Path("/no/such/path").missing().unwrap(), "no /no/such/path");
+    }
+}
