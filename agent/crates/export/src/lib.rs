@@ -1,1 +1,31 @@
-//! x
+//! Every way out of the agent: metrics, health, the event log, and live records for whoever watches.
+//!
+//! A record is encoded once and its bytes are shared. Each way out has a bounded queue of its own: a slow one loses
+//! its own records, counted, and holds up neither the others nor the pipeline.
+#![forbid(unsafe_code)]
+
+mod backlog;
+mod encode;
+mod health;
+mod http;
+mod jsonl;
+mod metrics;
+mod observe;
+mod outputs;
+
+pub use encode::{EncodedRecord, Encoder, RecordType};
+pub use health::{Condition, HEARTBEAT_AGE_SECONDS_MAX, Health};
+pub use http::{HTTP_CONNECTION_SECONDS_MAX, HTTP_CONNECTIONS_MAX, HttpError, HttpServer};
+pub use jsonl::{
+    Destination, FILE_BYTES_MIN, FILES_MAX, JsonLinesSink, LogFileConfig, SINK_QUEUE_BYTES_MAX,
+    SINK_QUEUE_RECORDS_MAX, SinkError,
+};
+pub use metrics::{
+    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo, SinkCounters,
+};
+pub use observe::{
+    CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveError,
+    ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines, RECENT_BYTES_MAX,
+    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, observe,
+};
+pub use outputs::Outputs;

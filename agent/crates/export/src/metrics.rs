@@ -1,0 +1,180 @@
+//! Prometheus metrics of the agent.
+
+mod account;
+mod flows;
+mod labels;
+mod registered;
+mod sinks;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use watchfire_model::{KindCounters, ProcessAction, Record, RecordBody, RecordKind};
+
+pub use self::account::ProbeInfo;
+pub use self::flows::POLICY_LABELS_MAX;
+pub use self::registered::{CounterHandle, GaugeHandle};
+pub use self::sinks::SinkCounters;
+
+use self::account::AccountMetrics;
+use self::flows::FlowMetrics;
+use self::labels::Fixed;
+use self::sinks::SinkFamilies;
+
+/// Prefix of every family.
+const PREFIX: &str = "watchfire";
+
+/// How many policy objects of the source stand in which state.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PolicyObjects {
+    /// Taken in and judged by.
+    pub loaded: usize,
+    /// Refused as invalid.
+    pub rejected: usize,
+    /// Of a kind that is no policy.
+    pub ignored: usize,
+}
+
+/// Every metric family of the agent. Clones share the same series.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Families>);
+
+#[derive(Debug)]
+struct Families {
+    registry: Mutex<Registry>,
+    flows: FlowMetrics,
+    account: AccountMetrics,
+    sinks: SinkFamilies,
+    forks: Counter,
+    execs: Counter,
+    exits: Counter,
+    found: Counter,
+    processes: Gauge,
+    policies_loaded: Gauge,
+    policies_rejected: Gauge,
+    policies_ignored: Gauge,
+}
+
+impl Metrics {
+    /// All families, with every series of a closed label set at 0. `version` and `commit` name the build.
+    #[must_use]
+    pub fn new(version: &'static str, commit: &'static str) -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        registry.register(
+            "build",
+            "The build that runs",
+            Info::new([("version", version), ("commit", commit)]),
+        );
+
+        let actions = Family::<Fixed<1>, Counter>::default();
+        let action = |name| actions.get_or_create_owned(&[("action", name)]);
+        let states = Family::<Fixed<1>, Gauge>::default();
+        let state = |name| states.get_or_create_owned(&[("state", name)]);
+        let processes = Gauge::default();
+        registry.register("processes", "Process records by what the process did", actions.clone());
+        // Not `processes`: OpenMetrics allows a name one family, and the counter above is it.
+        registry.register("process_table_entries", "Processes in the process table", processes.clone());
+        registry.register("policy_objects", "Policy objects of the source by state", states.clone());
+        Self(Arc::new(Families {
+            flows: FlowMetrics::register(&mut registry),
+            account: AccountMetrics::register(&mut registry),
+            sinks: SinkFamilies::register(&mut registry),
+            forks: action("fork"),
+            execs: action("exec"),
+            exits: action("exit"),
+            found: action("found"),
+            processes,
+            policies_loaded: state("loaded"),
+            policies_rejected: state("rejected"),
+            policies_ignored: state("ignored"),
+            registry: Mutex::new(registry),
+        }))
+    }
+
+    /// Counts a record that leaves the agent.
+    pub fn observe(&self, record: &Record) {
+        match &record.body {
+            RecordBody::Process(process) => {
+                match process.action {
+                    ProcessAction::Fork => &self.0.forks,
+                    ProcessAction::Exec => &self.0.execs,
+                    ProcessAction::Exit => &self.0.exits,
+                    ProcessAction::Found => &self.0.found,
+                }
+                .inc();
+            }
+            RecordBody::Flow(flow) => self.0.flows.observe(flow),
+            // Its totals come by `set_records`.
+            RecordBody::Loss(_) => {}
+        }
+    }
+
+    /// Sets the totals of one kind of kernel record.
+    pub fn set_records(&self, kind: RecordKind, totals: KindCounters) {
+        self.0.account.set(kind, totals);
+    }
+
+    /// Replaces what is told of the probes.
+    pub fn set_probes(&self, probes: &[ProbeInfo<'_>]) {
+        self.0.account.set_probes(probes);
+    }
+
+    /// Sets the size of the process table.
+    pub fn set_processes(&self, entries: usize) {
+        set(&self.0.processes, entries);
+    }
+
+    /// Sets how many policy objects stand in which state.
+    pub fn set_policy_objects(&self, objects: PolicyObjects) {
+        let PolicyObjects { loaded, rejected, ignored } = objects;
+        set(&self.0.policies_loaded, loaded);
+        set(&self.0.policies_rejected, rejected);
+        set(&self.0.policies_ignored, ignored);
+    }
+
+    /// The counters of a sink, at 0 until it counts.
+    #[must_use]
+    pub fn sink(&self, name: &'static str) -> SinkCounters {
+        self.0.sinks.of(name)
+    }
+
+    /// A new counter `watchfire_<name>_total`, e.g. of evictions in the inventory. Each name once.
+    #[must_use]
+    pub fn register_counter(&self, name: &str, help: &str) -> CounterHandle {
+        let counter = Counter::default();
+        lock(&self.0.registry).register(name, help, counter.clone());
+        CounterHandle(counter)
+    }
+
+    /// A new gauge `watchfire_<name>`. Each name once.
+    #[must_use]
+    pub fn register_gauge(&self, name: &str, help: &str) -> GaugeHandle {
+        let gauge = Gauge::default();
+        lock(&self.0.registry).register(name, help, gauge.clone());
+        GaugeHandle(gauge)
+    }
+
+    /// The exposition in OpenMetrics text, for [`Self::CONTENT_TYPE`].
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, &lock(&self.0.registry)).expect("a String takes every write");
+        text
+    }
+
+    /// Media type of [`Self::render`] (OpenMetrics 1.0, "Overall Structure").
+    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+fn set(gauge: &Gauge, value: usize) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,150 @@
+//! Flows, and what policy says about them.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::{Registry, Unit};
+use watchfire_model::{
+    Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side, SideVerdict, Verdict,
+};
+
+use super::labels::{self, Fixed, PolicyVerdict};
+
+/// Policies that get series of their own; each has at most eight (verdict, direction and side, two values each).
+pub const POLICY_LABELS_MAX: usize = 500;
+
+const ALLOWED: &str = Outcome::Allowed.as_str();
+const DENIED: &str = Outcome::Denied.as_str();
+
+#[derive(Debug)]
+pub(super) struct FlowMetrics {
+    flows: Family<Fixed<4>, Counter>,
+    owner_unknown: Family<Fixed<1>, Counter>,
+    bytes_sent: Counter,
+    bytes_received: Counter,
+    verdicts: Family<PolicyVerdict, Counter>,
+    verdicts_folded: Counter,
+    labelled: Mutex<HashSet<Arc<PolicyRef>>>,
+    other: Arc<PolicyRef>,
+}
+
+impl FlowMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let bytes = Family::<Fixed<1>, Counter>::default();
+        let metrics = Self {
+            flows: Family::default(),
+            owner_unknown: Family::default(),
+            bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
+            bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
+            verdicts: Family::default(),
+            verdicts_folded: Counter::default(),
+            labelled: Mutex::default(),
+            other: Arc::new(PolicyRef { kind: "other", namespace: String::new(), name: "other".to_owned() }),
+        };
+        registry.register(
+            "flows",
+            "Flow records by the moment they tell, the observed end, and the verdict of policy intent. A \
+             connection between two pods of one node has both its ends here",
+            metrics.flows.clone(),
+        );
+        registry.register(
+            "flow_verdicts",
+            "Verdicts per direction by the policy that gave them, once per connection end. A default denial \
+             counts for every policy that isolates; policies beyond the limit share policy_kind=\"other\"",
+            metrics.verdicts.clone(),
+        );
+        registry.register(
+            "flow_verdicts_folded",
+            "Verdicts counted under policy_kind=\"other\" because too many policies had series already",
+            metrics.verdicts_folded.clone(),
+        );
+        registry.register_with_unit(
+            "flow",
+            "Payload of ended connections as the observed ends counted it",
+            Unit::Bytes,
+            bytes,
+        );
+        registry.register(
+            "flow_owner_unknown",
+            "Flow records without a process, by reason",
+            metrics.owner_unknown.clone(),
+        );
+        // TCP alone: zeros for protocols that no probe watches would claim that they are watched.
+        for (stage, side, outcome) in every_flow() {
+            drop(metrics.flows.get_or_create(&flow_labels(stage, side, Protocol::Tcp, outcome)));
+        }
+        for reason in OwnerUnknown::ALL {
+            drop(metrics.owner_unknown.get_or_create(&[("reason", reason.as_str())]));
+        }
+        metrics
+    }
+
+    pub(super) fn observe(&self, flow: &FlowRecord) {
+        let labels = flow_labels(flow.stage, flow.side, flow.protocol, flow.verdict.outcome);
+        self.flows.get_or_create(&labels).inc();
+        if let Some(reason) = flow.process_unknown {
+            self.owner_unknown.get_or_create(&[("reason", reason.as_str())]).inc();
+        }
+        if let Some(counters) = flow.counters {
+            self.bytes_sent.inc_by(counters.bytes_sent);
+            self.bytes_received.inc_by(counters.bytes_received);
+        }
+        // The close repeats the verdict that the opening was counted with.
+        if flow.stage != FlowStage::Close {
+            self.observe_verdict(&flow.verdict, labels::side(flow.side));
+        }
+    }
+
+    fn observe_verdict(&self, verdict: &Verdict, side: &'static str) {
+        for (direction, half) in
+            [(Direction::Egress, &verdict.egress), (Direction::Ingress, &verdict.ingress)]
+        {
+            let count = |verdict, policy| {
+                let direction = labels::direction(direction);
+                let policy = self.labelled(policy);
+                self.verdicts.get_or_create(&PolicyVerdict { verdict, direction, side, policy }).inc();
+            };
+            match half {
+                SideVerdict::Allow { rule } => count(ALLOWED, &rule.policy),
+                SideVerdict::DenyRule { rule } => count(DENIED, &rule.policy),
+                SideVerdict::DenyDefault { isolating } => {
+                    isolating.iter().for_each(|policy| count(DENIED, policy));
+                }
+                SideVerdict::NotCovered | SideVerdict::Exempt { .. } | SideVerdict::Unknown { .. } => {}
+            }
+        }
+    }
+
+    /// The policy to label with: itself while there is room, the shared one beyond.
+    fn labelled(&self, policy: &Arc<PolicyRef>) -> Arc<PolicyRef> {
+        let mut labelled = self.labelled.lock().unwrap_or_else(PoisonError::into_inner);
+        if labelled.contains(policy) {
+            return Arc::clone(policy);
+        }
+        if labelled.len() >= POLICY_LABELS_MAX {
+            self.verdicts_folded.inc();
+            return Arc::clone(&self.other);
+        }
+        labelled.insert(Arc::clone(policy));
+        Arc::clone(policy)
+    }
+}
+
+fn every_flow() -> impl Iterator<Item = (FlowStage, Side, Outcome)> {
+    FlowStage::ALL.into_iter().flat_map(|stage| {
+        [Side::Client, Side::Server]
+            .into_iter()
+            .flat_map(move |side| Outcome::ALL.into_iter().map(move |outcome| (stage, side, outcome)))
+    })
+}
+
+const fn flow_labels(stage: FlowStage, side: Side, protocol: Protocol, outcome: Outcome) -> Fixed<4> {
+    [
+        ("stage", stage.as_str()),
+        ("side", labels::side(side)),
+        ("protocol", labels::protocol(protocol)),
+        ("verdict", outcome.as_str()),
+    ]
+}

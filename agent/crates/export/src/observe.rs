@@ -1,0 +1,15 @@
+//! Live records for `watchfire observe`, over a unix socket.
+
+mod client;
+mod connection;
+mod hub;
+mod protocol;
+mod server;
+
+pub use self::client::{CLIENT_LINE_BYTES_MAX, ObserveError, ObservedLines, observe};
+pub use self::hub::{
+    CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveHub, RECENT_BYTES_MAX,
+    RECENT_RECORDS_MAX,
+};
+pub use self::protocol::{ObserveRequest, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
+pub use self::server::{ObserveServer, ObserveServerError};

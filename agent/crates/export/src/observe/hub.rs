@@ -1,0 +1,188 @@
+//! Recent records, and their distribution to whoever watches.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::backlog::{Backlog, Capacity, Taken};
+use crate::{EncodedRecord, SinkCounters};
+
+use super::ObserveRequest;
+
+/// Recent records kept for clients that ask for the last N.
+pub const RECENT_RECORDS_MAX: usize = 4096;
+
+/// Bytes of the recent records.
+pub const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Records that wait for one client.
+pub const CLIENT_QUEUE_RECORDS_MAX: usize = 4096;
+
+/// Bytes of the records that wait for one client.
+pub const CLIENT_QUEUE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Clients at a time.
+pub const CLIENTS_MAX: usize = 16;
+
+/// Takes records from the pipeline without ever waiting for a client.
+#[derive(Debug)]
+pub struct ObserveHub {
+    state: Mutex<State>,
+    counters: SinkCounters,
+    client_capacity: Capacity,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    recent: VecDeque<EncodedRecord>,
+    recent_bytes: usize,
+    clients: Vec<Arc<ClientQueue>>,
+    closed: bool,
+}
+
+/// Why a client is not let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    TooManyClients,
+    ShuttingDown,
+}
+
+impl ObserveHub {
+    /// A hub without clients. `counters` count what is dropped, of all clients together.
+    #[must_use]
+    pub fn new(counters: SinkCounters) -> Self {
+        let client_capacity =
+            Capacity { records_max: CLIENT_QUEUE_RECORDS_MAX, bytes_max: CLIENT_QUEUE_BYTES_MAX };
+        Self::with_client_capacity(counters, client_capacity)
+    }
+
+    pub(super) fn with_client_capacity(counters: SinkCounters, client_capacity: Capacity) -> Self {
+        Self { state: Mutex::default(), counters, client_capacity }
+    }
+
+    /// Keeps the records as recent ones and queues them for every client that wants them.
+    pub fn publish(&self, records: &[EncodedRecord]) {
+        let mut state = self.lock();
+        let mut dropped = 0;
+        for client in &state.clients {
+            dropped += client.push(records);
+        }
+        for record in records {
+            state.remember(record);
+        }
+        drop(state);
+        if dropped > 0 {
+            self.counters.dropped.inc_by(dropped);
+        }
+    }
+
+    /// The last records that the request asks for, and, if it follows, a queue that goes on exactly behind them.
+    pub(super) fn subscribe(
+        &self,
+        request: ObserveRequest,
+    ) -> Result<(Vec<EncodedRecord>, Option<Arc<ClientQueue>>), Refusal> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refusal::ShuttingDown);
+        }
+        let matching = state.recent.iter().rev().filter(|record| request.wants(record.record_type));
+        let mut last: Vec<_> = matching.take(request.last).cloned().collect();
+        last.reverse();
+        if !request.follow {
+            return Ok((last, None));
+        }
+        if state.clients.len() >= CLIENTS_MAX {
+            return Err(Refusal::TooManyClients);
+        }
+        let queue = Arc::new(ClientQueue::new(request, self.client_capacity));
+        state.clients.push(Arc::clone(&queue));
+        Ok((last, Some(queue)))
+    }
+
+    pub(super) fn unsubscribe(&self, queue: &Arc<ClientQueue>) {
+        self.lock().clients.retain(|client| !Arc::ptr_eq(client, queue));
+    }
+
+    pub(super) fn counters(&self) -> &SinkCounters {
+        &self.counters
+    }
+
+    /// Ends every client's stream behind what is queued for it, and lets no new ones in.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for client in &state.clients {
+            client.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remember(&mut self, record: &EncodedRecord) {
+        self.recent_bytes += record.line.len();
+        self.recent.push_back(record.clone());
+        while self.recent.len() > RECENT_RECORDS_MAX || self.recent_bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.line.len();
+        }
+    }
+}
+
+/// The queue of one client.
+#[derive(Debug)]
+pub(super) struct ClientQueue {
+    request: ObserveRequest,
+    backlog: Mutex<Backlog>,
+    wake: Notify,
+}
+
+impl ClientQueue {
+    fn new(request: ObserveRequest, capacity: Capacity) -> Self {
+        Self { request, backlog: Mutex::new(Backlog::new(capacity)), wake: Notify::new() }
+    }
+
+    /// Queues what the client wants and says how much of that did not fit.
+    fn push(&self, records: &[EncodedRecord]) -> u64 {
+        let mut backlog = self.lock();
+        let was_empty = backlog.is_empty();
+        let wanted = records.iter().filter(|record| self.request.wants(record.record_type));
+        let lost = wanted.filter(|record| !backlog.push(record)).count();
+        let wake = was_empty && !backlog.is_empty();
+        drop(backlog);
+        if wake {
+            self.wake.notify_one();
+        }
+        lost as u64
+    }
+
+    /// Waits for something to tell. None when the hub has closed and everything was told.
+    pub(super) async fn take(&self, spare: VecDeque<EncodedRecord>) -> Option<Taken> {
+        loop {
+            {
+                let mut backlog = self.lock();
+                if !backlog.is_empty() {
+                    return Some(backlog.take(spare));
+                }
+                if backlog.is_closed() {
+                    return None;
+                }
+            }
+            // A wakeup between the look above and here is kept as a permit.
+            self.wake.notified().await;
+        }
+    }
+
+    fn close(&self) {
+        self.lock().close();
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

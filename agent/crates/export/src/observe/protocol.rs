@@ -1,0 +1,108 @@
+//! What client and agent say to each other over the observe socket: one JSON object a line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::RecordType;
+
+use super::RECENT_RECORDS_MAX;
+
+/// Longest request line in bytes, newline included.
+pub const REQUEST_BYTES_MAX: usize = 4096;
+
+/// A client that has not sent its request after this long is sent away.
+pub const REQUEST_SECONDS_MAX: u64 = 5;
+
+const EXAMPLE: &str = r#"{"last":20,"types":["flow"],"follow":true}"#;
+
+/// The one line that a client sends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObserveRequest {
+    /// So many of the most recent matching records first, at most [`RECENT_RECORDS_MAX`].
+    #[serde(default)]
+    pub last: usize,
+    /// Only records of these types; all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<RecordType>>,
+    /// Whether to go on with records as they come.
+    #[serde(default)]
+    pub follow: bool,
+}
+
+impl ObserveRequest {
+    /// Reads a request line. The error is what the client is told.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        // By way of a map, since serde would take an array for a struct as well.
+        let request: Self = serde_json::from_slice::<serde_json::Map<_, _>>(line)
+            .and_then(|object| serde_json::from_value(object.into()))
+            .map_err(|error| format!("bad request: {error}; expected e.g. {EXAMPLE}"))?;
+        if request.last > RECENT_RECORDS_MAX {
+            return Err(format!(
+                "bad request: last is {}, the agent keeps {RECENT_RECORDS_MAX} records",
+                request.last
+            ));
+        }
+        if request.types.as_ref().is_some_and(Vec::is_empty) {
+            return Err("bad request: types is empty; leave it out for all types".to_owned());
+        }
+        Ok(request)
+    }
+
+    pub(super) fn wants(&self, record_type: RecordType) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(&record_type))
+    }
+}
+
+/// What the agent says beside records.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(super) enum Notice {
+    /// The client reads too slowly: so many records were dropped for it at this place.
+    ObserverLoss { lost: u64 },
+    /// The connection ends because of this.
+    Error { error: String },
+}
+
+impl Notice {
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("a notice has string keys only");
+        line.push(b'\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_strictly() {
+        let ok = |text: &str| ObserveRequest::parse(text.as_bytes()).unwrap();
+        assert_eq!(ok("{}"), ObserveRequest { last: 0, types: None, follow: false });
+        let request = ok(r#"{"last":20,"types":["flow","loss"],"follow":true}"#);
+        assert!(request.wants(RecordType::Flow) && !request.wants(RecordType::Process));
+        assert_eq!(ok(&serde_json::to_string(&request).unwrap()), request);
+
+        for (text, expected) in [
+            ("", "EOF"),
+            ("[]", "expected"),
+            (r#"{"last":-1}"#, "invalid value: integer `-1`"),
+            (r#"{"last":5000}"#, "last is 5000, the agent keeps 4096 records"),
+            (r#"{"types":[]}"#, "types is empty"),
+            (r#"{"types":["dns"]}"#, "unknown variant `dns`, expected one of `process`, `flow`, `loss`"),
+            (r#"{"tail":1}"#, "unknown field `tail`"),
+            (r#"{} {}"#, "trailing characters"),
+            ("\u{7f}", "expected value"),
+        ] {
+            let error = ObserveRequest::parse(text.as_bytes()).unwrap_err();
+            assert!(error.starts_with("bad request: ") && error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn notices_are_lines() {
+        let line = |notice: Notice| String::from_utf8(notice.line()).unwrap();
+        assert_eq!(line(Notice::ObserverLoss { lost: 3 }), "{\"type\":\"observer-loss\",\"lost\":3}\n");
+        assert_eq!(line(Notice::Error { error: "no".into() }), "{\"type\":\"error\",\"error\":\"no\"}\n");
+    }
+}
