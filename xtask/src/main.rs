@@ -10,7 +10,9 @@ mod paths;
 mod process;
 mod run;
 mod setup;
+mod test;
 mod unpacked;
+mod vm;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,10 @@ enum Task {
     Build(build::Args),
     /// Build, then run the agent with the given arguments (with sudo where needed)
     Run(run::Args),
+    /// Run every test tier that this machine can run
+    Test(test::Args),
+    /// Run the privileged tests, or a command, on other kernels
+    Vm(vm::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -36,6 +42,8 @@ fn main() -> std::process::ExitCode {
         Task::Setup(args) => setup::run(&args),
         Task::Build(args) => build::run(&args),
         Task::Run(args) => run::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Vm(args) => vm::run(&args),
     };
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -24,3 +24,68 @@ pub(crate) fn bpf_toolchain() -> Vec<String> {
     ]);
     names
 }
+
+/// A program that tests or the lab start.
+pub(crate) struct Tool {
+    /// Its name in `PATH`.
+    pub(crate) program: &'static str,
+    /// The Debian package that has it.
+    pub(crate) package: &'static str,
+    /// Where the package puts it.
+    pub(crate) path: &'static str,
+    /// Arguments that tell it where its files are when it is not installed; `$root` is the unpacked package.
+    pub(crate) arguments: &'static str,
+    /// Whether the machine's own program of this name will do.
+    pub(crate) may_be_hosts: bool,
+}
+
+/// Configures network namespaces, bridges and links.
+pub(crate) const IP: Tool =
+    Tool { program: "ip", package: "iproute2", path: "sbin/ip", arguments: "", may_be_hosts: true };
+
+/// A static busybox, which also runs in VMs; a machine's own is usually linked dynamically.
+pub(crate) const BUSYBOX: Tool = Tool {
+    program: "busybox",
+    package: "busybox-static",
+    path: "bin/busybox",
+    arguments: "",
+    may_be_hosts: false,
+};
+
+/// The machine emulator for this architecture.
+pub(crate) const QEMU: Tool = if cfg!(target_arch = "aarch64") {
+    Tool {
+        program: "qemu-system-aarch64",
+        package: "qemu-system-arm",
+        path: "usr/bin/qemu-system-aarch64",
+        arguments: "-L \"$root/usr/share/qemu\"",
+        may_be_hosts: true,
+    }
+} else {
+    Tool {
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        path: "usr/bin/qemu-system-x86_64",
+        arguments: "-L \"$root/usr/share/qemu\" -L \"$root/usr/share/seabios\"",
+        may_be_hosts: true,
+    }
+};
+
+/// A kernel that the privileged tests run on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kernel {
+    /// What the command line calls it.
+    pub(crate) name: &'static str,
+    /// The Debian release that it is the kernel of.
+    pub(crate) suite: &'static str,
+}
+
+/// The kernels of the matrix, oldest first.
+pub(crate) const KERNELS: [Kernel; 3] = [
+    Kernel { name: "6.1", suite: "bookworm" },
+    Kernel { name: "6.12", suite: "trixie" },
+    Kernel { name: "newest", suite: "sid" },
+];
+
+/// Modules that tests need and that Debian does not build in, in the order in which they load.
+pub(crate) const KERNEL_MODULES: [&str; 6] = ["llc", "stp", "bridge", "veth", "sch_ingress", "cls_bpf"];

@@ -1,10 +1,16 @@
 //! `setup`: finds what is missing and puts it into the cache folder.
 
 mod bpf;
+mod kernels;
+mod tools;
 
 use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
+pub(crate) use kernels::{KernelFiles, kernel};
+pub(crate) use tools::{tool, tool_binary};
+
+use crate::packages;
 
 /// Arguments of `setup`.
 #[derive(clap::Args)]
@@ -18,6 +24,10 @@ pub(crate) struct Args {
 enum Part {
     /// Compiler and linker of the kernel programs
     Bpf,
+    /// Programs that the lab starts
+    Lab,
+    /// Emulator and kernels of the VM tests
+    Vm,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -25,6 +35,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for part in parts {
         match part {
             Part::Bpf => println!("bpf toolchain: {}", BpfToolchain::ready()?.describe()),
+            Part::Lab => {
+                for wanted in [packages::IP, packages::BUSYBOX] {
+                    println!("{}: {}", wanted.program, tool(&wanted)?.display());
+                }
+            }
+            Part::Vm => {
+                println!("{}: {}", packages::QEMU.program, tool(&packages::QEMU)?.display());
+                for wanted in packages::KERNELS {
+                    println!("kernel {}: {}", wanted.name, kernel(wanted)?.version);
+                }
+            }
         }
     }
     Ok(())

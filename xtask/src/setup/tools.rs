@@ -1,0 +1,46 @@
+//! Programs that tests and the lab start: the machine's own, or Debian's, unpacked in the cache.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::debian::{self, Apt};
+use crate::packages::{self, Tool};
+use crate::process::{self, Step};
+use crate::{paths, unpacked};
+
+/// Finds a program, fetching it first where it is missing.
+pub(crate) fn tool(tool: &Tool) -> Result<PathBuf> {
+    if let Some(found) = process::which(tool.program).filter(|_| tool.may_be_hosts) {
+        return Ok(found);
+    }
+    if !debian::is_host() {
+        bail!("no {}: install it (Debian's package is {})", tool.program, tool.package);
+    }
+    let name = format!("tools/{}/{}", packages::TOOLS_SUITE, tool.package);
+    let folder = unpacked::folder(&name, |folder| install(tool, folder))?;
+    Ok(folder.join("bin").join(tool.program))
+}
+
+fn install(tool: &Tool, folder: &Path) -> Result<()> {
+    let _step = Step::new(&format!("fetching {} (not installed)", tool.package));
+    let apt = Apt::of_suite(packages::TOOLS_SUITE)?;
+    let wanted = apt.with_dependencies(&[tool.package.to_owned()])?;
+    apt.unpack(&wanted, &folder.join("root"))?;
+    let multiarch = paths::multiarch();
+    let script = format!(
+        "root=$here/../root\n\
+         LD_LIBRARY_PATH=\"$root/usr/lib/{multiarch}:$root/lib/{multiarch}:$root/usr/lib/{multiarch}/pulseaudio\"\n\
+         export LD_LIBRARY_PATH\n\
+         exec \"$root/{}\" {} \"$@\"\n",
+        tool.path, tool.arguments
+    );
+    unpacked::script(&folder.join("bin").join(tool.program), &script)
+}
+
+/// The program's own file rather than the script that starts it: what goes into a VM.
+pub(crate) fn tool_binary(tool: &Tool) -> Result<PathBuf> {
+    let found = self::tool(tool)?;
+    let unpacked = found.parent().and_then(Path::parent).map(|folder| folder.join("root").join(tool.path));
+    Ok(unpacked.filter(|path| path.is_file()).unwrap_or(found))
+}

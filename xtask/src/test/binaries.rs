@@ -1,0 +1,92 @@
+//! The workspace's test binaries, built once for every tier.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::cargo;
+use crate::process::Step;
+
+/// A static binary that holds tests.
+pub(crate) struct TestBinary {
+    /// The package and the target.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    folder: PathBuf,
+    privileged: bool,
+}
+
+impl TestBinary {
+    /// True for suites that start the real agent.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// The command that runs the program the way cargo would.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        self.place(&mut command);
+        command
+    }
+
+    /// Sets what cargo promises to tests.
+    pub(crate) fn place(&self, command: &mut Command) {
+        command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
+    }
+}
+
+/// Builds all tests of the workspace.
+pub(crate) fn build() -> Result<Vec<TestBinary>> {
+    let _step = Step::new("building the tests");
+    let mut build = cargo::static_cargo("test");
+    build.args(cargo::WORKSPACE).args(["--no-run", "--message-format=json-render-diagnostics"]);
+    let output = build.stderr(Stdio::inherit()).output().context("start cargo")?;
+    if !output.status.success() {
+        bail!("the tests do not build");
+    }
+    let messages =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let mut binaries: Vec<TestBinary> = messages.filter_map(|message| binary(&message)).collect();
+    binaries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(binaries)
+}
+
+/// Reads an artifact message (cargo's "External tools" reference).
+fn binary(message: &Value) -> Option<TestBinary> {
+    if !message["profile"]["test"].as_bool()? {
+        return None;
+    }
+    let path = PathBuf::from(message["executable"].as_str()?);
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+    let package = folder.file_name()?.to_string_lossy().into_owned();
+    let target = message["target"]["name"].as_str()?;
+    let is_integration = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
+    Some(TestBinary {
+        name: format!("{package}/{target}"),
+        path,
+        privileged: is_integration && package == "tests",
+        folder,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_suites_of_the_tests_folder_are_privileged() {
+        let message = |folder: &str, kind: &str, is_test: bool| {
+            serde_json::json!({
+                "reason": "compiler-artifact", "executable": "/t/x-1", "manifest_path": format!("/r/{folder}/Cargo.toml"),
+                "target": {"name": "x", "kind": [kind]}, "profile": {"test": is_test},
+            })
+        };
+        let privileged = |message: Value| binary(&message).map(|binary| binary.privileged);
+        assert_eq!(privileged(message("tests", "test", true)), Some(true));
+        assert_eq!(privileged(message("tests", "lib", true)), Some(false));
+        assert_eq!(privileged(message("agent", "test", true)), Some(false));
+        assert_eq!(privileged(message("tests", "bin", false)), None);
+    }
+}

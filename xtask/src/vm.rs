@@ -1,0 +1,152 @@
+//! `vm`: the agent and its tests on other kernels, in emulated machines.
+
+mod boot;
+mod initramfs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::builder::PossibleValuesParser;
+
+use crate::packages::{self, KERNELS, Kernel};
+use crate::process::Step;
+use crate::setup::{self, KernelFiles};
+use crate::test::{Tally, TestBinary};
+use crate::{build, paths, test};
+use initramfs::Initramfs;
+
+/// Arguments of `vm`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which kernel to boot
+    #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(kernel_names()))]
+    kernel: String,
+    /// A shell command to run instead of the tests; the agent is /watchfire
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+fn kernel_names() -> Vec<&'static str> {
+    KERNELS.iter().map(|kernel| kernel.name).chain(["all"]).collect()
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    build::kernel_programs()?;
+    let agent = build::agent(false)?;
+    let wanted = KERNELS.iter().filter(|kernel| args.kernel == "all" || args.kernel == kernel.name);
+    if args.command.is_empty() {
+        let mut tally = Tally::default();
+        let suites = test::binaries()?;
+        for kernel in wanted {
+            tests_on(*kernel, &suites, &agent, None, &mut tally);
+        }
+        return tally.close();
+    }
+    for kernel in wanted {
+        let machine = Machine::prepare(*kernel, &agent, &[], &args.command.join(" "))?;
+        let code = machine.boot(|line| println!("{line}"))?;
+        if code != 0 {
+            bail!("the command ended with {code} on Linux {}", machine.kernel.version);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the privileged suites on every kernel of the matrix.
+pub(crate) fn tier(suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
+    for kernel in KERNELS {
+        tests_on(kernel, suites, agent, filter, tally);
+    }
+}
+
+fn tests_on(kernel: Kernel, suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
+    let tier = format!("vm {}", kernel.name);
+    let suites: Vec<&TestBinary> = suites.iter().filter(|suite| suite.is_privileged()).collect();
+    let job = job(suites.len(), filter);
+    // A kernel or an emulator that cannot be had is no fault of the code under test.
+    let machine = match Machine::prepare(kernel, agent, &suites, &job) {
+        Ok(machine) => machine,
+        Err(error) => return tally.skip(&format!("{tier} (whole tier)"), &format!("{error:#}")),
+    };
+    let _step = Step::new(&format!("Linux {} in a VM", machine.kernel.version));
+    let failed_before = tally.failed();
+    let ended = machine.boot(|line| {
+        println!("  {line}");
+        tally.line(&tier, line);
+    });
+    match ended {
+        Ok(code) if code != 0 && tally.failed() == failed_before => {
+            tally.fail(&tier, &format!("ended with {code}"))
+        }
+        Ok(_) => {}
+        Err(error) => tally.fail(&tier, &format!("{error:#}")),
+    }
+}
+
+/// What the VM does: how the agent sees this kernel, then each suite.
+fn job(suites: usize, filter: Option<&str>) -> String {
+    let mut job = String::from(
+        "echo \"Linux $(uname -r)\"\n/watchfire doctor\necho \"doctor ended with $?\"\ncode=0\n",
+    );
+    for index in 0..suites {
+        let filter = filter.map(|filter| format!(" '{filter}'")).unwrap_or_default();
+        job.push_str(&format!("/suite{index}{filter} || code=$?\n"));
+    }
+    job.push_str("exit $code\n");
+    job
+}
+
+/// A kernel with everything that it is to run.
+struct Machine {
+    kernel: KernelFiles,
+    initramfs: PathBuf,
+    log: PathBuf,
+}
+
+impl Machine {
+    fn prepare(kernel: Kernel, agent: &Path, suites: &[&TestBinary], job: &str) -> Result<Self> {
+        let files = setup::kernel(kernel)?;
+        setup::tool(&packages::QEMU)?;
+        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+        let mut archive = Initramfs::default();
+        archive.file("init", include_bytes!("vm/init.sh"));
+        archive.file("busybox", &read(&setup::tool_binary(&packages::BUSYBOX)?)?);
+        archive.file("watchfire", &read(agent)?);
+        archive.file("job", job.as_bytes());
+        for (index, suite) in suites.iter().enumerate() {
+            archive.file(&format!("suite{index}"), &read(&suite.path)?);
+        }
+        for (index, module) in modules(&files.modules)?.iter().enumerate() {
+            // Numbered, since they load in the order of their names.
+            let name = module.file_name().unwrap_or_default().to_string_lossy();
+            archive.file(&format!("modules/{index:02}-{name}"), &read(module)?);
+        }
+        let folder = paths::target().join("vm");
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let initramfs = folder.join(format!("{}.cpio", kernel.name));
+        fs::write(&initramfs, archive.finish()).with_context(|| format!("write {}", initramfs.display()))?;
+        Ok(Self { kernel: files, initramfs, log: folder.join(format!("{}.log", kernel.name)) })
+    }
+
+    fn boot(&self, show: impl FnMut(&str)) -> Result<i32> {
+        boot::boot(&self.kernel, &self.initramfs, &self.log, show)
+    }
+}
+
+/// The files of the modules that this kernel does not have built in, in loading order.
+fn modules(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.join("kernel")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    // `bridge.ko`, `bridge.ko.xz`
+    let name =
+        |path: &Path| path.file_name().and_then(|name| name.to_str()?.split('.').next().map(str::to_owned));
+    let find = |module: &str| files.iter().find(|path| name(path).as_deref() == Some(module)).cloned();
+    Ok(packages::KERNEL_MODULES.iter().filter_map(|module| find(module)).collect())
+}

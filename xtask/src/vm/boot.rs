@@ -1,0 +1,79 @@
+//! Booting a kernel under QEMU and following its serial line.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::packages;
+use crate::setup::{self, KernelFiles};
+
+/// The longest that a VM may take; emulated processors are about twenty times slower than real ones.
+const BOOT_LIMIT: Duration = Duration::from_secs(600);
+
+const END: &str = "@@@ watchfire-vm-end ";
+
+/// Boots, passes each line of the serial console on, and returns the exit code of the job.
+pub(crate) fn boot(
+    kernel: &KernelFiles,
+    initramfs: &Path,
+    log: &Path,
+    mut show: impl FnMut(&str),
+) -> Result<i32> {
+    let mut emulator = Command::new(setup::tool(&packages::QEMU)?);
+    let console = if cfg!(target_arch = "aarch64") { "ttyAMA0" } else { "ttyS0" };
+    let machine = if cfg!(target_arch = "aarch64") { "virt" } else { "q35" };
+    emulator
+        .args(["-machine", &format!("{machine},accel=tcg"), "-cpu", "max", "-smp", "2", "-m", "1536"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", &format!("console={console} quiet loglevel=3 panic=-1 mitigations=off")]);
+    let mut child = emulator
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {}", packages::QEMU.program))?;
+    let console = child.stdout.take().context("stdout is piped")?;
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut log_file =
+        BufWriter::new(File::create(log).with_context(|| format!("create {}", log.display()))?);
+    let deadline = Instant::now() + BOOT_LIMIT;
+    let mut code = None;
+    let is_late = loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                writeln!(log_file, "{line}")?;
+                match line.strip_prefix(END) {
+                    Some(rest) => code = rest.split(' ').next().and_then(|code| code.parse().ok()),
+                    None => show(&line),
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break false,
+            Err(mpsc::RecvTimeoutError::Timeout) => break true,
+        }
+    };
+    if is_late {
+        child.kill().context("stop the emulator")?;
+    }
+    child.wait().context("wait for the emulator")?;
+    log_file.flush()?;
+    match code {
+        Some(code) => Ok(code),
+        None if is_late => bail!("not finished after {} s; see {}", BOOT_LIMIT.as_secs(), log.display()),
+        None => bail!("ended before the job did; see {}", log.display()),
+    }
+}
