@@ -77,7 +77,7 @@ fn tests_on(kernel: Kernel, suites: &[TestBinary], agent: &Path, filter: Option<
     });
     match ended {
         Ok(code) if code != 0 && tally.failed() == failed_before => {
-            tally.fail(&tier, &format!("ended with {code}"))
+            tally.fail(&tier, &format!("ended with {code}"));
         }
         Ok(_) => {}
         Err(error) => tally.fail(&tier, &format!("{error:#}")),
