@@ -1,1 +1,36 @@
-//! x
+//! Policy intent: what the cluster's network policies say about a connection, and by which rule.
+//!
+//! The engine takes compiled policies and the two ends of a connection as the inventory knows them, and answers
+//! with a verdict per direction. It never looks at what a data plane did. Pure: no IO, no clock, no threads.
+//!
+//! **Invariant:** missing facts make a verdict `Unknown`. Nothing here rounds them to allowed or denied.
+#![forbid(unsafe_code)]
+
+mod address;
+mod compile;
+mod connection;
+mod document;
+mod evaluate;
+mod explain;
+mod matching;
+mod netpol;
+mod peer;
+mod policy;
+mod port;
+mod selector;
+mod set;
+mod split;
+mod yaml;
+
+pub use compile::InvalidPolicy;
+pub use connection::{Connection, Endpoint, World};
+pub use document::{Ignored, ObjectId, Parsed, Rejection, parse_documents};
+pub use explain::{Considered, Explanation, RuleTrial};
+pub use matching::Match;
+pub use netpol::{
+    IntOrString, IpBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule,
+    NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec, ObjectMeta,
+};
+pub use policy::Policy;
+pub use selector::{InvalidSelector, LabelSelector, LabelSelectorRequirement, Selector};
+pub use set::PolicySet;

@@ -1,0 +1,78 @@
+//! What is judged: a connection and the two ends of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use watchfire_model::{Labels, Namespace, Peer, Pod, Protocol};
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    /// Who it is.
+    pub peer: &'a Peer,
+    /// The address it used, after destination translation of Services.
+    pub ip: IpAddr,
+}
+
+/// A connection, from the end that opened it to the end that answered.
+///
+/// Replies and related ICMP errors are part of the connection and are not judged on their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection<'a> {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// The end that opened it.
+    pub client: Endpoint<'a>,
+    /// The end that answered.
+    pub server: Endpoint<'a>,
+    /// Port at the server, after destination translation of Services; 0 where the protocol has none.
+    pub server_port: u16,
+    /// Whether who opened it was inferred and not seen. Such a connection is never said to be denied.
+    pub direction_guessed: bool,
+}
+
+/// What policies need to know of the cluster beyond the two ends.
+pub trait World {
+    /// Labels of a namespace; none where they are not known, which makes selectors on them undecidable.
+    fn namespace_labels(&self, namespace: &str) -> Option<&Labels>;
+}
+
+impl World for BTreeMap<String, Labels> {
+    fn namespace_labels(&self, namespace: &str) -> Option<&Labels> {
+        self.get(namespace)
+    }
+}
+
+impl World for HashMap<String, Labels> {
+    fn namespace_labels(&self, namespace: &str) -> Option<&Labels> {
+        self.get(namespace)
+    }
+}
+
+impl World for HashMap<String, Namespace> {
+    fn namespace_labels(&self, namespace: &str) -> Option<&Labels> {
+        self.get(namespace).map(|namespace| &namespace.labels)
+    }
+}
+
+/// A peer in the roles that policies know. Host-network pods are nodes here: the API leaves them undefined, and every
+/// data plane that cannot tell them from their node treats them so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Party<'a> {
+    Pod(&'a Pod),
+    Node(Option<&'a str>),
+    World,
+    Unresolved,
+}
+
+impl<'a> From<&'a Peer> for Party<'a> {
+    fn from(peer: &'a Peer) -> Self {
+        match peer {
+            Peer::Pod(pod) if pod.host_network => Self::Node(pod.node.as_deref()),
+            Peer::Pod(pod) => Self::Pod(pod),
+            Peer::Node { name } => Self::Node(Some(name)),
+            Peer::World => Self::World,
+            Peer::Unresolved(_) => Self::Unresolved,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Policy files: YAML streams, lists and JSON. One bad object costs itself and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use crate::compile::DEFAULT_NAMESPACE;
+use crate::split::{Document, split};
+use crate::yaml::{from_value, read};
+use crate::{NetworkPolicy, Policy};
+
+/// What a file holds.
+#[derive(Clone, Default, Debug)]
+pub struct Parsed {
+    /// Policies that are evaluated, in file order.
+    pub policies: Vec<Arc<Policy>>,
+    /// Objects of kinds that this engine does not evaluate.
+    pub ignored: Vec<Ignored>,
+    /// Objects that cannot be read or that the API would refuse.
+    pub rejected: Vec<Rejection>,
+}
+
+/// An object, as far as it says what it is.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ObjectId {
+    /// `apiVersion`.
+    pub api_version: Option<String>,
+    /// `kind`.
+    pub kind: Option<String>,
+    /// `metadata.namespace`.
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: Option<String>,
+}
+
+/// An object that plays no part in verdicts because of its kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ignored {
+    /// Line of the file on which the object begins, from 1.
+    pub line: u64,
+    /// The object.
+    pub object: ObjectId,
+}
+
+/// An object that was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{file}:{line}: {}{reason}", prefix(.object))]
+pub struct Rejection {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// Line of the mistake where it is known, of the object otherwise, from 1.
+    pub line: u64,
+    /// The object.
+    pub object: ObjectId,
+    /// The place in the object, what was expected and what was found.
+    pub reason: String,
+}
+
+/// What is done with an object of a given kind.
+enum Kind {
+    NetworkPolicy,
+    List { of: Option<&'static str> },
+    Other,
+}
+
+#[derive(Deserialize)]
+struct List {
+    items: Option<Vec<Spanned<Value>>>,
+}
+
+/// Reads every object of a file. `file` is only used to say where a mistake is.
+#[must_use]
+pub fn parse_documents(file: &str, text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    for document in split(text) {
+        parsed.document(file, &document);
+    }
+    parsed
+}
+
+/// Reads one object that has been read as a value already.
+pub(crate) fn parse_value(value: Value) -> Result<Option<Arc<Policy>>, String> {
+    let object = ObjectId::of(&value);
+    match object.classify()? {
+        Kind::NetworkPolicy => compile(from_value(value)).map(Some),
+        Kind::List { .. } => Err("a list is not expected here".to_owned()),
+        Kind::Other => Ok(None),
+    }
+}
+
+impl Parsed {
+    fn document(&mut self, file: &str, document: &Document<'_>) {
+        let line_in_file = |line: Option<u64>| document.first_line + line.unwrap_or(1).saturating_sub(1);
+        let reject = |line, object, reason| Rejection { file: file.to_owned(), line, object, reason };
+        let line = document.object_line();
+        let object = match read::<Value>(document.text) {
+            Ok(tree) => ObjectId::of(&tree),
+            Err(error) => {
+                let rejection = reject(line_in_file(error.line), ObjectId::default(), error.reason);
+                return self.rejected.push(rejection);
+            }
+        };
+        match object.classify() {
+            Err(reason) => self.rejected.push(reject(line, object, reason)),
+            Ok(Kind::Other) => self.ignored.push(Ignored { line, object }),
+            // Read anew from the text, because only then does a mistake know its line.
+            Ok(Kind::NetworkPolicy) => match read::<NetworkPolicy>(document.text) {
+                Ok(policy) => match compile(Ok(policy)) {
+                    Ok(policy) => self.policies.push(policy),
+                    Err(reason) => self.rejected.push(reject(line, object, reason)),
+                },
+                Err(error) => {
+                    self.rejected.push(reject(line_in_file(error.line), object, error.reason));
+                }
+            },
+            Ok(Kind::List { of }) => match read::<List>(document.text) {
+                Ok(list) => {
+                    for item in list.items.into_iter().flatten() {
+                        self.item(file, line_in_file(Some(item.referenced.line())), item.value, of);
+                    }
+                }
+                Err(error) => {
+                    self.rejected.push(reject(line_in_file(error.line), object, error.reason));
+                }
+            },
+        }
+    }
+
+    /// An item of a list; `of` is the kind of those that do not say it themselves.
+    fn item(&mut self, file: &str, line: u64, value: Value, of: Option<&'static str>) {
+        let mut object = ObjectId::of(&value);
+        if let (None, Some(kind)) = (&object.kind, of) {
+            object.kind = Some(kind.to_owned());
+            object.api_version = Some(NETWORKING_V1.to_owned());
+        }
+        let outcome = match object.classify() {
+            Ok(Kind::NetworkPolicy) => compile(from_value(value)).map(|policy| self.policies.push(policy)),
+            Ok(Kind::List { .. }) => Err("a list inside a list is not expected".to_owned()),
+            Ok(Kind::Other) => {
+                self.ignored.push(Ignored { line, object });
+                return;
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = outcome {
+            self.rejected.push(Rejection { file: file.to_owned(), line, object, reason });
+        }
+    }
+}
+
+const NETWORKING_V1: &str = "networking.k8s.io/v1";
+
+fn compile(object: Result<NetworkPolicy, String>) -> Result<Arc<Policy>, String> {
+    Policy::try_from(&object?).map(Arc::new).map_err(|error| error.to_string())
+}
+
+impl ObjectId {
+    fn of(value: &Value) -> Self {
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            api_version: text("/apiVersion"),
+            kind: text("/kind"),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        }
+    }
+
+    fn classify(&self) -> Result<Kind, String> {
+        let kind = self.kind.as_deref().ok_or("kind is required")?;
+        let api_version = self.api_version.as_deref().ok_or("apiVersion is required")?;
+        Ok(match (api_version, kind) {
+            (NETWORKING_V1, "NetworkPolicy") => Kind::NetworkPolicy,
+            (NETWORKING_V1, "NetworkPolicyList") => Kind::List { of: Some("NetworkPolicy") },
+            ("v1", "List") => Kind::List { of: None },
+            _ => Kind::Other,
+        })
+    }
+}
+
+impl fmt::Display for ObjectId {
+    /// Empty where nothing is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        match (&self.kind, &self.name) {
+            (Some(kind), Some(name)) => write!(f, "{kind} {namespace}/{name}"),
+            (Some(kind), None) => write!(f, "{kind} without a name"),
+            (None, Some(name)) => write!(f, "{namespace}/{name}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn prefix(object: &ObjectId) -> String {
+    let object = object.to_string();
+    if object.is_empty() { object } else { format!("{object}: ") }
+}
+
+#[cfg(test)]
+mod tests;
