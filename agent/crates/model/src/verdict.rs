@@ -11,7 +11,7 @@ use crate::{PolicyRef, RuleRef};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExemptReason {
-    /// From the node on which the pod runs.
+    /// From or to the node on which the pod runs.
     LocalNode,
     /// A pod talking to its own address.
     SelfTraffic,
@@ -160,7 +160,7 @@ impl fmt::Display for SideVerdict {
             }
             Self::NotCovered => Ok(()),
             Self::Exempt { reason } => f.write_str(match reason {
-                ExemptReason::LocalNode => "exempt: from the pod's own node",
+                ExemptReason::LocalNode => "exempt: the pod's own node",
                 ExemptReason::SelfTraffic => "exempt: the pod itself",
             }),
             Self::Unknown { reason } => f.write_str(match reason {
