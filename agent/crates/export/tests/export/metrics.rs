@@ -1,0 +1,151 @@
+//! What /metrics shows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{env, fs};
+
+use watchfire_export::{Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo};
+use watchfire_model::{
+    Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
+    SideVerdict, Verdict,
+};
+
+use crate::common;
+
+pub(crate) fn metrics() -> Metrics {
+    let metrics = Metrics::new("0.1.0", "abc");
+    for sink in ["file", "stdout", "observe"] {
+        let _ = metrics.sink(sink);
+    }
+    metrics
+}
+
+/// Families with open label sets are not shown before their first series.
+pub(crate) fn show_every_family(metrics: &Metrics) {
+    metrics.set_probes(&[ProbeInfo {
+        probe: "process-exec",
+        hook: Some("tp_btf/sched_process_exec"),
+        rung: 1,
+    }]);
+    let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
+    metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
+}
+
+/// The value of the series, as in the text.
+fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+}
+
+#[test]
+fn families_and_first_series_are_golden() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
+    let metrics = metrics();
+    show_every_family(&metrics);
+    let text = metrics.render();
+    assert!(text.ends_with("# EOF\n"));
+    // Families in the order of their names, series of one in the order of their labels.
+    let sorted: BTreeSet<_> = text.lines().collect();
+    let now = sorted.into_iter().fold(String::new(), |text, line| text + line + "\n");
+    if env::var_os("WATCHFIRE_BLESS").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    assert_eq!(now, fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn flows_count_by_stage_side_and_verdict() {
+    let metrics = metrics();
+    let denied = || {
+        let egress = common::allow(Direction::Egress, "to-db");
+        Verdict::combine(egress, common::deny(&["default-deny", "db"]))
+    };
+    metrics.observe(&common::flow_record(common::flow(FlowStage::Open, denied())));
+    metrics.observe(&common::flow_record(FlowRecord {
+        counters: Some(FlowCounters { bytes_sent: 7, bytes_received: 11, ..FlowCounters::default() }),
+        process: None,
+        process_unknown: Some(OwnerUnknown::NoStorage),
+        ..common::flow(FlowStage::Close, denied())
+    }));
+    let text = metrics.render();
+    let by_policy = |verdict: &str, direction: &str, policy: &str| {
+        let series = format!(
+            "watchfire_flow_verdicts_total{{verdict=\"{verdict}\",direction=\"{direction}\",side=\"client\",\
+             policy_kind=\"NetworkPolicy\",policy_namespace=\"shop\",policy=\"{policy}\"}}"
+        );
+        value(&text, &series).map(str::to_owned)
+    };
+    let flows = "watchfire_flows_total";
+    let labels = "side=\"client\",protocol=\"TCP\",verdict=\"denied\"";
+    assert_eq!(value(&text, &format!("{flows}{{stage=\"open\",{labels}}}")), Some("1"));
+    assert_eq!(value(&text, &format!("{flows}{{stage=\"close\",{labels}}}")), Some("1"));
+    assert_eq!(value(&text, &format!("{flows}{{stage=\"failed\",{labels}}}")), Some("0"));
+    assert_eq!(value(&text, "watchfire_flow_bytes_total{direction=\"sent\"}"), Some("7"));
+    assert_eq!(value(&text, "watchfire_flow_bytes_total{direction=\"received\"}"), Some("11"));
+    assert_eq!(value(&text, "watchfire_flow_owner_unknown_total{reason=\"no-storage\"}"), Some("1"));
+    // Once each, although two records told it.
+    assert_eq!(by_policy("allowed", "egress", "to-db").as_deref(), Some("1"));
+    assert_eq!(by_policy("denied", "ingress", "default-deny").as_deref(), Some("1"));
+    assert_eq!(by_policy("denied", "ingress", "db").as_deref(), Some("1"));
+}
+
+#[test]
+fn policies_beyond_the_limit_share_a_series_and_are_counted() {
+    let metrics = metrics();
+    let surplus = 3;
+    for n in 0..POLICY_LABELS_MAX + surplus {
+        let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&[&format!("policy-{n}")]));
+        metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
+    }
+    let text = metrics.render();
+    let series = text.lines().filter(|line| line.starts_with("watchfire_flow_verdicts_total")).count();
+    assert_eq!(series, POLICY_LABELS_MAX + 1);
+    assert_eq!(value(&text, "watchfire_flow_verdicts_folded_total"), Some("3"));
+    let other = "watchfire_flow_verdicts_total{verdict=\"denied\",direction=\"ingress\",side=\"client\",\
+                 policy_kind=\"other\",policy_namespace=\"\",policy=\"other\"}";
+    assert_eq!(value(&text, other), Some("3"));
+}
+
+#[test]
+fn totals_counted_elsewhere_are_shown_and_never_step_back() {
+    let metrics = metrics();
+    let totals = |seen| KindCounters { seen, filtered: 1, emitted: 2, dropped: 3, received: 4 };
+    metrics.set_records(RecordKind::TcpOpen, totals(20));
+    metrics.set_records(RecordKind::TcpOpen, totals(10));
+    let evicted = metrics.register_counter("inventory_evicted", "Entries evicted");
+    evicted.set_total(5);
+    evicted.add(1);
+    metrics.register_gauge("inventory_pods", "Pods known").set(12);
+    metrics.set_processes(99);
+    metrics.set_policy_objects(PolicyObjects { loaded: 3, rejected: 1, ignored: 0 });
+    metrics.observe(&common::process(ProcessAction::Exec, None));
+    metrics.observe(&common::loss(1));
+    let text = metrics.render();
+    for (series, expected) in [
+        ("watchfire_records_seen_total{kind=\"tcp-open\"}", "20"),
+        ("watchfire_records_received_total{kind=\"tcp-open\"}", "4"),
+        ("watchfire_records_seen_total{kind=\"tcp-fail\"}", "0"),
+        ("watchfire_inventory_evicted_total", "6"),
+        ("watchfire_inventory_pods", "12"),
+        ("watchfire_process_table_entries", "99"),
+        ("watchfire_policy_objects{state=\"rejected\"}", "1"),
+        ("watchfire_processes_total{action=\"exec\"}", "1"),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}");
+    }
+}
+
+#[test]
+fn probes_show_their_rung_and_are_replaced() {
+    let metrics = metrics();
+    let probe = |hook, rung| ProbeInfo { probe: "listen", hook, rung };
+    metrics.set_probes(&[probe(Some("lsm/socket_listen"), 1)]);
+    metrics
+        .set_probes(&[probe(Some("fexit/__sys_listen"), 2), ProbeInfo { probe: "x", hook: None, rung: 0 }]);
+    let text = metrics.render();
+    let lines: BTreeSet<_> = text.lines().filter(|line| line.starts_with("watchfire_probe_info{")).collect();
+    let expected = [
+        "watchfire_probe_info{probe=\"listen\",hook=\"fexit/__sys_listen\",rung=\"2\"} 1",
+        "watchfire_probe_info{probe=\"x\",hook=\"\",rung=\"0\"} 0",
+    ];
+    assert_eq!(lines, BTreeSet::from(expected));
+}
