@@ -15,7 +15,8 @@ pub use counters::KindCount;
 pub use header::{Header, KIND_COUNT, Kind, WIRE_VERSION};
 pub use offsets::{KernelField, Offsets, UNKNOWN_OFFSET};
 pub use process::{
-    ARGS_BYTES_MAX, EXEC_ARGS_TRUNCATED, ExecRecord, ExitRecord, ForkRecord, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX,
+    ARGS_BYTES_MAX, EXEC_ARGS_TRUNCATED, ExecRecord, ExitRecord, ForkRecord, NAME_BYTES_MAX, PATH_BYTES_MAX,
+    PATH_COMPONENTS_MAX,
 };
 pub use socket::{OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
 pub use tcp::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};

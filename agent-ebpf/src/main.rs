@@ -1,7 +1,11 @@
 //! Watchfire's kernel programs: one file per event family.
 #![no_std]
 #![no_main]
-#![cfg_attr(target_arch = "bpf", expect(unstable_features, reason = "the verifier's masks are inline assembly"), feature(asm_experimental_arch))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unstable_features, reason = "the verifier's masks are inline assembly"),
+    feature(asm_experimental_arch)
+)]
 
 mod listen;
 mod maps;

@@ -5,7 +5,10 @@ use core::ffi::c_void;
 use agent_common::{KIND_COUNT, Kind, KindCount, SocketState};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_map_type};
 use aya_ebpf::btf_maps::{PerCpuArray, RingBuf};
-use aya_ebpf::helpers::generated::{bpf_map_lookup_elem, bpf_ringbuf_output, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_sk_storage_get};
+use aya_ebpf::helpers::generated::{
+    bpf_map_lookup_elem, bpf_ringbuf_output, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
+    bpf_sk_storage_get,
+};
 use aya_ebpf::macros::btf_map;
 
 use crate::settings::WAKEUP_BYTES;
@@ -52,7 +55,9 @@ static SOCKETS: ClonedSkStorage<SocketState> = ClonedSkStorage {
 pub(crate) fn socket_state(sock: *mut c_void, create: bool) -> Option<&'static mut SocketState> {
     let map = (&raw const SOCKETS).cast_mut().cast();
     // SAFETY: a helper call whose arguments the verifier checks; the result is null or a value of the map.
-    unsafe { bpf_sk_storage_get(map, sock, core::ptr::null_mut(), u64::from(create)).cast::<SocketState>().as_mut() }
+    unsafe {
+        bpf_sk_storage_get(map, sock, core::ptr::null_mut(), u64::from(create)).cast::<SocketState>().as_mut()
+    }
 }
 
 /// The only value of a per-CPU array of one entry, on this CPU.

@@ -1,8 +1,9 @@
 //! Paths: the dentry chain from a file up to the root of the process.
 
+use core::mem::MaybeUninit;
+
 use agent_common::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX};
-use aya_ebpf::helpers::bpf_probe_read_kernel;
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
 use crate::maps::SCRATCH_BYTES;
 use crate::settings::offset;
@@ -19,11 +20,17 @@ pub(crate) fn bounded(position: usize) -> usize {
     position
 }
 
-/// Reads a pointer-sized kernel value.
+/// Reads a pointer-sized kernel value; null where the address is bad. One path through the program, not two: the
+/// helper itself clears what it could not read.
 #[inline(always)]
 fn read(base: *const u8, offset: usize) -> *const u8 {
-    // SAFETY: a probe read: a bad address yields an error, not a fault.
-    unsafe { bpf_probe_read_kernel(base.add(offset).cast::<*const u8>()) }.unwrap_or(core::ptr::null())
+    let mut value = MaybeUninit::<*const u8>::uninit();
+    // SAFETY: a probe read: a bad address yields an error, not a fault, and the value is written in either case.
+    unsafe {
+        let size = size_of::<*const u8>() as u32;
+        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, base.add(offset).cast());
+        value.assume_init()
+    }
 }
 
 /// Appends the components of `path` to `buffer` at `start`, from the file upwards, each closed by NUL, and
@@ -35,8 +42,11 @@ pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *cons
     let mut vfsmount = read(path, offset!(path_mnt));
     let root_dentry = read(root, offset!(path_dentry));
     let root_vfsmount = read(root, offset!(path_mnt));
+    let limit = bounded(start + PATH_BYTES_MAX - NAME_BYTES_MAX);
     let mut end = start;
     for _ in 0..PATH_COMPONENTS_MAX {
+        // Also makes every turn look alike to the verifier, which then needs to follow only one.
+        end = bounded(end);
         if dentry == root_dentry && vfsmount == root_vfsmount {
             break;
         }
@@ -53,19 +63,18 @@ pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *cons
             continue;
         }
         let parent = read(dentry, offset!(dentry_parent));
-        if parent == dentry || parent.is_null() || end - start > PATH_BYTES_MAX - NAME_BYTES_MAX {
+        if parent == dentry || parent.is_null() || end > limit {
             break;
         }
         let name = read(dentry, offset!(dentry_name));
-        // SAFETY: the position is masked to the lower half of the buffer, a name is far shorter than the upper half.
-        let written = unsafe {
-            bpf_probe_read_kernel_str(buffer.add(bounded(end)).cast(), NAME_BYTES_MAX as u32, name.cast())
-        };
+        // SAFETY: the position was masked to the lower half of the buffer, a name is far shorter than the upper half.
+        let written =
+            unsafe { bpf_probe_read_kernel_str(buffer.add(end).cast(), NAME_BYTES_MAX as u32, name.cast()) };
         if written <= 0 {
             break;
         }
-        end = bounded(end + written as usize);
+        end += written as usize;
         dentry = parent;
     }
-    end
+    bounded(end)
 }

@@ -28,7 +28,12 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
     let Some(record) = reserve::<ForkRecord>(Kind::PROCESS_FORK) else { return 0 };
     // SAFETY: `record` is room for a whole ForkRecord.
     unsafe {
-        task::write_header(&raw mut (*record).header, Kind::PROCESS_FORK, size_of::<ForkRecord>() as u32, child);
+        task::write_header(
+            &raw mut (*record).header,
+            Kind::PROCESS_FORK,
+            size_of::<ForkRecord>() as u32,
+            child,
+        );
         (*record).parent_pid = task::tgid(parent);
         (*record).reserved = 0;
         (*record).parent_start_ns = task::start_ns(parent);
@@ -57,7 +62,8 @@ pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
         flags |= EXEC_ARGS_TRUNCATED;
     }
     // SAFETY: the verifier bounds the write: at most ARGS_BYTES_MAX bytes at a fixed position.
-    let read = unsafe { bpf_probe_read_user(buffer.add(end).cast(), args_bytes as u32, args_start as *const _) };
+    let read =
+        unsafe { bpf_probe_read_user(buffer.add(end).cast(), args_bytes as u32, args_start as *const _) };
     if read != 0 {
         args_bytes = 0;
     }
@@ -107,12 +113,20 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let group_exit = field!(signal, signal_flags as u32) & SIGNAL_GROUP_EXIT != 0;
     let leader = field!(task, task_group_leader as Task);
-    let wait_status =
-        if group_exit { field!(signal, signal_exit_code as u32) } else { field!(leader, task_exit_code as u32) };
+    let wait_status = if group_exit {
+        field!(signal, signal_exit_code as u32)
+    } else {
+        field!(leader, task_exit_code as u32)
+    };
     let Some(record) = reserve::<ExitRecord>(Kind::PROCESS_EXIT) else { return 0 };
     // SAFETY: `record` is room for a whole ExitRecord.
     unsafe {
-        task::write_header(&raw mut (*record).header, Kind::PROCESS_EXIT, size_of::<ExitRecord>() as u32, task);
+        task::write_header(
+            &raw mut (*record).header,
+            Kind::PROCESS_EXIT,
+            size_of::<ExitRecord>() as u32,
+            task,
+        );
         (*record).wait_status = wait_status;
         (*record).reserved = 0;
     }

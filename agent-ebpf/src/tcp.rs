@@ -3,11 +3,12 @@
 use core::ffi::c_void;
 
 use agent_common::{
-    FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState, TCP_NO_ERROR_KNOWN, TcpRecord, WIRE_VERSION,
+    FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState, TCP_NO_ERROR_KNOWN, TcpRecord,
+    WIRE_VERSION,
 };
 use aya_ebpf::bindings::{
-    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
-    BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
+    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock};
 use aya_ebpf::macros::sock_ops;
@@ -114,6 +115,14 @@ fn state_change(ctx: &SockOpsContext) {
     }
 }
 
+/// Reads a context field as one load at a constant offset: the verifier refuses the address arithmetic by which the
+/// compiler would merge loads of different fields.
+macro_rules! context {
+    ($ops:expr, $($field:tt)+) => {
+        core::ptr::read_volatile(&raw const (*$ops).$($field)+)
+    };
+}
+
 /// Makes a v4-mapped address of an IPv4 address in network byte order.
 #[inline(always)]
 fn write_address(into: *mut [u8; 16], family: u32, v4: u32, v6: [u32; 4]) {
@@ -146,9 +155,21 @@ fn emit(kind: Kind, ctx: &SockOpsContext, owner: &SocketState, flags: u32, old_s
         };
         (*record).cookie = bpf_get_socket_cookie(ctx.ops.cast());
         (*record).opened_ns = owner.opened_ns;
-        let family = (*ops).family;
-        write_address(&raw mut (*record).local, family, (*ops).local_ip4, (*ops).local_ip6);
-        write_address(&raw mut (*record).remote, family, (*ops).remote_ip4, (*ops).remote_ip6);
+        let family = context!(ops, family);
+        let local_v6 = [
+            context!(ops, local_ip6[0]),
+            context!(ops, local_ip6[1]),
+            context!(ops, local_ip6[2]),
+            context!(ops, local_ip6[3]),
+        ];
+        let remote_v6 = [
+            context!(ops, remote_ip6[0]),
+            context!(ops, remote_ip6[1]),
+            context!(ops, remote_ip6[2]),
+            context!(ops, remote_ip6[3]),
+        ];
+        write_address(&raw mut (*record).local, family, context!(ops, local_ip4), local_v6);
+        write_address(&raw mut (*record).remote, family, context!(ops, remote_ip4), remote_v6);
         (*record).local_port = (*ops).local_port as u16;
         // The context shows the remote port in network byte order in the upper half (net/core/filter.c).
         (*record).remote_port = u16::from_be(((*ops).remote_port >> 16) as u16);

@@ -129,7 +129,7 @@ pub struct FlowCounters {
     pub bytes_sent: u64,
     /// Payload bytes received.
     pub bytes_received: u64,
-    /// Segments sent, without pure retransmissions of the count below.
+    /// Segments sent, retransmissions included.
     pub segments_sent: u32,
     /// Segments received.
     pub segments_received: u32,

@@ -22,7 +22,7 @@ const KIND_PTR: u32 = 2;
 
 /// Why BTF could not be read.
 #[derive(thiserror::Error, Debug)]
-pub enum BtfError {
+pub(crate) enum BtfError {
     /// The file could not be read: a kernel without `CONFIG_DEBUG_INFO_BTF`, or sysfs not mounted.
     #[error("cannot read the kernel's BTF from {path}")]
     Read {
@@ -72,10 +72,16 @@ impl Btf {
             return Err(BtfError::Malformed("wrong magic", 0));
         }
         let header = word(4)? as usize;
-        let (type_start, type_end) = (header + word(8)? as usize, header + word(8)? as usize + word(12)? as usize);
+        let (type_start, type_end) =
+            (header + word(8)? as usize, header + word(8)? as usize + word(12)? as usize);
         let strings = header + word(16)? as usize;
-        let mut btf =
-            Self { types: vec![0], structs: HashMap::new(), typedefs: HashMap::new(), strings, bytes: Vec::new() };
+        let mut btf = Self {
+            types: vec![0],
+            structs: HashMap::new(),
+            typedefs: HashMap::new(),
+            strings,
+            bytes: Vec::new(),
+        };
         let mut named = Vec::new();
         let mut at = type_start;
         while at < type_end {
@@ -208,11 +214,11 @@ mod tests {
         };
         let info = |kind: u32, entries: u32| kind << 24 | entries;
         let types: Vec<u32> = [
-            vec![name("int"), info(1, 0), 4, 32],                                                // 1
-            vec![name("inner"), info(4, 2), 8, name("d"), 1, 0, name("e"), 1, 32],               // 2
-            vec![0, info(10, 0), 2],                                                             // 3: const inner
-            vec![0, info(4, 2), 12, name("b"), 1, 0, name("c"), 3, 32],                          // 4: anonymous
-            vec![name("outer"), info(4, 2), 16, name("a"), 1, 0, 0, 4, 32],                      // 5
+            vec![name("int"), info(1, 0), 4, 32],                                  // 1
+            vec![name("inner"), info(4, 2), 8, name("d"), 1, 0, name("e"), 1, 32], // 2
+            vec![0, info(10, 0), 2],                                               // 3: const inner
+            vec![0, info(4, 2), 12, name("b"), 1, 0, name("c"), 3, 32],            // 4: anonymous
+            vec![name("outer"), info(4, 2), 16, name("a"), 1, 0, 0, 4, 32],        // 5
         ]
         .concat();
         let mut blob = MAGIC.to_ne_bytes().to_vec();

@@ -82,6 +82,11 @@ fn boot_epoch_ns() -> i64 {
     best.1
 }
 
+/// CLOCK_BOOTTIME now, the clock of kernel records.
+pub(crate) fn boot_ns() -> u64 {
+    clock_ns(libc::CLOCK_BOOTTIME).cast_unsigned()
+}
+
 fn clock_ns(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec to write to; both clocks exist on every supported kernel.

@@ -1,0 +1,192 @@
+//! Golden wire bytes: the layout is written out by hand here, so that a change of a record type shows.
+
+use super::*;
+
+const BOOT: u32 = 0xabcd_ef01;
+
+/// Little-endian fields in wire order.
+struct Wire(Vec<u8>);
+
+impl Wire {
+    fn header(kind: u16, size: u32) -> Self {
+        Self(Vec::new())
+            .u32(size)
+            .u16(kind)
+            .u16(1)
+            .u64(9_000_000_000) // boot_ns
+            .u32(4321) // pid
+            .u32(1000) // uid
+            .u64(8_000_000_000) // start_ns
+            .u64(77) // cgroup_id
+            .u32(11)
+            .u32(12)
+            .u32(13)
+            .u32(14) // net, mnt, pid, user
+            .u32(1001) // euid
+            .u32(1002) // gid
+    }
+
+    fn u16(self, value: u16) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+}
+
+fn id(pid: u32, start_ticks: u64) -> ExecId {
+    ExecId { boot: BOOT, pid, start_ticks }
+}
+
+const NAMESPACES: Namespaces = Namespaces { net: 11, mnt: 12, pid: 13, user: 14 };
+
+#[test]
+fn fork_bytes() {
+    let wire = Wire::header(0, 80).u32(4000).u32(0).u64(7_000_000_000);
+    let (kind, observation) = decode(&wire.0, BOOT).unwrap();
+    assert_eq!((kind, observation.boot_ns), (RecordKind::ProcessFork, 9_000_000_000));
+    assert_eq!(
+        observation.body,
+        Body::Fork(Fork {
+            child: id(4321, 800),
+            parent: id(4000, 700),
+            uid: 1000,
+            euid: 1001,
+            gid: 1002,
+            cgroup_id: 77,
+            namespaces: NAMESPACES,
+        })
+    );
+}
+
+#[test]
+fn exec_bytes() {
+    let (args, binary, cwd) = (b"sh\0-c\0\0".as_slice(), b"sh\0bin\0usr\0".as_slice(), b"".as_slice());
+    let size = 88 + (args.len() + binary.len() + cwd.len()) as u32;
+    let wire = Wire::header(1, size)
+        .u32(4000)
+        .u16(args.len() as u16)
+        .u16(binary.len() as u16)
+        .u64(7_000_000_000)
+        .u16(cwd.len() as u16)
+        .u16(1)
+        .u32(0)
+        .bytes(args)
+        .bytes(binary)
+        .bytes(cwd);
+    let Body::Exec(exec) = decode(&wire.0, BOOT).unwrap().1.body else { panic!("no exec") };
+    assert_eq!((exec.process, exec.parent), (id(4321, 800), Some(id(4000, 700))));
+    assert_eq!(exec.args, ["sh", "-c", ""]);
+    assert_eq!((exec.binary.as_str(), exec.cwd.as_str()), ("/usr/bin/sh", "/"));
+    assert!(exec.args_truncated && !exec.before_start);
+
+    let mut lying = wire.0;
+    lying[68..70].copy_from_slice(&u16::MAX.to_le_bytes());
+    assert_eq!(decode(&lying, BOOT), Err(DecodeError::Strings));
+}
+
+#[test]
+fn exit_bytes() {
+    let wire = Wire::header(2, 72).u32(0x0500).u32(0);
+    let status = ExitStatus { code: Some(5), signal: None, core_dumped: false };
+    assert_eq!(decode(&wire.0, BOOT).unwrap().1.body, Body::Exit(Exit { process: id(4321, 800), status }));
+}
+
+fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
+    let mapped = |last: u8| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last];
+    Wire::header(kind, 168)
+        .u64(55) // cookie
+        .u64(8_500_000_000) // opened_ns
+        .bytes(&mapped(1))
+        .bytes(&mapped(2))
+        .u16(40000)
+        .u16(443)
+        .u32(flags)
+        .u32(1) // owner_flags
+        .u32(old_state)
+        .u32(error)
+        .u32(3) // retransmits
+        .u64(102) // bytes_acked
+        .u64(201) // bytes_received
+        .u32(9)
+        .u32(8) // segments
+        .u32(800)
+        .u32(50) // srtt, min rtt
+        .0
+}
+
+#[test]
+fn tcp_bytes() {
+    let (_, opened) = decode(&tcp(3, 1, 2, 0), BOOT).unwrap();
+    let Body::FlowOpen(flow) = opened.body else { panic!("no open") };
+    assert_eq!(
+        (flow.client.to_string(), flow.server.to_string()),
+        ("10.0.0.1:40000".into(), "10.0.0.2:443".into())
+    );
+    assert_eq!((flow.side, flow.owner, flow.cookie), (Side::Client, Owner::Known(id(4321, 800)), 55));
+
+    // A client that saw both FINs: SYN and FIN leave bytes_acked, the peer's FIN leaves bytes_received.
+    let Body::FlowClose(_, end) = decode(&tcp(4, 1 | 2 | 4, 5, 0), BOOT).unwrap().1.body else {
+        panic!("no close")
+    };
+    assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (100, 200));
+    assert_eq!((end.reason, end.established, end.duration_ns), (CloseReason::Fin, true, Some(500_000_000)));
+    assert_eq!((end.counters.srtt_us, end.counters.min_rtt_us, end.counters.retransmits), (100, 50, 3));
+
+    // A server that was reset: neither FIN happened.
+    let Body::FlowClose(flow, end) = decode(&tcp(4, 0, 1, 104), BOOT).unwrap().1.body else {
+        panic!("no close")
+    };
+    assert_eq!((flow.side, flow.server.port(), end.reason), (Side::Server, 40000, CloseReason::ResetByPeer));
+    assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (102, 201));
+}
+
+#[test]
+fn close_reasons() {
+    for (kind, old_state, error, expected) in [
+        (4, 9, 0, CloseReason::Fin),
+        (4, 1, 0, CloseReason::AbortedLocally),
+        (4, 8, 0, CloseReason::AbortedLocally),
+        (4, 4, 110, CloseReason::TimedOut),
+        (4, 5, u32::MAX, CloseReason::Fin),
+        (4, 1, u32::MAX, CloseReason::Error),
+        (5, 2, 111, CloseReason::Refused),
+        (5, 2, 110, CloseReason::TimedOut),
+        (5, 2, 113, CloseReason::Unreachable),
+        (5, 2, 0, CloseReason::AbortedLocally),
+    ] {
+        let Body::FlowClose(_, end) = decode(&tcp(kind, 1, old_state, error), BOOT).unwrap().1.body else {
+            panic!("no close")
+        };
+        assert_eq!(end.reason, expected, "kind {kind}, state {old_state}, error {error}");
+    }
+}
+
+#[test]
+fn any_bytes_are_an_observation_or_a_reason() {
+    let samples = [Wire::header(0, 80).u32(1).u32(0).u64(2).0, tcp(4, 7, 5, 0)];
+    for sample in &samples {
+        for cut in 0..sample.len() {
+            assert!(decode(&sample[..cut], BOOT).is_err(), "cut at {cut}");
+        }
+    }
+    for (at, byte, expected) in [
+        (4, 99, DecodeError::Kind(99)),
+        (6, 9, DecodeError::Version(9)),
+        (0, 81, DecodeError::Size { said: 81, has: 80 }),
+    ] {
+        let mut bytes = samples[0].clone();
+        bytes[at] = byte;
+        assert_eq!(decode(&bytes, BOOT), Err(expected));
+    }
+}

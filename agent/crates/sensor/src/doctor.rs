@@ -1,0 +1,175 @@
+//! What this host has, what it lacks, and what still works.
+
+use std::fmt;
+use std::fs;
+
+use crate::attach::ACTIVE_LSMS;
+use crate::btf::VMLINUX;
+use crate::host::Host;
+use crate::kernel::{Kernel, with_source};
+use crate::sensor::RING_BYTES_RANGE;
+use crate::status::ProbeStatus;
+
+/// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
+const CAPABILITIES: [(u32, &str, &str); 5] = [
+    (38, "CAP_PERFMON", "tracing programs"),
+    (39, "CAP_BPF", "programs and maps"),
+    (12, "CAP_NET_ADMIN", "socket programs"),
+    (19, "CAP_SYS_PTRACE", "processes and sockets older than the agent"),
+    (2, "CAP_DAC_READ_SEARCH", "other users' entries in /proc"),
+];
+/// Stood for CAP_BPF and CAP_PERFMON before 5.8, and still includes them.
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// How a fact stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// Something is not seen, the rest works.
+    Reduced,
+    /// Nothing works.
+    Bad,
+}
+
+/// One fact about the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// What it is about.
+    pub name: &'static str,
+    /// How it stands.
+    pub health: Health,
+    /// The finding.
+    pub finding: String,
+}
+
+/// Everything that `watchfire doctor` prints.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnosis {
+    /// Facts about the host.
+    pub facts: Vec<Fact>,
+    /// Which hook each probe got; empty where nothing could be loaded.
+    pub probes: Vec<ProbeStatus>,
+}
+
+impl Diagnosis {
+    /// Whether every probe is attached and nothing is missing.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.exit_code() == 0
+    }
+
+    /// 0: everything works; 1: something is not seen; 2: nothing works.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let attached = self.probes.iter().filter(|probe| probe.hook.is_some()).count();
+        let bad = self.facts.iter().any(|fact| fact.health == Health::Bad);
+        let reduced = self.facts.iter().any(|fact| fact.health == Health::Reduced);
+        match attached {
+            0 => 2,
+            _ if bad || reduced || attached < self.probes.len() => 1,
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fact in &self.facts {
+            let mark = match fact.health {
+                Health::Good => "ok     ",
+                Health::Reduced => "reduced",
+                Health::Bad => "missing",
+            };
+            writeln!(f, "{mark}  {:<13} {}", fact.name, fact.finding)?;
+        }
+        for probe in &self.probes {
+            let mark = if probe.hook.is_some() { "ok     " } else { "reduced" };
+            writeln!(f, "{mark}  {}", probe.to_string().replace('\n', "\n         "))?;
+        }
+        f.write_str(match self.exit_code() {
+            0 => "everything works",
+            1 => "works, with what is marked above missing",
+            _ => "nothing can be observed on this host",
+        })
+    }
+}
+
+/// Examines this host. The probes are really loaded and attached for a moment.
+#[must_use]
+pub fn diagnose() -> Diagnosis {
+    let mut facts = vec![
+        fact(
+            "kernel",
+            Health::Good,
+            fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        ),
+        btf(),
+        lsms(),
+        lockdown(),
+        capabilities(),
+    ];
+    let mut probes = Vec::new();
+    match Host::read() {
+        Err(error) => facts.push(fact("cgroup v2", Health::Bad, &with_source(&error))),
+        Ok(host) => {
+            facts.push(fact("cgroup v2", Health::Good, &host.cgroup_root.display().to_string()));
+            match Kernel::load(RING_BYTES_RANGE.0, &host.cgroup_root) {
+                Ok(kernel) => {
+                    if let Some(problem) = &kernel.btf_problem {
+                        tracing::debug!("{problem}");
+                    }
+                    probes = kernel.probes;
+                }
+                Err(error) => facts.push(fact("programs", Health::Bad, &with_source(&error))),
+            }
+        }
+    }
+    Diagnosis { facts, probes }
+}
+
+fn fact(name: &'static str, health: Health, finding: &str) -> Fact {
+    Fact { name, health, finding: finding.to_owned() }
+}
+
+fn btf() -> Fact {
+    match fs::metadata(VMLINUX) {
+        Ok(file) => fact("BTF", Health::Good, &format!("{VMLINUX}, {} KiB", file.len() / 1024)),
+        Err(error) => {
+            fact("BTF", Health::Bad, &format!("{VMLINUX}: {error}; processes and socket owners are not seen"))
+        }
+    }
+}
+
+fn lsms() -> Fact {
+    match fs::read_to_string(ACTIVE_LSMS) {
+        Ok(list) => fact("LSMs", Health::Good, list.trim()),
+        Err(error) => {
+            fact("LSMs", Health::Good, &format!("not known ({ACTIVE_LSMS}: {error}); no LSM hook is used"))
+        }
+    }
+}
+
+fn lockdown() -> Fact {
+    let path = "/sys/kernel/security/lockdown";
+    match fs::read_to_string(path) {
+        Ok(modes) => fact("lockdown", Health::Good, modes.trim()),
+        Err(error) => fact("lockdown", Health::Good, &format!("not known ({path}: {error})")),
+    }
+}
+
+fn capabilities() -> Fact {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    let lacking: Vec<String> = (CAPABILITIES.iter())
+        .filter(|(bit, ..)| !(has(*bit) || matches!(bit, 38 | 39) && has(CAP_SYS_ADMIN)))
+        .map(|(_, name, purpose)| format!("{name} ({purpose})"))
+        .collect();
+    if lacking.is_empty() {
+        fact("capabilities", Health::Good, "all that are used")
+    } else {
+        fact("capabilities", Health::Bad, &format!("without {}", lacking.join(", ")))
+    }
+}

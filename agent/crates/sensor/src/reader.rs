@@ -1,0 +1,158 @@
+//! The thread that empties the ring.
+
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use aya::maps::{MapData, RingBuf};
+use watchfire_model::{Body, Observation, RecordKind};
+
+use crate::account::Account;
+use crate::decode::decode;
+
+/// Most observations handed on at once.
+const BATCH_RECORDS_MAX: usize = 1024;
+/// Shortest and longest pause between two looks at the ring, milliseconds. A filling ring wakes the reader earlier.
+const TICK_MS: (i32, i32) = (2, 50);
+/// How often lost records are looked for, milliseconds.
+const GAP_CHECK_MS: u64 = 1000;
+/// Exits remembered to tell a second record of the same end.
+const EXITS_REMEMBERED: usize = 64;
+
+/// Empties the ring into the batch channel.
+pub(crate) struct Reader {
+    ring: RingBuf<MapData>,
+    account: Arc<Account>,
+    boot: u32,
+    batches: SyncSender<Vec<Observation>>,
+    dropped: Vec<(RecordKind, u64)>,
+    recent_exits: Vec<watchfire_model::ExecId>,
+    next_exit: usize,
+}
+
+/// The other side has gone.
+pub(crate) struct Closed;
+
+impl Reader {
+    pub(crate) fn new(
+        ring: RingBuf<MapData>,
+        account: Arc<Account>,
+        boot: u32,
+        batches: SyncSender<Vec<Observation>>,
+    ) -> Self {
+        let dropped = RecordKind::ALL.iter().map(|&kind| (kind, 0)).collect();
+        Self { ring, account, boot, batches, dropped, recent_exits: Vec::new(), next_exit: 0 }
+    }
+
+    /// Runs until told to stop, then empties the ring a last time.
+    pub(crate) fn run(mut self, stop: &AtomicBool) {
+        let mut tick_ms = TICK_MS.0;
+        let mut gaps_checked = Instant::now();
+        while !stop.load(Ordering::Acquire) {
+            let Ok(taken) = self.drain() else { return };
+            tick_ms = if taken == 0 { (tick_ms * 2).min(TICK_MS.1) } else { TICK_MS.0 };
+            if gaps_checked.elapsed() >= Duration::from_millis(GAP_CHECK_MS) {
+                gaps_checked = Instant::now();
+                if self.report_gaps().is_err() {
+                    return;
+                }
+            }
+            self.wait(tick_ms);
+        }
+        // A program that was running when its hook was detached may still submit: two empty looks end it.
+        let mut empty_looks = 0;
+        while empty_looks < 2 {
+            let Ok(taken) = self.drain() else { return };
+            empty_looks = if taken == 0 { empty_looks + 1 } else { 0 };
+            self.wait(TICK_MS.0);
+        }
+        let _ = self.report_gaps();
+    }
+
+    /// Hands on observations that did not come out of the ring.
+    pub(crate) fn send(&self, observations: Vec<Observation>) -> Result<(), Closed> {
+        if observations.is_empty() {
+            return Ok(());
+        }
+        self.batches.send(observations).map_err(|_| Closed)
+    }
+
+    /// Takes what is in the ring, in batches, and tells how many there were. Blocks while the channel is full: then
+    /// the ring fills, and what does not fit there is counted there, in one place.
+    fn drain(&mut self) -> Result<usize, Closed> {
+        let mut total = 0;
+        loop {
+            let batch = self.take_batch();
+            let taken = batch.0;
+            total += taken;
+            self.send(batch.1)?;
+            if taken < BATCH_RECORDS_MAX {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Up to a batch of records: how many were taken, and the observations among them.
+    pub(crate) fn take_batch(&mut self) -> (usize, Vec<Observation>) {
+        let mut observations = Vec::new();
+        let mut taken = 0;
+        while taken < BATCH_RECORDS_MAX {
+            let Some(record) = self.ring.next() else { break };
+            taken += 1;
+            match decode(&record, self.boot) {
+                Ok((kind, observation)) => {
+                    self.account.count_received(kind);
+                    drop(record);
+                    if !self.is_repeated_exit(&observation.body) {
+                        observations.push(observation);
+                    }
+                }
+                Err(error) => {
+                    self.account.count_malformed();
+                    tracing::error!("a kernel record was refused: {error}");
+                }
+            }
+        }
+        (taken, observations)
+    }
+
+    /// Where the kernel does not say which thread was the last, two that end at once both report it.
+    fn is_repeated_exit(&mut self, body: &Body) -> bool {
+        let Body::Exit(exit) = body else { return false };
+        if self.recent_exits.contains(&exit.process) {
+            return true;
+        }
+        if self.recent_exits.len() < EXITS_REMEMBERED {
+            self.recent_exits.push(exit.process);
+        } else {
+            self.recent_exits[self.next_exit] = exit.process;
+            self.next_exit = (self.next_exit + 1) % EXITS_REMEMBERED;
+        }
+        false
+    }
+
+    /// A gap becomes an observation like any other.
+    fn report_gaps(&mut self) -> Result<(), Closed> {
+        let mut gaps = Vec::new();
+        for ((_, known), (kind, counters)) in self.dropped.iter_mut().zip(self.account.totals()) {
+            let lost = counters.dropped.saturating_sub(*known);
+            if lost > 0 {
+                *known = counters.dropped;
+                gaps.push(Observation {
+                    boot_ns: crate::host::boot_ns(),
+                    body: Body::Gap { kind, lost, counters },
+                });
+            }
+        }
+        self.send(gaps)
+    }
+
+    /// Waits for a wakeup from the kernel or the end of the tick.
+    pub(crate) fn wait(&self, timeout_ms: i32) {
+        let mut fd = libc::pollfd { fd: self.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd. An interrupted wait is a short one.
+        unsafe { libc::poll(&raw mut fd, 1, timeout_ms) };
+    }
+}

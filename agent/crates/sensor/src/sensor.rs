@@ -1,0 +1,183 @@
+//! Starting and stopping.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+
+use aya::Ebpf;
+use aya::maps::RingBuf;
+use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
+
+use crate::account::Account;
+use crate::host::{Host, boot_ns};
+use crate::kernel::{Kernel, LoadError};
+use crate::reader::Reader;
+use crate::self_test::{self, SelfTestError};
+use crate::status::ProbeStatus;
+use crate::{attach, procfs, sockets};
+
+/// Size of the ring unless set otherwise, bytes.
+pub const RING_BYTES_DEFAULT: u32 = 4 * 1024 * 1024;
+/// Smallest and largest ring, bytes.
+pub const RING_BYTES_RANGE: (u32, u32) = (4096, 1 << 30);
+
+/// Settings of the sensor.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Size of the ring, bytes: a power of two of at least a page.
+    pub ring_bytes: u32,
+    /// Executable that the self-test starts with [`crate::SELF_TEST_ARGUMENT`]; none leaves the self-test out.
+    pub self_test: Option<PathBuf>,
+}
+
+/// Why the sensor did not start.
+#[derive(thiserror::Error, Debug)]
+pub enum StartError {
+    /// Not a size that the kernel takes.
+    #[error("a ring of {0} bytes is not possible, expected a power of two from {min} to {max}", min = RING_BYTES_RANGE.0, max = RING_BYTES_RANGE.1)]
+    RingBytes(u32),
+    /// Nothing was loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Every probe was refused.
+    #[error("this kernel admits none of the probes:\n{0}")]
+    NoProbe(String),
+    /// A map is not what it should be.
+    #[error("cannot use the map {0}")]
+    Map(&'static str, #[source] aya::maps::MapError),
+    /// The object lacks a map.
+    #[error("the kernel programs have no map {0}")]
+    NoMap(&'static str),
+    /// What the kernel programs read is wrong.
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
+    /// The reader thread could not be started.
+    #[error("cannot start the reader thread")]
+    Thread(#[source] std::io::Error),
+    /// The receiver was gone before the start was complete.
+    #[error("nobody takes the observations")]
+    Closed,
+}
+
+/// The running sensor. Dropping it without [`Sensor::stop`] detaches the probes and loses what is still in the ring.
+pub struct Sensor {
+    ebpf: Option<Ebpf>,
+    account: Arc<Account>,
+    probes: Vec<ProbeStatus>,
+    stop: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Loads and attaches the kernel programs, takes in what is older, and starts the thread that fills `batches`.
+///
+/// What was there before comes first, as [`Body::Exec`] with `before_start` and as flows of origin `BeforeStart`.
+/// The probes are attached before /proc is read, so that nothing falls between the two. A full channel blocks the
+/// reader; what then does not fit into the ring is counted as dropped.
+pub fn start(
+    options: &Options,
+    host: &Host,
+    batches: SyncSender<Vec<Observation>>,
+) -> Result<Sensor, StartError> {
+    let range = RING_BYTES_RANGE.0..=RING_BYTES_RANGE.1;
+    if !options.ring_bytes.is_power_of_two() || !range.contains(&options.ring_bytes) {
+        return Err(StartError::RingBytes(options.ring_bytes));
+    }
+    let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
+    let Kernel { mut ebpf, probes, .. } = Kernel::load(options.ring_bytes, &host.cgroup_root)?;
+    let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
+    if probes.iter().all(|probe| probe.hook.is_none()) {
+        let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
+        return Err(StartError::NoProbe(lines.join("\n")));
+    }
+    let mut map = |name| ebpf.take_map(name).ok_or(StartError::NoMap(name));
+    let (counts, records, socket_map) = (map("COUNTS")?, map("RECORDS")?, map("SOCKETS")?);
+    let programs = attach::loaded(&ebpf);
+    let account = Account::new(counts, programs).map_err(|source| StartError::Map("COUNTS", source))?;
+    let account = Arc::new(account);
+    let ring = RingBuf::try_from(records).map_err(|source| StartError::Map("RECORDS", source))?;
+    let mut reader = Reader::new(ring, Arc::clone(&account), host.boot, batches);
+
+    let older = procfs::running(host.boot, &host.cgroup_root, attached_ticks);
+    let found = sockets::take_in(socket_map, &older, boot_ns())
+        .map_err(|source| StartError::Map("SOCKETS", source))?;
+    let mut early: Vec<Observation> = older_processes(older.into_values().collect());
+    early.extend(found);
+    if let Some(executable) = options.self_test.as_deref().filter(|_| attached("process-exec")) {
+        early.extend(self_test::run(&mut reader, executable, host.boot, &host.cgroup_root)?);
+    }
+    reader.send(early).map_err(|_| StartError::Closed)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || reader.run(&stopped));
+    let reader = Some(thread.map_err(StartError::Thread)?);
+    Ok(Sensor { ebpf: Some(ebpf), account, probes, stop, reader })
+}
+
+/// Oldest first, so that parents come before their children.
+fn older_processes(mut processes: Vec<watchfire_model::Exec>) -> Vec<Observation> {
+    processes.sort_by_key(|exec| (exec.process.start_ticks, exec.process.pid));
+    let observation = |exec: watchfire_model::Exec| Observation {
+        boot_ns: exec.process.start_ticks * ExecId::NS_PER_TICK,
+        body: Body::Exec(Box::new(exec)),
+    };
+    processes.into_iter().map(observation).collect()
+}
+
+impl Sensor {
+    /// The loss account by kind, exact at any time; see [`KindCounters`].
+    #[must_use]
+    pub fn counters(&self) -> Vec<(RecordKind, KindCounters)> {
+        self.account.totals()
+    }
+
+    /// Program runs that the kernel skipped because the same program was running on that CPU already.
+    #[must_use]
+    pub fn missed_runs(&self) -> u64 {
+        self.account.missed_runs()
+    }
+
+    /// Records that could not be decoded.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.account.malformed()
+    }
+
+    /// Which hook each probe got.
+    #[must_use]
+    pub fn probes(&self) -> &[ProbeStatus] {
+        &self.probes
+    }
+
+    /// Whether the reader thread still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| !reader.is_finished())
+    }
+
+    /// Detaches the probes, hands on what is still in the ring and answers the final account.
+    #[must_use]
+    pub fn stop(mut self) -> Vec<(RecordKind, KindCounters)> {
+        self.shut_down();
+        self.account.totals()
+    }
+
+    fn shut_down(&mut self) {
+        // Links and programs go with the object; the maps live on in the account and the reader.
+        drop(self.ebpf.take());
+        self.stop.store(true, Ordering::Release);
+        if let Some(reader) = self.reader.take()
+            && reader.join().is_err()
+        {
+            tracing::error!("the sensor's reader thread panicked");
+        }
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
