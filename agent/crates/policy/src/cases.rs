@@ -1,0 +1,29 @@
+//! Case files: a small cluster, policies, and what they must say about given connections.
+//!
+//! The shape is one that several projects' own policy tests can be written in, so that one runner checks the engine
+//! against all of them. Files are YAML or JSON:
+//!
+//! ```yaml
+//! source: where the expectations come from
+//! pods: []                       # for cases without their own; `nodes` likewise
+//! cases:
+//! - id: deny-all
+//!   namespaces: [{name: prod, labels: {env: prod}}]
+//!   pods:
+//!   - {namespace: prod, name: web, ip: 10.0.0.1, labels: {app: web}, ports: [{name: http, port: 80, protocol: TCP}]}
+//!   policies: []                 # Kubernetes objects
+//!   probes:
+//!   - {from: {ip: 192.0.2.1}, to: prod/web, proto: TCP, port: 80, expect: deny, expect_ingress: default-deny}
+//! ```
+//!
+//! Pods are found by name, since two may have one address. Namespaces that no entry describes have no labels of their
+//! own.
+
+mod file;
+mod probe;
+mod report;
+mod run;
+
+pub use file::{Case, CaseFile, CaseFileError};
+pub use probe::{Expectation, Probe, SideExpectation};
+pub use report::{Mismatch, Report, Skipped};

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod cases;
 mod compile;
 mod connection;
 mod document;

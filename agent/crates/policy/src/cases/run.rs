@@ -1,0 +1,94 @@
+//! Running case files.
+
+use watchfire_model::{Dialect, Verdict};
+
+use super::file::{Case, CaseFile, Cluster, Content};
+use super::probe::{Probe, SideExpectation};
+use super::report::{Mismatch, Report, Skipped};
+use crate::{Connection, Endpoint, PolicySet};
+
+impl CaseFile {
+    /// Judges every probe of every case.
+    #[must_use]
+    pub fn run(&self, dialect: Dialect) -> Report {
+        let mut report = Report::default();
+        for case in &self.cases {
+            case.run(dialect, &mut report);
+        }
+        report
+    }
+}
+
+impl Case {
+    fn run(&self, dialect: Dialect, report: &mut Report) {
+        let (cluster, policies, probes) = match &self.content {
+            Content::Runnable { cluster, policies, probes } => (cluster, policies, probes),
+            Content::Skipped(reason) => {
+                report.skipped.push(Skipped { case: self.id.clone(), probe: None, reason: reason.clone() });
+                return;
+            }
+        };
+        report.cases += 1;
+        let set = PolicySet::new(dialect, policies.iter().cloned());
+        for probe in probes {
+            if probe.loopback {
+                report.skipped.push(Skipped {
+                    case: self.id.clone(),
+                    probe: Some(probe.to_string()),
+                    reason: "a pod that talks to itself is exempt, the case judges it by policy".to_owned(),
+                });
+                continue;
+            }
+            let Some(verdict) = judge(cluster, &set, probe) else { continue };
+            report.probes += 1;
+            report.mismatches.extend(mismatch(probe, &verdict).map(|(expected, got)| Mismatch {
+                case: self.id.clone(),
+                probe: probe.to_string(),
+                expected,
+                got,
+                because: verdict.because(),
+            }));
+        }
+    }
+}
+
+/// None for ends that the case does not describe, which reading the file has ruled out.
+fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
+    let (client, client_ip) = cluster.resolve(&probe.from)?;
+    let (server, server_ip) = cluster.resolve(&probe.to)?;
+    let connection = Connection {
+        protocol: probe.proto,
+        client: Endpoint { peer: &client, ip: client_ip },
+        server: Endpoint { peer: &server, ip: probe.to_ip.unwrap_or(server_ip) },
+        server_port: probe.port,
+        direction_guessed: probe.guessed,
+    };
+    Some(set.judge(&cluster.namespaces, &connection))
+}
+
+/// What was expected and what was found, where they differ.
+fn mismatch(probe: &Probe, verdict: &Verdict) -> Option<(String, String)> {
+    if !probe.expect.is_met_by(verdict.outcome) {
+        return Some((probe.expect.to_string(), verdict.outcome.to_string()));
+    }
+    for (direction, expected, side) in [
+        ("egress", probe.expect_egress, &verdict.egress),
+        ("ingress", probe.expect_ingress, &verdict.ingress),
+    ] {
+        if let Some(expected) = expected.filter(|expected| !expected.is_met_by(side)) {
+            return Some((
+                format!("{direction} {expected}"),
+                format!("{direction} {}", SideExpectation::from(side)),
+            ));
+        }
+    }
+    let because = verdict.because();
+    probe
+        .because
+        .as_ref()
+        .filter(|expected| **expected != because)
+        .map(|expected| (expected.clone(), because))
+}
+
+#[cfg(test)]
+mod tests;
