@@ -1,9 +1,16 @@
 //! The crate as the agent uses it.
 
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod dashboard;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
 mod jsonl;
+#[cfg(test)]
 mod metrics;
+#[cfg(test)]
 mod observe;
+#[cfg(test)]
 mod records;
