@@ -1,6 +1,7 @@
 //! `build`: the kernel programs, then the agent that carries them.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -27,7 +28,7 @@ pub(crate) fn kernel_programs() -> Result<()> {
     let toolchain = BpfToolchain::ready()?;
     let _step = Step::new("building the kernel programs");
     let built = paths::root().join("target/bpf");
-    process::run(kernel_cargo(&toolchain, "build").arg("--quiet"))?;
+    process::run(kernel_flags(toolchain.cargo().arg("build"), &toolchain).arg("--quiet"))?;
     let object = built.join("bpfel-unknown-none/release/watchfire-bpf");
     let bytes = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     let place = paths::bpf_object();
@@ -38,13 +39,12 @@ pub(crate) fn kernel_programs() -> Result<()> {
     Ok(())
 }
 
-/// Cargo for the kernel programs: their own compiler, profile and output folder.
-pub(crate) fn kernel_cargo(toolchain: &BpfToolchain, subcommand: &str) -> std::process::Command {
-    let mut command = toolchain.cargo();
+/// Completes a cargo command for the kernel programs: their own profile and output folder.
+pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchain) -> &'a mut Command {
     // Debug information is load-bearing: without it functions have no BTF func_info and the kernel refuses them.
     let flags = format!("-Clinker={}\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf", toolchain.linker().display());
     command
-        .args([subcommand, "--package", "agent-ebpf", "--target", "bpfel-unknown-none", "--release"])
+        .args(["--package", "agent-ebpf", "--target", "bpfel-unknown-none", "--release"])
         .args(["-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(paths::root().join("target/bpf"))
@@ -54,8 +54,7 @@ pub(crate) fn kernel_cargo(toolchain: &BpfToolchain, subcommand: &str) -> std::p
         .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
         .env("CARGO_PROFILE_RELEASE_LTO", "false")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
-    command
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
 }
 
 /// Builds the static agent and returns its path.

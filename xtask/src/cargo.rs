@@ -31,3 +31,10 @@ pub(crate) fn static_cargo(subcommand: &str) -> Command {
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command
 }
+
+/// Git in this repository.
+pub(crate) fn git() -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(paths::root());
+    command
+}

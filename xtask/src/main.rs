@@ -5,6 +5,8 @@ mod build;
 mod cargo;
 mod debian;
 mod elf;
+mod image;
+mod lint;
 mod packages;
 mod paths;
 mod process;
@@ -31,6 +33,12 @@ enum Task {
     Build(build::Args),
     /// Build, then run the agent with the given arguments (with sudo where needed)
     Run(run::Args),
+    /// Check formatting, lints, dependencies and the repository's own rules
+    Lint,
+    /// What a change has to pass: lint, then test
+    Ci,
+    /// Build an OCI image of the agent, without an image builder
+    Image(image::Args),
     /// Run every test tier that this machine can run
     Test(test::Args),
     /// Run the privileged tests, or a command, on other kernels
@@ -42,6 +50,9 @@ fn main() -> std::process::ExitCode {
         Task::Setup(args) => setup::run(&args),
         Task::Build(args) => build::run(&args),
         Task::Run(args) => run::run(&args),
+        Task::Lint => lint::run(),
+        Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),
+        Task::Image(args) => image::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Vm(args) => vm::run(&args),
     };

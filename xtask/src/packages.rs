@@ -12,9 +12,10 @@ pub(crate) const BPF_LINKER_VERSION: &str = "0.13.0";
 /// A compiler with the sources of its own `core` (Rust's BPF target has no prebuilt one), and the LLVM to match.
 pub(crate) fn bpf_toolchain() -> Vec<String> {
     let llvm = LLVM_MAJOR;
-    let mut names = ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "libz3-4", "libz3-dev"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut names =
+        ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy", "libz3-4", "libz3-dev"]
+            .map(str::to_owned)
+            .to_vec();
     names.extend([
         format!("libllvm{llvm}"),
         format!("llvm-{llvm}"),

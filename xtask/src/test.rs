@@ -15,7 +15,7 @@ use crate::process::{self, Step};
 use crate::{build, cargo, vm};
 
 /// Arguments of `test`.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Args {
     /// Run these tiers alone
     #[arg(long, value_enum, value_delimiter = ',')]

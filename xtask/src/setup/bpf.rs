@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sha2::{Digest as _, Sha256};
 
 use crate::debian::{self, Apt};
 use crate::process::{self, Step};
@@ -24,9 +25,7 @@ impl BpfToolchain {
     /// Finds the toolchain, installing it first where it is missing.
     pub(crate) fn ready() -> Result<Self> {
         if debian::is_host() {
-            let llvm = packages::LLVM_MAJOR;
-            let name = format!("bpf-llvm{llvm}-linker{}", packages::BPF_LINKER_VERSION);
-            return unpacked::folder(&name, install).map(Self::Unpacked);
+            return unpacked::folder(&folder_name(), install).map(Self::Unpacked);
         }
         let linker = process::which("bpf-linker");
         match linker.filter(|_| nightly_has_sources()) {
@@ -55,6 +54,17 @@ impl BpfToolchain {
         }
     }
 
+    /// A cargo that lints with this compiler's clippy, every warning an error.
+    pub(crate) fn clippy(&self) -> (Command, &'static str) {
+        let mut command = self.cargo();
+        let Self::Unpacked(root) = self else { return (command, "clippy") };
+        // What `cargo clippy` itself does; that plugin is of the user's toolchain and would start its own compiler.
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", root.join("bin/clippy-driver"))
+            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+        (command, "check")
+    }
+
     /// A cargo that uses this compiler.
     pub(crate) fn cargo(&self) -> Command {
         match self {
@@ -80,6 +90,13 @@ impl BpfToolchain {
     }
 }
 
+/// A name that changes with anything that is installed, so that a change of version is a new folder.
+fn folder_name() -> String {
+    let parts = format!("{:?} {}", packages::bpf_toolchain(), packages::BPF_LINKER_VERSION);
+    let digest = Sha256::digest(parts).iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("bpf-llvm{}-linker{}-{digest}", packages::LLVM_MAJOR, packages::BPF_LINKER_VERSION)
+}
+
 fn nightly_has_sources() -> bool {
     let mut ask = Command::new("rustc");
     ask.args(["+nightly", "--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN");
@@ -102,6 +119,13 @@ fn install(folder: &Path) -> Result<()> {
     );
     let rustc = folder.join("bin/rustc");
     unpacked::script(&rustc, &format!("{libraries}exec \"$here/../root/usr/bin/rustc\" \"$@\"\n"))?;
+    unpacked::script(
+        &folder.join("bin/clippy-driver"),
+        // Only cargo's plugin would tell it where the compiler's libraries are.
+        &format!(
+            "{libraries}SYSROOT=$here/../root/usr exec \"$here/../root/usr/bin/clippy-driver\" \"$@\"\n"
+        ),
+    )?;
     unpacked::script(
         &folder.join("bin/bpf-linker"),
         &format!("{libraries}exec \"$here/../linker/bin/bpf-linker\" \"$@\"\n"),
