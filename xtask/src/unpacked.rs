@@ -35,11 +35,11 @@ pub(crate) fn folder(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     Ok(done)
 }
 
-/// Writes an executable shell script; `$here` is the folder that holds it, wherever that is moved.
+/// Writes an executable shell script into a `bin` folder; `$top` is the folder above that, wherever it is moved.
 pub(crate) fn script(path: &Path, body: &str) -> Result<()> {
     let parent = path.parent().context("a script lies in a folder")?;
     fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-    fs::write(path, format!("#!/bin/sh\nhere=$(dirname \"$(readlink -f \"$0\")\")\n{body}"))
+    fs::write(path, format!("#!/bin/sh\ntop=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n{body}"))
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
         .with_context(|| format!("write {}", path.display()))
 }

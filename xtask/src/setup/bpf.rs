@@ -113,22 +113,20 @@ fn install(folder: &Path) -> Result<()> {
         apt.unpack(&wanted, &system)?;
     }
     let libraries = format!(
-        "LD_LIBRARY_PATH=\"$here/../root/usr/lib/{}:$here/../root/usr/lib/llvm-{}/lib\"\nexport LD_LIBRARY_PATH\n",
+        "LD_LIBRARY_PATH=\"$top/root/usr/lib/{}:$top/root/usr/lib/llvm-{}/lib\"\nexport LD_LIBRARY_PATH\n",
         paths::multiarch(),
         packages::LLVM_MAJOR
     );
     let rustc = folder.join("bin/rustc");
-    unpacked::script(&rustc, &format!("{libraries}exec \"$here/../root/usr/bin/rustc\" \"$@\"\n"))?;
+    unpacked::script(&rustc, &format!("{libraries}exec \"$top/root/usr/bin/rustc\" \"$@\"\n"))?;
     unpacked::script(
         &folder.join("bin/clippy-driver"),
         // Only cargo's plugin would tell it where the compiler's libraries are.
-        &format!(
-            "{libraries}SYSROOT=$here/../root/usr exec \"$here/../root/usr/bin/clippy-driver\" \"$@\"\n"
-        ),
+        &format!("{libraries}SYSROOT=$top/root/usr exec \"$top/root/usr/bin/clippy-driver\" \"$@\"\n"),
     )?;
     unpacked::script(
         &folder.join("bin/bpf-linker"),
-        &format!("{libraries}exec \"$here/../linker/bin/bpf-linker\" \"$@\"\n"),
+        &format!("{libraries}exec \"$top/linker/bin/bpf-linker\" \"$@\"\n"),
     )?;
     require_matching_llvm(&rustc)?;
     let _step = Step::new("BPF toolchain: building bpf-linker (about a minute)");

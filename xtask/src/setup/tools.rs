@@ -29,7 +29,7 @@ fn install(tool: &Tool, folder: &Path) -> Result<()> {
     apt.unpack(&wanted, &folder.join("root"))?;
     let multiarch = paths::multiarch();
     let script = format!(
-        "root=$here/../root\n\
+        "root=$top/root\n\
          LD_LIBRARY_PATH=\"$root/usr/lib/{multiarch}:$root/lib/{multiarch}:$root/usr/lib/{multiarch}/pulseaudio\"\n\
          export LD_LIBRARY_PATH\n\
          exec \"$root/{}\" {} \"$@\"\n",
