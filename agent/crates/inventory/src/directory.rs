@@ -107,9 +107,6 @@ impl Directory {
 
     fn add_pod(&mut self, pod: Arc<Pod>, cgroup: Option<String>) -> Result<(), DirectoryError> {
         let title = pod_title(&pod);
-        if !self.namespaces.contains_key(&pod.namespace) {
-            self.add_namespace(Namespace { name: pod.namespace.clone(), labels: BTreeMap::new() });
-        }
         if !pod.uid.is_empty()
             && let Some(other) = self.by_uid.insert(pod.uid.clone(), Arc::clone(&pod))
         {
@@ -154,7 +151,7 @@ impl Directory {
         self.declared
     }
 
-    /// A namespace by name.
+    /// A namespace by name; none where it was not declared, since its labels are then not known.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
         self.namespaces.get(name)

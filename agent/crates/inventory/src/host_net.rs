@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::{fs, io};
 
 /// Most addresses of the host that are kept.
 pub const HOST_ADDRESSES_MAX: usize = 4096;
 
 /// The host's own network namespace: that of process 1, which is the host's where the agent sees the host's processes.
+/// Where process 1 may not be looked at, the agent's own stands for it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct HostNet {
     /// Inode number of the namespace.
@@ -20,11 +22,15 @@ pub struct HostNet {
 impl HostNet {
     /// Reads both from procfs.
     pub fn read() -> io::Result<Self> {
+        Self::of(Path::new("/proc/1")).or_else(|_| Self::of(Path::new("/proc/self")))
+    }
+
+    fn of(process: &Path) -> io::Result<Self> {
         // nsfs inode numbers are 32 bit (include/linux/ns_common.h: `unsigned int inum`).
-        let netns = fs::metadata("/proc/1/ns/net")?.ino() as u32;
-        let mut addresses = local_v4(&fs::read_to_string("/proc/1/net/fib_trie")?);
+        let netns = fs::metadata(process.join("ns/net"))?.ino() as u32;
+        let mut addresses = local_v4(&fs::read_to_string(process.join("net/fib_trie"))?);
         // Absent where IPv6 is off.
-        addresses.extend(local_v6(&fs::read_to_string("/proc/1/net/if_inet6").unwrap_or_default()));
+        addresses.extend(local_v6(&fs::read_to_string(process.join("net/if_inet6")).unwrap_or_default()));
         Ok(Self { netns, addresses: addresses.into_iter().take(HOST_ADDRESSES_MAX).collect() })
     }
 }
@@ -54,6 +60,11 @@ fn local_v6(if_inet6: &str) -> HashSet<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_host_has_a_namespace() {
+        assert_ne!(HostNet::read().unwrap().netns, 0);
+    }
 
     #[test]
     fn reads_the_kernels_tables() {

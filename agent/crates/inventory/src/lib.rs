@@ -20,7 +20,9 @@ pub use directory::{CgroupOwner, Directory, DirectoryError};
 pub use document::{Inventory, InventoryError, read_inventory};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
 pub use kubelet::pod_uid;
-pub use processes::{EXITED_KEEP_MS, EXITED_PROCESSES_MAX, PROCESSES_MAX, ProcessCounters, Processes};
+pub use processes::{
+    EXITED_KEEP_MS, EXITED_PROCESSES_MAX, PROCESSES_MAX, ProcessCounters, Processes, unknown_process,
+};
 pub use redact::{REDACTED, redact_args};
 pub use resolve::{Ends, Resolver};
 pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};

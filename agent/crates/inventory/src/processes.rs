@@ -15,7 +15,7 @@ pub const EXITED_KEEP_MS: u64 = 60_000;
 
 /// Longest chain of ancestors that is followed.
 const ANCESTRY_MAX: usize = 256;
-/// The kernel's `INVALID_UID` and `INVALID_GID`: stands where a process is known by its end alone.
+/// The kernel's `INVALID_UID` and `INVALID_GID`.
 const INVALID_ID: u32 = u32::MAX;
 
 /// What the table did since the start.
@@ -112,7 +112,7 @@ impl Processes {
     /// A process ended. One that was not known is known from now on by its identity alone.
     pub fn exit(&mut self, exit: &Exit, boot_ns: u64) -> &Process {
         if !self.entries.contains_key(&exit.process) {
-            self.put(nameless(exit.process), boot_ns);
+            self.put(unknown_process(exit.process), boot_ns);
         }
         self.end(exit.process, exit.status, boot_ns);
         &self.entries[&exit.process].process
@@ -224,7 +224,9 @@ impl Processes {
     }
 }
 
-fn nameless(exec_id: ExecId) -> Process {
+/// A process of which nothing but its identity is known: names are empty and ids are the kernel's invalid ones.
+#[must_use]
+pub fn unknown_process(exec_id: ExecId) -> Process {
     Process {
         exec_id,
         parent: None,

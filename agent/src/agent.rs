@@ -1,0 +1,220 @@
+//! The life of the agent: start, watch, drain.
+
+mod account;
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use watchfire_export::{Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs};
+use watchfire_sensor::{Host, Sensor};
+
+use self::account::{Account, log_totals, show_probes};
+use crate::build_info::{COMMIT, VERSION};
+use crate::config::{Config, Output};
+use crate::control_plane::{ControlPlane, Event};
+use crate::knowledge::Knowledge;
+use crate::pipeline::{Control, HostView, Pipeline, Stages};
+
+/// Longest time a record waits in the event log's buffer.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the kernel's counters are read.
+const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the servers get to close when there is nothing to drain.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Part of the drain time that is kept for writing out what is queued and for closing the servers.
+const FLUSH_RESERVE_PERCENT: u32 = 40;
+
+/// Runs the agent until it is told to stop or breaks.
+pub(crate) fn run(config: &Config) -> Result<ExitCode> {
+    let host = Host::read().context("cannot run on this host; `watchfire doctor` says more")?;
+    let knowledge = Knowledge::load(config)?;
+    tracing::info!(
+        version = VERSION,
+        commit = COMMIT,
+        kernel = host.kernel_release,
+        node = &*knowledge.node,
+        pods = knowledge.directory.pods().len(),
+        policies = knowledge.objects.loaded,
+        policies_rejected = knowledge.objects.rejected,
+        "watchfire starts"
+    );
+    let metrics = Metrics::new(VERSION, COMMIT);
+    let health = Arc::new(Health::new());
+    let (events_sender, events) = mpsc::channel();
+    let plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
+    let outputs = outputs(config, &metrics, &plane)?;
+
+    let stages =
+        Stages::new(knowledge, HostView::read(host.cgroup_root.clone()), host.timebase, config.redact_args);
+    let on_end = move || _ = events_sender.send(Event::PipelineEnded);
+    // Before the sensor: it sends what it finds running while it starts.
+    let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
+        .context("cannot start the pipeline thread")?;
+    let sensor = match watchfire_sensor::start(&sensor_options(config), &host, batches) {
+        Ok(sensor) => sensor,
+        Err(error) => {
+            plane.stop(GIVE_UP_TIMEOUT);
+            return Err(error).context("cannot watch this kernel; `watchfire doctor` says more");
+        }
+    };
+    show_probes(sensor.probes(), &metrics);
+    health.fulfil(Condition::SensorAttached);
+    pipeline.tell(Control::SensorStarted);
+
+    let account = Account::register(&metrics);
+    let agent = Agent { config, account, sensor, pipeline, plane, events };
+    match agent.watch() {
+        End::Asked => Ok(agent.drain()),
+        End::Broken => {
+            agent.give_up();
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn outputs(config: &Config, metrics: &Metrics, plane: &ControlPlane) -> Result<Outputs> {
+    let (name, destination) = match &config.output.to {
+        Output::Nowhere => return Ok(Outputs::new(metrics.clone(), Vec::new(), plane.hub().cloned())),
+        Output::Stdout => ("stdout", Destination::Stdout),
+        Output::File(path) => (
+            "file",
+            Destination::File(LogFileConfig {
+                path: path.clone(),
+                file_bytes_max: config.output.file_bytes_max,
+                files_max: config.output.files_max,
+            }),
+        ),
+    };
+    let sink = JsonLinesSink::start(&destination, FLUSH_INTERVAL, metrics.sink(name))?;
+    Ok(Outputs::new(metrics.clone(), vec![sink], plane.hub().cloned()))
+}
+
+fn sensor_options(config: &Config) -> watchfire_sensor::Options {
+    let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
+        executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
+    });
+    watchfire_sensor::Options { ring_bytes: config.sensor.ring_bytes.get(), self_test }
+}
+
+/// Why watching ended.
+enum End {
+    Asked,
+    Broken,
+}
+
+struct Agent<'a> {
+    config: &'a Config,
+    account: Account,
+    sensor: Sensor,
+    pipeline: Pipeline,
+    plane: ControlPlane,
+    events: Receiver<Event>,
+}
+
+impl Agent<'_> {
+    fn watch(&self) -> End {
+        loop {
+            match self.events.recv_timeout(COUNTERS_INTERVAL) {
+                Ok(Event::Stop) => return End::Asked,
+                Ok(Event::PipelineEnded) | Err(RecvTimeoutError::Disconnected) => return End::Broken,
+                Ok(Event::Reload) => self.reload(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.account.show(&self.sensor);
+        }
+    }
+
+    fn reload(&self) {
+        match Knowledge::load(self.config) {
+            Ok(knowledge) => {
+                let (pods, objects) = (knowledge.directory.pods().len(), knowledge.objects);
+                tracing::info!(pods, policies = objects.loaded, rejected = objects.rejected, "reloaded");
+                self.pipeline.tell(Control::Knowledge(Box::new(knowledge)));
+            }
+            Err(error) => {
+                self.account.reload_failures.add(1);
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "reload failed; inventory and policies stay as they were"
+                );
+            }
+        }
+    }
+
+    /// Detaches, lets everything that was seen reach the outputs, and says what was lost.
+    fn drain(self) -> ExitCode {
+        let Self { config, account, sensor, pipeline, plane, events } = self;
+        let timeout = Duration::from_secs(config.drain_timeout_seconds);
+        let deadline = Instant::now() + timeout;
+        let flush_deadline = deadline - timeout * FLUSH_RESERVE_PERCENT / 100;
+        tracing::info!("stopping");
+
+        // On a thread of its own: should it hang, the drain still ends in time.
+        let (totals_sender, totals) = mpsc::channel();
+        thread::spawn(move || _ = totals_sender.send(sensor.stop()));
+        let totals = totals.recv_timeout(left(flush_deadline)).ok();
+        let drained = totals.is_some() && pipeline_ended(&events, flush_deadline);
+        let flushed = drained
+            && match pipeline.join() {
+                Ok(outputs) => outputs.stop(left(deadline)),
+                Err(_) => false,
+            };
+        if let Some(totals) = &totals {
+            account.show_totals(totals);
+            log_totals(totals);
+        }
+        plane.stop(left(deadline));
+        match (drained, flushed) {
+            (true, true) => {
+                tracing::info!("stopped: everything that was seen was written");
+                ExitCode::SUCCESS
+            }
+            (true, false) => {
+                tracing::error!("stopped: an output did not take all records in time, or failed");
+                ExitCode::FAILURE
+            }
+            (false, _) => {
+                let seconds = config.drain_timeout_seconds;
+                tracing::error!(
+                    seconds,
+                    "stopped: records were still on their way when the drain time was over"
+                );
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// A stage is gone, so nothing more can be told. Waits for nothing that might hang.
+    fn give_up(self) {
+        match self.pipeline.join() {
+            // Its message is on standard error already.
+            Err(_) => tracing::error!("the pipeline thread panicked; the agent ends"),
+            Ok(outputs) => {
+                tracing::error!("the sensor ended by itself; the agent ends");
+                _ = outputs.stop(GIVE_UP_TIMEOUT);
+            }
+        }
+        self.plane.stop(GIVE_UP_TIMEOUT);
+        // The end of the process detaches the probes as well.
+        thread::spawn(move || drop(self.sensor));
+    }
+}
+
+fn pipeline_ended(events: &Receiver<Event>, deadline: Instant) -> bool {
+    loop {
+        match events.recv_timeout(left(deadline)) {
+            Ok(Event::PipelineEnded) => return true,
+            Ok(Event::Stop | Event::Reload) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

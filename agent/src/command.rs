@@ -1,0 +1,61 @@
+//! The command line: one file per subcommand.
+
+mod doctor;
+mod observe;
+mod policy;
+mod run;
+mod self_test_child;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// eBPF node security and network telemetry.
+#[derive(clap::Parser, Debug)]
+#[command(name = "watchfire", version = crate::build_info::VERSION)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Run the agent: watch processes and connections of this node
+    Run(Box<run::RunArgs>),
+    /// Show what the running agent sees, live
+    Observe(observe::ObserveArgs),
+    /// Say what this kernel and host offer, and which hook each probe gets
+    Doctor,
+    /// Work with network policies, without an agent
+    Policy(policy::PolicyArgs),
+    /// Print version, commit and target
+    Version,
+    /// What the agent starts as a child to see a process whose facts it knows
+    #[command(name = "self-test-child", hide = true)]
+    SelfTestChild,
+}
+
+/// Does what the command line says.
+pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Observe(args) => observe::run(args),
+        Command::Doctor => doctor::run(),
+        Command::Policy(args) => policy::run(args),
+        Command::Version => version::run(),
+        Command::SelfTestChild => self_test_child::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

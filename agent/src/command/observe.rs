@@ -1,0 +1,85 @@
+//! `watchfire observe`.
+
+mod table;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use watchfire_export::{ObserveRequest, RecordType, observe};
+
+use crate::config::OBSERVE_SOCKET;
+
+/// Arguments of `observe`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ObserveArgs {
+    /// Socket of the running agent
+    #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH", default_value = OBSERVE_SOCKET)]
+    socket: PathBuf,
+    /// How to show records
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Only records of this type; may be given several times
+    #[arg(long = "type", value_name = "TYPE", value_parser = record_types())]
+    types: Vec<RecordType>,
+    /// Begin with so many recent records
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    last: usize,
+    /// Show the recent records and end
+    #[arg(long)]
+    no_follow: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Format {
+    /// Aligned columns for people
+    Table,
+    /// One JSON object a line, as in the event log
+    Json,
+}
+
+fn record_types() -> impl clap::builder::TypedValueParser<Value = RecordType> {
+    PossibleValuesParser::new(RecordType::ALL.map(RecordType::as_str)).map(|name| {
+        let named = RecordType::ALL.into_iter().find(|record_type| record_type.as_str() == name);
+        named.expect("the possible values are the names")
+    })
+}
+
+pub(crate) fn run(args: &ObserveArgs) -> Result<ExitCode> {
+    let types = (!args.types.is_empty()).then(|| args.types.clone());
+    let request = ObserveRequest { last: args.last, types, follow: !args.no_follow };
+    match show(args, &request) {
+        // Whoever reads has enough: `watchfire observe | head`.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn show(args: &ObserveArgs, request: &ObserveRequest) -> Result<()> {
+    let lines = observe(&args.socket, request)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.output == Format::Table && io::stdout().is_terminal() {
+        writeln!(out, "{}", table::HEADER.trim_end())?;
+        out.flush()?;
+    }
+    for line in lines {
+        let line = line?;
+        match args.output {
+            Format::Json => writeln!(out, "{line}")?,
+            Format::Table => {
+                let record =
+                    serde_json::from_str(&line).context("the agent sent something that is no JSON")?;
+                writeln!(out, "{}", table::row(&record))?;
+            }
+        }
+        // Live: a line that waits in a buffer is not seen.
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

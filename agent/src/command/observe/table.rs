@@ -1,0 +1,179 @@
+//! Records as lines with aligned columns.
+
+use serde_json::Value;
+
+/// Widths of all columns but the last, characters. A longer text pushes what follows to the right and is not cut.
+const WIDTHS: [usize; 4] = [12, 8, 11, 66];
+
+/// Names of the columns.
+pub(super) const HEADER: &str = "TIME (UTC)    EVENT     VERDICT      CLIENT → SERVER, OR POD                                             PROCESS, BECAUSE";
+
+/// One record or notice as a line.
+pub(super) fn row(record: &Value) -> String {
+    let time = clock(text(record, "/time"));
+    let columns = match text(record, "/type") {
+        "flow" => [
+            time,
+            text(record, "/stage").to_owned(),
+            text(record, "/verdict/outcome").to_owned(),
+            ends(record),
+            {
+                let process = process(record.pointer("/process"));
+                match text(record, "/because") {
+                    "" => process,
+                    because => format!("{process}  {because}"),
+                }
+            },
+        ],
+        "process" => [
+            time,
+            text(record, "/action").to_owned(),
+            String::new(),
+            pod(record.pointer("/process/pod")).unwrap_or_else(|| text(record, "/node").to_owned()),
+            format!("{}  {}{}", process(record.pointer("/process")), command_line(record), exit(record)),
+        ],
+        "loss" => [
+            time,
+            "loss".to_owned(),
+            String::new(),
+            format!("{} {} records were lost", number(record, "/lost"), text(record, "/kind")),
+            String::new(),
+        ],
+        "observer-loss" => [
+            time,
+            "loss".to_owned(),
+            String::new(),
+            format!(
+                "{} records are not shown: they came faster than they were read here",
+                number(record, "/lost")
+            ),
+            String::new(),
+        ],
+        other => [time, other.to_owned(), String::new(), record.to_string(), String::new()],
+    };
+    line(&columns)
+}
+
+fn line(columns: &[String; 5]) -> String {
+    let mut line = String::new();
+    for (i, column) in columns.iter().enumerate() {
+        // Arguments are the watched process's own words and may hold terminal control sequences.
+        let printable: String = column.chars().flat_map(printable).collect();
+        line.push_str(&printable);
+        if let Some(width) = WIDTHS.get(i) {
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(printable.chars().count()) + 2));
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+fn printable(char: char) -> impl Iterator<Item = char> {
+    let (escaped, plain) =
+        if char.is_control() { (Some(char.escape_default()), None) } else { (None, Some(char)) };
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// `2026-01-02T03:04:05.678901234Z` → `03:04:05.678`.
+fn clock(time: &str) -> String {
+    time.get(11..23).unwrap_or(time).to_owned()
+}
+
+fn ends(flow: &Value) -> String {
+    let guessed = if flow["direction_guessed"] == true { "?" } else { "" };
+    format!("{} →{guessed} {}", endpoint(&flow["client"], false), endpoint(&flow["server"], true))
+}
+
+/// The client's port says nothing to a reader; the server's does.
+fn endpoint(end: &Value, with_port: bool) -> String {
+    let address = text(end, "/address");
+    let (ip, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let port = if with_port { format!(":{port}") } else { String::new() };
+    match (pod(end.pointer("/pod")), text(end, "/kind")) {
+        (Some(pod), _) => format!("{pod} {ip}{port}"),
+        (None, "node") => format!("node {} {ip}{port}", text(end, "/detail")),
+        (None, kind) => format!("{kind} {ip}{port}"),
+    }
+}
+
+fn pod(pod: Option<&Value>) -> Option<String> {
+    pod.map(|pod| format!("{}/{}", text(pod, "/namespace"), text(pod, "/name")))
+}
+
+fn process(process: Option<&Value>) -> String {
+    let Some(process) = process else { return "?".to_owned() };
+    let binary = text(process, "/binary");
+    let name = binary.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("?");
+    format!("{name}[{}]", number(process, "/pid"))
+}
+
+fn command_line(record: &Value) -> String {
+    let args = record.pointer("/process/args").and_then(Value::as_array);
+    args.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn exit(record: &Value) -> String {
+    let number = |pointer| record.pointer(pointer).and_then(Value::as_u64);
+    match (number("/exit/code"), number("/exit/signal")) {
+        (_, Some(signal)) => format!("  signal {signal}"),
+        (Some(code), None) if code != 0 => format!("  exit {code}"),
+        _ => String::new(),
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_aligned_under_the_header() {
+        let position = |line: &str, part: &str| {
+            let (before, _) = line.split_once(part).unwrap_or_else(|| panic!("{part} in {line}"));
+            before.chars().count()
+        };
+        let flow = json!({
+            "time": "2026-01-02T03:04:05.678901234Z", "type": "flow", "stage": "open",
+            "verdict": {"outcome": "denied"}, "because": "isolated by NetworkPolicy/shop/default-deny",
+            "client": {"address": "10.1.0.1:40000", "kind": "pod", "pod": {"namespace": "shop", "name": "frontend"}},
+            "server": {"address": "[fd00::2]:5432", "kind": "unresolved"},
+            "process": {"pid": 7, "binary": "/usr/bin/curl"},
+        });
+        let flow = row(&flow);
+        assert!(flow.starts_with(
+            "03:04:05.678  open      denied       shop/frontend 10.1.0.1 → unresolved [fd00::2]:5432"
+        ));
+        assert!(flow.ends_with("curl[7]  isolated by NetworkPolicy/shop/default-deny"), "{flow}");
+        let process = row(&json!({
+            "time": "2026-01-02T03:04:05.678901234Z", "type": "process", "action": "exit", "node": "node-a",
+            "process": {"pid": 7, "binary": "/bin/sh", "args": ["sh", "-c", "exit 3"]}, "exit": {"code": 3},
+        }));
+        assert!(process.ends_with("sh[7]  sh -c exit 3  exit 3"), "{process}");
+        for (line, parts) in [
+            (&flow, ["open", "denied", "shop/frontend", "curl[7]"]),
+            (&process, ["exit", "", "node-a", "sh[7]"]),
+        ] {
+            for (part, name) in parts.into_iter().zip(["EVENT", "VERDICT", "CLIENT", "PROCESS"]) {
+                assert!(part.is_empty() || position(line, part) == position(HEADER, name), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn losses_are_told_and_control_characters_are_not_passed_on() {
+        assert!(row(&json!({"type": "observer-loss", "lost": 3})).contains("3 records are not shown"));
+        let loss = json!({"type": "loss", "kind": "tcp-open", "lost": 2});
+        assert!(row(&loss).ends_with("2 tcp-open records were lost"));
+        let exec = json!({"type": "process", "action": "exec", "process": {"args": ["\u{1b}[2J"]}});
+        assert!(row(&exec).ends_with("\\u{1b}[2J"));
+    }
+}

@@ -1,0 +1,26 @@
+//! `watchfire run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::agent;
+use crate::config::{Config, ConfigFlags};
+use crate::logging;
+
+/// Arguments of `run`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Configuration file
+    #[arg(long, env = "WATCHFIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ConfigFlags,
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), &args.flags)?;
+    logging::start(&config.log)?;
+    agent::run(&config)
+}

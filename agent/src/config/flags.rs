@@ -1,0 +1,147 @@
+//! What flags and environment variables set. clap takes the flag where both are given.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::values::NoneOr;
+use super::{Config, LogFormat, Output, RingBytes};
+
+/// Flags over the keys of the configuration file.
+#[derive(clap::Args, Default, Debug)]
+pub(crate) struct ConfigFlags {
+    /// Name of this node in records [default: the host name]
+    #[arg(long, env = "WATCHFIRE_NODE_NAME", value_name = "NAME")]
+    node_name: Option<String>,
+    /// Inventory file: pods, nodes and namespaces
+    #[arg(long, env = "WATCHFIRE_INVENTORY", value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// Directory with policy files (*.yaml, *.yml, *.json)
+    #[arg(long, env = "WATCHFIRE_POLICIES", value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// Whether to replace what looks like a secret in process arguments
+    #[arg(long, env = "WATCHFIRE_REDACT_ARGS", value_name = "BOOL")]
+    redact_args: Option<bool>,
+    /// Longest time to drain at the end
+    #[arg(long, env = "WATCHFIRE_DRAIN_TIMEOUT", value_name = "SECONDS")]
+    drain_timeout: Option<u64>,
+    /// Where the event log goes: - (stdout), none, or a file that is rotated
+    #[arg(long, env = "WATCHFIRE_OUTPUT", value_name = "-|none|FILE")]
+    output: Option<Output>,
+    /// Size at which the event log file is rotated
+    #[arg(long, env = "WATCHFIRE_OUTPUT_FILE_BYTES_MAX", value_name = "BYTES")]
+    output_file_bytes_max: Option<u64>,
+    /// Event log files that are kept, the one being written included
+    #[arg(long, env = "WATCHFIRE_OUTPUT_FILES_MAX", value_name = "COUNT")]
+    output_files_max: Option<u32>,
+    /// Address for /metrics, /healthz and /readyz
+    #[arg(long, env = "WATCHFIRE_METRICS_LISTEN", value_name = "ADDRESS|none")]
+    metrics_listen: Option<NoneOr<SocketAddr>>,
+    /// Socket for `watchfire observe`
+    #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH|none")]
+    socket: Option<NoneOr<PathBuf>>,
+    /// Size of the ring between kernel and agent, a power of two
+    #[arg(long, env = "WATCHFIRE_RING_BYTES", value_name = "BYTES")]
+    ring_bytes: Option<RingBytes>,
+    /// Whether to compare what the kernel programs tell of a child process with /proc at start
+    #[arg(long, env = "WATCHFIRE_SELF_TEST", value_name = "BOOL")]
+    self_test: Option<bool>,
+    /// What to log, e.g. info or info,watchfire_sensor=debug
+    #[arg(long, env = "WATCHFIRE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// Form of log lines
+    #[arg(long, env = "WATCHFIRE_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl ConfigFlags {
+    /// Puts what is set over what `config` has.
+    pub(super) fn apply(&self, config: &mut Config) {
+        // Exhaustive, so that no new flag is forgotten here.
+        let Self {
+            node_name,
+            inventory,
+            policies,
+            redact_args,
+            drain_timeout,
+            output,
+            output_file_bytes_max,
+            output_files_max,
+            metrics_listen,
+            socket,
+            ring_bytes,
+            self_test,
+            log,
+            log_format,
+        } = self;
+        set_some(&mut config.node_name, node_name);
+        set_some(&mut config.inventory, inventory);
+        set_some(&mut config.policies, policies);
+        set(&mut config.redact_args, redact_args);
+        set(&mut config.drain_timeout_seconds, drain_timeout);
+        set(&mut config.output.to, output);
+        set(&mut config.output.file_bytes_max, output_file_bytes_max);
+        set(&mut config.output.files_max, output_files_max);
+        set(&mut config.metrics.listen, &metrics_listen.clone().map(|NoneOr(listen)| listen));
+        set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
+        set(&mut config.sensor.ring_bytes, ring_bytes);
+        set(&mut config.sensor.self_test, self_test);
+        set(&mut config.log.filter, log);
+        set(&mut config.log.format, log_format);
+    }
+}
+
+fn set<T: Clone>(value: &mut T, flag: &Option<T>) {
+    if let Some(flag) = flag {
+        *value = flag.clone();
+    }
+}
+
+fn set_some<T: Clone>(value: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        value.clone_from(flag);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        flags: ConfigFlags,
+    }
+
+    #[test]
+    fn flags_stand_over_the_file() {
+        let mut config =
+            Config { node_name: Some("file".to_owned()), redact_args: false, ..Config::default() };
+        let flags = [
+            "x",
+            "--node-name",
+            "flag",
+            "--output",
+            "none",
+            "--ring-bytes",
+            "65536",
+            "--metrics-listen",
+            "none",
+        ];
+        Command::parse_from(flags).flags.apply(&mut config);
+        assert_eq!(config.node_name.as_deref(), Some("flag"));
+        assert_eq!((config.output.to, config.sensor.ring_bytes.get()), (Output::Nowhere, 65536));
+        assert_eq!(config.metrics.listen, None);
+        assert!(!config.redact_args, "not given, so the file's");
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for flags in
+            [["x", "--ring-bytes", "1000"], ["x", "--metrics-listen", "9464"], ["x", "--log-format", "xml"]]
+        {
+            assert!(Command::try_parse_from(flags).is_err(), "{flags:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Values with a form of their own, the same in file, environment and flags.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use watchfire_sensor::{RING_BYTES_DEFAULT, RING_BYTES_RANGE};
+
+/// Where the event log goes: `-`, `none` or a path.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(from = "String")]
+pub(crate) enum Output {
+    Stdout,
+    Nowhere,
+    File(PathBuf),
+}
+
+impl From<String> for Output {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "-" => Self::Stdout,
+            "none" => Self::Nowhere,
+            _ => Self::File(PathBuf::from(text)),
+        }
+    }
+}
+
+impl FromStr for Output {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.to_owned().into())
+    }
+}
+
+/// Form of the agent's own log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Size of the ring between kernel and agent, bytes. The kernel wants a power of two of whole pages
+/// (kernel/bpf/ringbuf.c, `ringbuf_map_alloc`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct RingBytes(u32);
+
+impl RingBytes {
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for RingBytes {
+    fn default() -> Self {
+        Self(RING_BYTES_DEFAULT)
+    }
+}
+
+impl TryFrom<u32> for RingBytes {
+    type Error = String;
+
+    fn try_from(bytes: u32) -> Result<Self, String> {
+        let (min, max) = RING_BYTES_RANGE;
+        if bytes.is_power_of_two() && (min..=max).contains(&bytes) {
+            return Ok(Self(bytes));
+        }
+        Err(format!("found {bytes}, expected a power of two from {min} to {max}"))
+    }
+}
+
+impl FromStr for RingBytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<u32>().map_err(|error| error.to_string())?.try_into()
+    }
+}
+
+/// A value that can be turned off: `none` where a flag or variable is meant to undo what the file says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NoneOr<T>(pub(crate) Option<T>);
+
+impl<T: FromStr> FromStr for NoneOr<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
+}

@@ -1,0 +1,116 @@
+//! The directory of policy files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use watchfire_export::PolicyObjects;
+use watchfire_policy::{Policy, parse_documents};
+
+/// Most policy files in a directory.
+const POLICY_FILES_MAX: usize = 10_000;
+/// Largest policy file that is read, bytes.
+const POLICY_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads every `*.yaml`, `*.yml` and `*.json` of a directory in the order of their names, or the one file given.
+pub(super) fn load(path: &Path) -> Result<(Vec<Arc<Policy>>, PolicyObjects)> {
+    let mut policies = Vec::new();
+    let mut objects = PolicyObjects::default();
+    for file in files(path)? {
+        let text = match read(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "policy file left out");
+                objects.rejected += 1;
+                continue;
+            }
+        };
+        let parsed = parse_documents(&file.display().to_string(), &text);
+        for rejection in &parsed.rejected {
+            tracing::warn!(%rejection, "policy object left out");
+        }
+        for ignored in &parsed.ignored {
+            let kind = ignored.object.kind.as_deref().unwrap_or_default();
+            tracing::debug!(file = %file.display(), line = ignored.line, kind, "object is no policy that is judged by");
+        }
+        objects.loaded += parsed.policies.len();
+        objects.rejected += parsed.rejected.len();
+        objects.ignored += parsed.ignored.len();
+        policies.extend(parsed.policies);
+    }
+    Ok((policies, objects))
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || format!("cannot read policies from {}", path.display());
+    if fs::metadata(path).with_context(failed)?.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).with_context(failed)? {
+        let file = entry.with_context(failed)?.path();
+        // Files of a ConfigMap are links; `metadata` follows them.
+        if is_policy_file(&file) && fs::metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
+            files.push(file);
+        }
+        ensure!(
+            files.len() <= POLICY_FILES_MAX,
+            "{} has more than {POLICY_FILES_MAX} policy files",
+            path.display()
+        );
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn is_policy_file(file: &Path) -> bool {
+    let hidden = file.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    !hidden && matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+fn read(file: &Path) -> Result<String> {
+    let failed = || format!("cannot read {}", file.display());
+    let bytes = fs::metadata(file).with_context(failed)?.len();
+    ensure!(
+        bytes <= POLICY_FILE_BYTES_MAX,
+        "{} is larger than {POLICY_FILE_BYTES_MAX} bytes",
+        file.display()
+    );
+    fs::read_to_string(file).with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                        metadata: {name: p, namespace: a}\nspec: {podSelector: {}}\n";
+
+    #[test]
+    fn one_bad_object_costs_itself_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(
+            dir.path().join("a.yaml"),
+            format!("{GOOD}---\n{}", GOOD.replace("{podSelector: {}}", "7")),
+        )
+        .unwrap();
+        fs::write(dir.path().join("b.yml"), "kind: ConfigMap\napiVersion: v1\nmetadata: {name: c}\n")
+            .unwrap();
+        fs::write(dir.path().join("c.json"), "{").unwrap();
+        fs::write(dir.path().join("d.txt"), "not read").unwrap();
+        fs::write(dir.path().join(".e.yaml"), "not read").unwrap();
+        fs::write(dir.path().join("f.yaml"), b"\xff").unwrap();
+        let (policies, objects) = load(dir.path()).unwrap();
+        assert_eq!(policies.len(), 1);
+        assert_eq!(objects, PolicyObjects { loaded: 1, rejected: 3, ignored: 1 });
+        assert_eq!(load(&dir.path().join("a.yaml")).unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let error = load(Path::new("/no/such/dir")).unwrap_err().to_string();
+        assert_eq!(error, "cannot read policies from /no/such/dir");
+    }
+}

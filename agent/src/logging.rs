@@ -1,0 +1,27 @@
+//! The agent's own log: lines on stderr.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::{Context as _, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging. Standard output stays free for records.
+pub(crate) fn start(config: &LogConfig) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.filter).with_context(|| {
+        format!(
+            "log.filter: \"{}\" is no filter, expected e.g. info or info,watchfire_sensor=debug",
+            config.filter
+        )
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match config.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

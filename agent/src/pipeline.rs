@@ -1,0 +1,185 @@
+//! The stages in their order: inventory, policy, records. The only place that knows them all.
+
+mod gauges;
+mod host_view;
+mod open_flows;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod view;
+
+use std::sync::Arc;
+
+use watchfire_inventory::{CgroupOwner, Processes, Resolver, unknown_process};
+use watchfire_model::{
+    Body, Exec, ExecId, ExitStatus, Flow, FlowEnd, FlowRecord, FlowStage, LossRecord, Observation, Origin,
+    Owner, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase,
+};
+use watchfire_policy::{Connection, Endpoint};
+
+pub(crate) use host_view::HostView;
+pub(crate) use thread::{Control, Pipeline};
+
+use crate::knowledge::Knowledge;
+use open_flows::{Judged, OpenFlows};
+
+/// What the stages hold between observations.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    knowledge: Knowledge,
+    host: HostView,
+    processes: Processes,
+    flows: OpenFlows,
+    timebase: Timebase,
+    /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
+    latest_boot_ns: u64,
+}
+
+impl Stages {
+    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, redact_args: bool) -> Self {
+        let processes = Processes::new(redact_args);
+        Self { knowledge, host, processes, flows: OpenFlows::default(), timebase, latest_boot_ns: 0 }
+    }
+
+    /// Takes in one observation; what leaves the agent because of it is put into `records`.
+    pub(crate) fn take(&mut self, observation: Observation, records: &mut Vec<Record>) {
+        let Observation { boot_ns, body } = observation;
+        self.latest_boot_ns = self.latest_boot_ns.max(boot_ns);
+        let body = match body {
+            Body::Fork(fork) => {
+                let id = self.processes.fork(&fork, boot_ns).exec_id;
+                self.process_record(ProcessAction::Fork, id, None)
+            }
+            Body::Exec(exec) => self.exec(*exec, boot_ns),
+            Body::Exit(exit) => {
+                let id = self.processes.exit(&exit, boot_ns).exec_id;
+                self.process_record(ProcessAction::Exit, id, Some(exit.status))
+            }
+            Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
+            Body::FlowClose(flow, end) => Some(self.flow_close(&flow, &end)),
+            Body::Gap { kind, lost, counters } => Some(RecordBody::Loss(LossRecord { kind, lost, counters })),
+        };
+        let time = self.timebase.wall(boot_ns);
+        records.extend(body.map(|body| Record { time, node: Arc::clone(&self.knowledge.node), body }));
+    }
+
+    /// To be called about every second.
+    pub(crate) fn tick(&mut self) {
+        self.processes.expire(self.latest_boot_ns);
+        self.host.tick();
+    }
+
+    fn exec(&mut self, exec: Exec, boot_ns: u64) -> Option<RecordBody> {
+        let action = if exec.before_start { ProcessAction::Found } else { ProcessAction::Exec };
+        let id = self.processes.exec(exec, boot_ns).exec_id;
+        self.process_record(action, id, None)
+    }
+
+    fn process_record(
+        &mut self,
+        action: ProcessAction,
+        id: ExecId,
+        exit: Option<ExitStatus>,
+    ) -> Option<RecordBody> {
+        let parent = self.processes.get(id)?.parent;
+        let process = self.process_view(id)?;
+        let parent = parent.and_then(|parent| self.process_view(parent));
+        Some(RecordBody::Process(Box::new(ProcessRecord { action, process, parent, exit })))
+    }
+
+    fn process_view(&mut self, id: ExecId) -> Option<ProcessView> {
+        let process = self.processes.get(id)?;
+        let cgroup = self.host.cgroup(process.cgroup_id);
+        let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
+        Some(view::process(process, cgroup.as_ref(), pod.as_deref()))
+    }
+
+    fn pod_of(&self, cgroup: &str) -> Option<Arc<Pod>> {
+        match self.knowledge.directory.cgroup_owner(cgroup) {
+            CgroupOwner::Pod(pod) => Some(pod),
+            CgroupOwner::UnknownPod { .. } | CgroupOwner::NoPod => None,
+        }
+    }
+
+    fn flow_open(&mut self, flow: &Flow) -> RecordBody {
+        let stage = match flow.origin {
+            Origin::Observed => FlowStage::Open,
+            Origin::BeforeStart => FlowStage::Found,
+        };
+        let judged = self.judge(flow);
+        let record = self.flow_record(flow, stage, &judged, None);
+        self.flows.put(flow, judged);
+        record
+    }
+
+    fn flow_close(&mut self, flow: &Flow, end: &FlowEnd) -> RecordBody {
+        let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
+        let judged = self.flows.take(flow).unwrap_or_else(|| self.judge(flow));
+        self.flow_record(flow, stage, &judged, Some(end))
+    }
+
+    /// Who stands at the ends, and what policy says about it, both as known now.
+    fn judge(&mut self, flow: &Flow) -> Judged {
+        let cgroup_id = if flow.cgroup_id == 0 {
+            self.owner(flow).map_or(0, |owner| owner.cgroup_id)
+        } else {
+            flow.cgroup_id
+        };
+        let cgroup = self.host.cgroup(cgroup_id);
+        let Knowledge { directory, policies, node, .. } = &self.knowledge;
+        let ends = Resolver { directory, host: self.host.net(), node }.ends(flow, cgroup.as_deref());
+        let connection = Connection {
+            protocol: flow.protocol,
+            client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
+            server: Endpoint { peer: &ends.server, ip: flow.server.ip() },
+            server_port: flow.server.port(),
+            direction_guessed: flow.direction_guessed,
+        };
+        let verdict = policies.judge(&self.knowledge, &connection);
+        Judged { ends, verdict }
+    }
+
+    fn owner(&self, flow: &Flow) -> Option<&Process> {
+        match flow.owner {
+            Owner::Known(id) => self.processes.get(id),
+            Owner::Unknown(_) => None,
+        }
+    }
+
+    fn flow_record(
+        &mut self,
+        flow: &Flow,
+        stage: FlowStage,
+        judged: &Judged,
+        end: Option<&FlowEnd>,
+    ) -> RecordBody {
+        let Judged { ends, verdict } = judged;
+        let (process, process_unknown) = match flow.owner {
+            // Its records may be lost: the flow still knows whose it is.
+            Owner::Known(id) => {
+                let unknown = || view::process(&unknown_process(id), None, None);
+                (Some(self.process_view(id).unwrap_or_else(unknown)), None)
+            }
+            Owner::Unknown(why) => (None, Some(why)),
+        };
+        RecordBody::Flow(Box::new(FlowRecord {
+            stage,
+            cookie: flow.cookie,
+            protocol: flow.protocol,
+            side: flow.side,
+            direction_guessed: flow.direction_guessed,
+            client: view::endpoint(flow.client, &ends.client),
+            server: view::endpoint(flow.server, &ends.server),
+            process,
+            process_unknown,
+            netns: flow.netns,
+            origin: flow.origin,
+            opened: self.timebase.wall(flow.opened_boot_ns),
+            verdict: verdict.clone(),
+            because: verdict.because(),
+            close_reason: end.map(|end| end.reason),
+            duration_ns: end.and_then(|end| end.duration_ns),
+            counters: end.map(|end| end.counters),
+        }))
+    }
+}

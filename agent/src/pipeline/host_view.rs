@@ -1,0 +1,85 @@
+//! Cgroups and addresses of this host, looked at again when something unknown turns up or time has passed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use watchfire_inventory::{CGROUPS_MAX, Cgroups, HostNet, scan_cgroups};
+
+/// How often the host's addresses are read again: interfaces come and go.
+const ADDRESSES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Cgroups and addresses of this host.
+#[derive(Debug)]
+pub(crate) struct HostView {
+    cgroup_root: PathBuf,
+    cgroups: Cgroups,
+    net: HostNet,
+    net_read: Instant,
+    started: Instant,
+}
+
+impl HostView {
+    /// Looks at the host for the first time.
+    pub(crate) fn read(cgroup_root: PathBuf) -> Self {
+        let now = Instant::now();
+        let mut view = Self {
+            cgroup_root,
+            cgroups: Cgroups::default(),
+            net: HostNet::default(),
+            net_read: now,
+            started: now,
+        };
+        view.scan();
+        view.read_net();
+        view
+    }
+
+    /// The path of a cgroup. One that is not known may be new.
+    pub(crate) fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+        if id == 0 {
+            return None;
+        }
+        if self.cgroups.path(id).is_none() && self.cgroups.may_scan(self.now_ms()) {
+            self.scan();
+        }
+        self.cgroups.path(id).cloned()
+    }
+
+    /// The host's network namespace and addresses.
+    pub(crate) const fn net(&self) -> &HostNet {
+        &self.net
+    }
+
+    pub(crate) const fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
+    }
+
+    /// To be called about every second.
+    pub(crate) fn tick(&mut self) {
+        if self.net_read.elapsed() >= ADDRESSES_INTERVAL {
+            self.read_net();
+        }
+    }
+
+    fn scan(&mut self) {
+        let before_ms = self.now_ms();
+        let scan = scan_cgroups(&self.cgroup_root, CGROUPS_MAX);
+        let now_ms = self.now_ms();
+        self.cgroups.take(scan, now_ms, now_ms - before_ms);
+    }
+
+    fn read_net(&mut self) {
+        self.net_read = Instant::now();
+        match HostNet::read() {
+            Ok(net) => self.net = net,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the host's addresses; the last known ones stay");
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,190 @@
+use watchfire_export::PolicyObjects;
+use watchfire_inventory::{Directory, read_inventory};
+use watchfire_model::{
+    CloseReason, Dialect, Exit, FlowCounters, Fork, KindCounters, Namespaces, Outcome, OwnerUnknown,
+    Protocol, RecordKind, Side,
+};
+use watchfire_policy::{PolicySet, parse_documents};
+
+use super::*;
+
+const INVENTORY: &str = "\
+clusterCIDRs: [10.1.0.0/16]
+nodes: [{name: node-a, ips: [192.0.2.1], local: true}]
+namespaces: [{name: shop}]
+pods:
+- {namespace: shop, name: frontend, labels: {app: frontend}, ips: [10.1.0.1]}
+- {namespace: shop, name: db, labels: {app: db}, ips: [10.1.0.3]}
+";
+const DENY: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {namespace: shop, name: default-deny}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+";
+const BOOT: u32 = 1;
+
+fn directory() -> Directory {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), INVENTORY).unwrap();
+    read_inventory(file.path(), "node-a").unwrap().directory
+}
+
+fn knowledge(policies: &str) -> Knowledge {
+    let parsed = parse_documents("policies.yaml", policies);
+    assert!(parsed.rejected.is_empty(), "{:?}", parsed.rejected);
+    Knowledge {
+        node: Arc::from("node-a"),
+        directory: directory(),
+        policies: PolicySet::new(Dialect::K8s, parsed.policies),
+        objects: PolicyObjects::default(),
+    }
+}
+
+fn stages(policies: &str) -> Stages {
+    let empty = tempfile::tempdir().unwrap();
+    Stages::new(
+        knowledge(policies),
+        HostView::read(empty.path().to_owned()),
+        Timebase { boot_epoch_ns: 0 },
+        true,
+    )
+}
+
+fn take(stages: &mut Stages, body: Body) -> RecordBody {
+    let mut records = Vec::new();
+    stages.take(Observation { boot_ns: 5, body }, &mut records);
+    let record = records.pop().unwrap();
+    assert!(records.is_empty());
+    assert_eq!((&*record.node, record.time), ("node-a", Timebase { boot_epoch_ns: 0 }.wall(5)));
+    record.body
+}
+
+fn take_flow(stages: &mut Stages, body: Body) -> FlowRecord {
+    match take(stages, body) {
+        RecordBody::Flow(flow) => *flow,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn take_process(stages: &mut Stages, body: Body) -> ProcessRecord {
+    match take(stages, body) {
+        RecordBody::Process(process) => *process,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn id(pid: u32) -> ExecId {
+    ExecId { boot: BOOT, pid, start_ticks: u64::from(pid) }
+}
+
+fn exec(pid: u32, args: &[&str], before_start: bool) -> Body {
+    Body::Exec(Box::new(Exec {
+        process: id(pid),
+        parent: None,
+        binary: args[0].to_owned(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        args_truncated: false,
+        cwd: "/".to_owned(),
+        uid: 0,
+        euid: 0,
+        gid: 0,
+        cgroup_id: 0,
+        namespaces: Namespaces::default(),
+        before_start,
+    }))
+}
+
+/// From the frontend to the database, as the frontend's socket shows it.
+fn flow() -> Flow {
+    Flow {
+        cookie: 7,
+        protocol: Protocol::Tcp,
+        client: "10.1.0.1:40000".parse().unwrap(),
+        server: "10.1.0.3:5432".parse().unwrap(),
+        side: Side::Client,
+        direction_guessed: false,
+        owner: Owner::Known(id(2)),
+        cgroup_id: 0,
+        netns: u32::MAX,
+        opened_boot_ns: 4,
+        origin: Origin::Observed,
+    }
+}
+
+fn end(established: bool) -> FlowEnd {
+    let reason = if established { CloseReason::Fin } else { CloseReason::Refused };
+    FlowEnd { reason, established, duration_ns: Some(1), counters: FlowCounters::default() }
+}
+
+#[test]
+fn a_flow_that_the_default_denies_says_so_and_by_what() {
+    let mut stages = stages(DENY);
+    take(&mut stages, exec(2, &["/bin/curl", "--token=abc"], false));
+    let open = take_flow(&mut stages, Body::FlowOpen(flow()));
+    assert_eq!((open.stage, open.verdict.outcome), (FlowStage::Open, Outcome::Denied));
+    assert_eq!(open.because, "isolated by NetworkPolicy/shop/default-deny");
+    let names = [&open.client, &open.server].map(|end| end.pod.as_ref().unwrap().name.as_str());
+    assert_eq!(names, ["frontend", "db"]);
+    assert_eq!(open.process.unwrap().args, ["/bin/curl", "--token=REDACTED"]);
+    assert_eq!(open.process_unknown, None);
+}
+
+#[test]
+fn a_flow_is_judged_as_of_its_opening() {
+    let mut stages = stages(DENY);
+    take(&mut stages, Body::FlowOpen(flow()));
+    stages.knowledge = knowledge("");
+    let close = take_flow(&mut stages, Body::FlowClose(flow(), end(true)));
+    assert_eq!((close.stage, close.verdict.outcome), (FlowStage::Close, Outcome::Denied));
+    assert_eq!((close.close_reason, close.duration_ns), (Some(CloseReason::Fin), Some(1)));
+    assert_eq!(stages.flows.len(), 0);
+
+    let failed = take_flow(&mut stages, Body::FlowClose(flow(), end(false)));
+    assert_eq!((failed.stage, failed.verdict.outcome), (FlowStage::Failed, Outcome::NotCovered));
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let mut stages = stages(DENY);
+    let unowned = Owner::Unknown(OwnerUnknown::NoStorage);
+    let stranger = Flow { client: "10.1.0.99:1".parse().unwrap(), owner: unowned, ..flow() };
+    let record = take_flow(&mut stages, Body::FlowOpen(stranger));
+    assert_eq!((record.client.kind, record.server.kind), ("unresolved", "pod"));
+    assert_eq!((record.process, record.process_unknown), (None, Some(OwnerUnknown::NoStorage)));
+
+    let guessed = Flow { direction_guessed: true, origin: Origin::BeforeStart, ..flow() };
+    let record = take_flow(&mut stages, Body::FlowOpen(guessed));
+    assert_eq!((record.stage, record.verdict.outcome), (FlowStage::Found, Outcome::Unknown));
+}
+
+#[test]
+fn processes_have_parents_and_ends() {
+    let mut stages = stages("");
+    let found = take_process(&mut stages, exec(1, &["/sbin/init"], true));
+    assert_eq!((found.action, found.process.origin), (ProcessAction::Found, Origin::BeforeStart));
+    let fork = Fork {
+        child: id(2),
+        parent: id(1),
+        uid: 0,
+        euid: 0,
+        gid: 0,
+        cgroup_id: 0,
+        namespaces: Namespaces::default(),
+    };
+    let forked = take_process(&mut stages, Body::Fork(fork));
+    assert_eq!((forked.action, forked.process.binary.as_str()), (ProcessAction::Fork, "/sbin/init"));
+    take(&mut stages, exec(2, &["/bin/ls"], false));
+    let status = ExitStatus { code: Some(0), signal: None, core_dumped: false };
+    let ended = take_process(&mut stages, Body::Exit(Exit { process: id(2), status }));
+    assert_eq!((ended.action, ended.exit), (ProcessAction::Exit, Some(status)));
+    assert_eq!((ended.process.binary.as_str(), ended.parent.unwrap().pid), ("/bin/ls", 1));
+}
+
+#[test]
+fn gaps_become_loss_records() {
+    let counters = KindCounters { dropped: 3, ..KindCounters::default() };
+    let gap = Body::Gap { kind: RecordKind::TcpOpen, lost: 3, counters };
+    let RecordBody::Loss(loss) = take(&mut stages(""), gap) else { panic!() };
+    assert_eq!(loss, LossRecord { kind: RecordKind::TcpOpen, lost: 3, counters });
+}

@@ -1,0 +1,158 @@
+//! The thread that the stages run on.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use watchfire_export::{Condition, Health, Metrics, Outputs};
+use watchfire_model::Observation;
+use watchfire_sensor::Host;
+
+use super::Stages;
+use super::gauges::Gauges;
+use crate::knowledge::Knowledge;
+
+/// Batches that wait between sensor and pipeline. The sensor waits when it is full, the ring fills, and what is lost
+/// then is counted in the kernel: the one place where records are lost.
+const BATCHES_MAX: usize = 64;
+/// How often things are done that no record asks for.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the wall clock of boot is read again: clocks are set and drift.
+const TIMEBASE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the pipeline is told from outside.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Judge by this from now on.
+    Knowledge(Box<Knowledge>),
+    /// The sensor is attached, and what it found running has been sent.
+    SensorStarted,
+}
+
+/// The running pipeline.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    thread: JoinHandle<Outputs>,
+    controls: Sender<Control>,
+}
+
+impl Pipeline {
+    /// Starts the thread. `on_end` is called when it ends, by a panic too.
+    pub(crate) fn start(
+        stages: Stages,
+        outputs: Outputs,
+        metrics: &Metrics,
+        health: Arc<Health>,
+        on_end: impl FnOnce() + Send + 'static,
+    ) -> io::Result<(Self, SyncSender<Vec<Observation>>)> {
+        let (batch_sender, batches) = sync_channel(BATCHES_MAX);
+        let (controls, control_receiver) = channel();
+        let gauges = Gauges::register(metrics);
+        let worker = Worker {
+            stages,
+            outputs,
+            gauges,
+            health,
+            batches,
+            controls: control_receiver,
+            initial_batches: None,
+        };
+        let thread = thread::Builder::new().name("pipeline".to_owned()).spawn(move || {
+            let _on_end = OnDrop(Some(on_end));
+            worker.run()
+        })?;
+        Ok((Self { thread, controls }, batch_sender))
+    }
+
+    /// Tells it something. Without effect once it has ended.
+    pub(crate) fn tell(&self, control: Control) {
+        _ = self.controls.send(control);
+    }
+
+    /// Waits for its end: it comes when the sensor has dropped its end of the batches. An error is its panic.
+    pub(crate) fn join(self) -> thread::Result<Outputs> {
+        self.thread.join()
+    }
+}
+
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(on_drop) = self.0.take() {
+            on_drop();
+        }
+    }
+}
+
+struct Worker {
+    stages: Stages,
+    outputs: Outputs,
+    gauges: Gauges,
+    health: Arc<Health>,
+    batches: Receiver<Vec<Observation>>,
+    controls: Receiver<Control>,
+    /// Batches that may still be waiting from the time before the sensor had started.
+    initial_batches: Option<usize>,
+}
+
+impl Worker {
+    fn run(mut self) -> Outputs {
+        let mut records = Vec::new();
+        let mut ticked = Instant::now();
+        let mut timebase_read = Instant::now();
+        loop {
+            self.hear();
+            let waiting = self.batches.try_recv().ok();
+            self.note_initial_state(waiting.is_none());
+            let batch = match waiting.map_or_else(|| self.batches.recv_timeout(TICK), Ok) {
+                Ok(batch) => Some(batch),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            self.health.beat();
+            for observation in batch.into_iter().flatten() {
+                self.stages.take(observation, &mut records);
+            }
+            self.outputs.publish(&records);
+            records.clear();
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.stages.tick();
+                self.gauges.set(&self.stages);
+            }
+            if timebase_read.elapsed() >= TIMEBASE_INTERVAL {
+                timebase_read = Instant::now();
+                match Host::read() {
+                    Ok(host) => self.stages.timebase = host.timebase,
+                    Err(error) => tracing::warn!(%error, "cannot read the clocks; the last reading stays"),
+                }
+            }
+        }
+        self.gauges.set(&self.stages);
+        self.outputs
+    }
+
+    fn hear(&mut self) {
+        for control in self.controls.try_iter() {
+            match control {
+                Control::Knowledge(knowledge) => self.stages.knowledge = *knowledge,
+                Control::SensorStarted => self.initial_batches = Some(BATCHES_MAX),
+            }
+        }
+    }
+
+    /// What was running before the agent is taken in when nothing waits, or as much has come as could wait.
+    fn note_initial_state(&mut self, nothing_waits: bool) {
+        match &mut self.initial_batches {
+            None => {}
+            Some(left) if *left == 0 || nothing_waits => {
+                self.initial_batches = None;
+                self.health.fulfil(Condition::InitialState);
+            }
+            Some(left) => *left -= 1,
+        }
+    }
+}

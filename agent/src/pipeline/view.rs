@@ -1,0 +1,58 @@
+//! How records show what the stages know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use watchfire_model::{EndpointView, Peer, Pod, PodView, Process, ProcessView};
+
+/// A process, with its cgroup and pod.
+pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<&Pod>) -> ProcessView {
+    // Exhaustive, so that a new field of the table is not forgotten in records.
+    let Process {
+        exec_id,
+        parent: _,
+        binary,
+        args,
+        args_truncated,
+        cwd,
+        uid,
+        euid,
+        gid,
+        cgroup_id,
+        namespaces,
+        origin,
+        state: _,
+    } = process;
+    ProcessView {
+        exec_id: *exec_id,
+        pid: exec_id.pid,
+        binary: binary.clone(),
+        args: args.clone(),
+        args_truncated: *args_truncated,
+        cwd: cwd.clone(),
+        uid: *uid,
+        euid: *euid,
+        gid: *gid,
+        cgroup_id: *cgroup_id,
+        cgroup: cgroup.cloned(),
+        namespaces: *namespaces,
+        origin: *origin,
+        pod: pod.map(self::pod),
+    }
+}
+
+/// A pod.
+pub(super) fn pod(pod: &Pod) -> PodView {
+    PodView { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() }
+}
+
+/// One end of a flow.
+pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
+    let (kind, pod, detail) = match peer {
+        Peer::Pod(pod) => ("pod", Some(self::pod(pod)), None),
+        Peer::Node { name } => ("node", None, Some(name.clone())),
+        Peer::World => ("world", None, None),
+        Peer::Unresolved(why) => ("unresolved", None, Some((*why).to_owned())),
+    };
+    EndpointView { address, pod, kind, detail }
+}
