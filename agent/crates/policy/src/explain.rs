@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use watchfire_model::{Direction, PolicyRef, Verdict};
+use watchfire_model::{Direction, PolicyRef, SideVerdict, Verdict};
 
 use crate::connection::Party;
 use crate::{Connection, Match, PolicySet, World};
@@ -111,12 +111,12 @@ impl fmt::Display for RuleTrial {
 }
 
 /// A side's verdict that is never empty.
-struct Named<'a>(&'a watchfire_model::SideVerdict);
+struct Named<'a>(&'a SideVerdict);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            watchfire_model::SideVerdict::NotCovered => f.write_str("not covered"),
+            SideVerdict::NotCovered => f.write_str("not covered"),
             side => write!(f, "{side}"),
         }
     }

@@ -61,6 +61,8 @@ pub(super) enum Content {
     },
     /// Cannot be judged by this engine, or should not be; with the reason.
     Skipped(String),
+    /// One of its policies is refused, with the reason.
+    Refused(String),
 }
 
 /// The world of a case.
@@ -155,7 +157,6 @@ impl Case {
     fn read(index: usize, mut source: Value, pods: &Value, nodes: &Value) -> Result<Self, CaseFileError> {
         let text = |field: &str| source.get(field).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").or_else(|| text("name")).unwrap_or_else(|| format!("#{index}"));
-        let fail = |reason| CaseFileError::Case { case: id.clone(), reason };
 
         // Before anything else: files written for other dialects carry fields of their own.
         let mut policies = Vec::new();
@@ -168,7 +169,10 @@ impl Case {
                     let content = Content::Skipped(format!("kind {kind} is not evaluated"));
                     return Ok(Self { id, content });
                 }
-                Err(reason) => return Err(fail(format!("policies[{index}]: {reason}"))),
+                Err(reason) => {
+                    let content = Content::Refused(format!("policies[{index}]: {reason}"));
+                    return Ok(Self { id, content });
+                }
             }
         }
         for (field, shared) in [("pods", pods), ("nodes", nodes)] {
@@ -176,8 +180,8 @@ impl Case {
                 case.entry(field).or_insert_with(|| shared.clone());
             }
         }
-        let case: CaseSource = from_value(source).map_err(fail)?;
         let fail = |reason| CaseFileError::Case { case: id.clone(), reason };
+        let case: CaseSource = from_value(source).map_err(fail)?;
         match case.known_wrong {
             Some(KnownWrong::Reason(reason)) => {
                 return Ok(Self { id, content: Content::Skipped(format!("known to be wrong: {reason}")) });

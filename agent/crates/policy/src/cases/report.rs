@@ -13,6 +13,8 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
     /// What was left out, by name.
     pub skipped: Vec<Skipped>,
+    /// Cases that could not be run because a policy of theirs is refused.
+    pub refused: Vec<Skipped>,
 }
 
 /// A probe that was not as expected.
@@ -44,24 +46,25 @@ pub struct Skipped {
 impl Report {
     /// Adds the result of another file.
     pub fn merge(&mut self, other: Self) {
-        let Self { cases, probes, mismatches, skipped } = other;
+        let Self { cases, probes, mismatches, skipped, refused } = other;
         self.cases += cases;
         self.probes += probes;
         self.mismatches.extend(mismatches);
         self.skipped.extend(skipped);
+        self.refused.extend(refused);
     }
 }
 
 impl fmt::Display for Report {
     /// The count line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cases, probes, mismatches, skipped } = self;
-        write!(
-            f,
-            "{cases} cases, {probes} probes, {} mismatches, {} skipped",
-            mismatches.len(),
-            skipped.len()
-        )
+        let Self { cases, probes, mismatches, skipped, refused } = self;
+        let (mismatches, skipped) = (mismatches.len(), skipped.len());
+        write!(f, "{cases} cases, {probes} probes, {mismatches} mismatches, {skipped} skipped")?;
+        if !refused.is_empty() {
+            write!(f, ", {} refused", refused.len())?;
+        }
+        Ok(())
     }
 }
 

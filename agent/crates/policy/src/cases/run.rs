@@ -20,23 +20,21 @@ impl CaseFile {
 }
 
 impl Case {
+    fn left_out(&self, probe: Option<&Probe>, reason: &str) -> Skipped {
+        Skipped { case: self.id.clone(), probe: probe.map(ToString::to_string), reason: reason.to_owned() }
+    }
+
     fn run(&self, dialect: Dialect, report: &mut Report) {
         let (cluster, policies, probes) = match &self.content {
             Content::Runnable { cluster, policies, probes } => (cluster, policies, probes),
-            Content::Skipped(reason) => {
-                report.skipped.push(Skipped { case: self.id.clone(), probe: None, reason: reason.clone() });
-                return;
-            }
+            Content::Skipped(reason) => return report.skipped.push(self.left_out(None, reason)),
+            Content::Refused(reason) => return report.refused.push(self.left_out(None, reason)),
         };
         report.cases += 1;
         let set = PolicySet::new(dialect, policies.iter().cloned());
         for probe in probes {
             if probe.loopback {
-                report.skipped.push(Skipped {
-                    case: self.id.clone(),
-                    probe: Some(probe.to_string()),
-                    reason: "a pod that talks to itself is exempt, the case judges it by policy".to_owned(),
-                });
+                report.skipped.push(self.left_out(Some(probe), LOOPBACK));
                 continue;
             }
             let Some(verdict) = judge(cluster, &set, probe) else { continue };
@@ -51,6 +49,8 @@ impl Case {
         }
     }
 }
+
+const LOOPBACK: &str = "a pod that talks to itself is exempt, the case judges it by policy";
 
 /// None for ends that the case does not describe, which reading the file has ruled out.
 fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {

@@ -105,12 +105,16 @@ fn bad_files_say_what_is_wrong() {
             "case x: probes[0].proto: unknown protocol \"TPC\", expected TCP, UDP, SCTP, ICMP, ICMPv6 or an IANA \
              number",
         ),
-        (
-            "cases: [{id: x, probes: [], policies: [{kind: NetworkPolicy}]}]",
-            "case x: policies[0]: apiVersion is required",
-        ),
     ] {
         let error: CaseFileError = CaseFile::parse(text).unwrap_err();
         assert_eq!(error.to_string(), expect, "{text}");
     }
+}
+
+#[test]
+fn a_refused_policy_costs_its_case_alone() {
+    let text = "cases: [{id: x, probes: [], policies: [{kind: NetworkPolicy}]}, {id: \"y\", probes: []}]";
+    let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
+    assert_eq!(report.to_string(), "1 cases, 0 probes, 0 mismatches, 0 skipped, 1 refused");
+    assert_eq!(report.refused[0].to_string(), "x: policies[0]: apiVersion is required");
 }

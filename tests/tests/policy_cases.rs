@@ -1,0 +1,107 @@
+//! The policy engine against case files: our own, and the tests that other projects wrote for their engines.
+//!
+//! The other projects' files lie outside the repository; without them their trials are skipped by name.
+
+#[path = "policy_cases/rows.rs"]
+mod rows;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use watchfire_model::Dialect;
+use watchfire_policy::cases::{CaseFile, Report};
+
+use rows::{Row, rows};
+
+const OWN: [(&str, &str); 2] = [
+    ("mistakes", include_str!("../data/policy/mistakes.yaml")),
+    ("unknowns", include_str!("../data/policy/unknowns.yaml")),
+];
+
+/// A file of another project, with what it holds. `skipped` counts cases and probes alike.
+struct Upstream {
+    name: &'static str,
+    file: &'static str,
+    probes: usize,
+    skipped: usize,
+}
+
+const UPSTREAM: [Upstream; 3] = [
+    Upstream { name: "k8s_e2e", file: "k8s-e2e-netpol/cases.json", probes: 506, skipped: 0 },
+    // Of 162 probes, 18 go from a pod to itself.
+    Upstream { name: "cyclonus", file: "cyclonus/cases.json", probes: 144, skipped: 18 },
+    // One of 20 cases is marked as wrong.
+    Upstream {
+        name: "kube_network_policies",
+        file: "kube-network-policies/networkpolicy_cases.json",
+        probes: 19,
+        skipped: 1,
+    },
+];
+
+/// kube-network-policies' cases have ranges that end beyond the last port. The API server refuses them; up to the last
+/// port they ask the same.
+const BEYOND_THE_LAST_PORT: &str = "\"endPort\": 65537";
+const LAST_PORT: &str = "\"endPort\": 65535";
+
+const ROWS: &str = "kube-network-policies/unit_tables.json";
+
+fn main() {
+    let mut trials = Vec::new();
+    for (name, text) in OWN {
+        trials.push(Trial::test(format!("own_{name}"), move || {
+            let report = run(text);
+            assert!(report.probes > 0 && report.skipped.is_empty(), "{report}");
+            Ok(())
+        }));
+    }
+    for Upstream { name, file, probes, skipped } in UPSTREAM {
+        trials.push(with_data(format!("upstream_{name}"), file, move |text| {
+            let report = run(&text.replace(BEYOND_THE_LAST_PORT, LAST_PORT));
+            for skipped in &report.skipped {
+                println!("\nSKIP {name}: {skipped}");
+            }
+            assert_eq!((report.probes, report.skipped.len()), (probes, skipped), "{report}");
+            Completion::Completed
+        }));
+    }
+    for Row { name, check } in rows() {
+        trials.push(with_data(name, ROWS, check));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Runs a case file, in which nothing may be other than expected.
+fn run(text: &str) -> Report {
+    let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
+    let mismatches: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
+    assert_eq!(mismatches, [""; 0], "{report}");
+    assert_eq!(report.refused, []);
+    report
+}
+
+fn with_data(
+    name: String,
+    file: &'static str,
+    body: impl FnOnce(&str) -> Completion + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name.clone(), move || {
+        let path = data().join(file);
+        let completion = if path.exists() {
+            body(&fs::read_to_string(&path).unwrap())
+        } else {
+            Completion::ignored_with(format!("no {}", path.display()))
+        };
+        if let Completion::Ignored { reason } = &completion {
+            println!("\nSKIP {name}: {}", reason.as_deref().unwrap_or_default());
+        }
+        Ok(completion)
+    })
+}
+
+/// Where the other projects' files are: next to the repository.
+fn data() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(PathBuf::new, PathBuf::from);
+    package.join(Path::new("../../shared/data/policy"))
+}
