@@ -60,7 +60,7 @@ fn main() {
         trials.push(with_data(format!("upstream_{name}"), file, move |text| {
             let report = run(&text.replace(BEYOND_THE_LAST_PORT, LAST_PORT));
             for skipped in &report.skipped {
-                println!("\nSKIP {name}: {skipped}");
+                println!("\nleft out of {name}: {skipped}");
             }
             assert_eq!((report.probes, report.skipped.len()), (probes, skipped), "{report}");
             Completion::Completed
@@ -74,7 +74,7 @@ fn main() {
 
 /// Runs a case file, in which nothing may be other than expected.
 fn run(text: &str) -> Report {
-    let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
+    let report = CaseFile::parse(text).unwrap_or_else(|error| panic!("{error}")).run(Dialect::K8s);
     let mismatches: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
     assert_eq!(mismatches, [""; 0], "{report}");
     assert_eq!(report.refused, []);
@@ -89,7 +89,7 @@ fn with_data(
     Trial::ignorable_test(name.clone(), move || {
         let path = data().join(file);
         let completion = if path.exists() {
-            body(&fs::read_to_string(&path).unwrap())
+            body(&fs::read_to_string(&path).expect("the file can be read"))
         } else {
             Completion::ignored_with(format!("no {}", path.display()))
         };

@@ -62,8 +62,8 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn check(text: &str, list: &str, rows: usize, index: usize, name: &str, reading: Reading) -> Completion {
-    let file: Value = serde_json::from_str(text).unwrap();
-    assert_eq!(file[list].as_array().unwrap().len(), rows, "rows of {list}");
+    let file: Value = serde_json::from_str(text).expect("the file is JSON");
+    assert_eq!(file[list].as_array().expect("the file holds the list").len(), rows, "rows of {list}");
     let row = &file[list][index];
     assert_eq!(row["name"], name);
     let rule = match list {
@@ -100,7 +100,7 @@ fn check(text: &str, list: &str, rows: usize, index: usize, name: &str, reading:
                     "expect": if row["want"] == true { "allow" } else { "deny" },
                 }],
             }]});
-            let report = CaseFile::parse(&case.to_string()).unwrap().run(Dialect::K8s);
+            let report = CaseFile::parse(&case.to_string()).expect("the row makes a case").run(Dialect::K8s);
             assert!(report.mismatches.is_empty(), "{}", report.mismatches[0]);
             assert_eq!(report.probes, 1);
         }

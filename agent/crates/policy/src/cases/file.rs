@@ -175,6 +175,9 @@ impl Case {
                 }
             }
         }
+        if source.get("probes").is_none() {
+            return Ok(Self { id, content: Content::Skipped("it has no probes".to_owned()) });
+        }
         for (field, shared) in [("pods", pods), ("nodes", nodes)] {
             if let (Some(case), false) = (source.as_object_mut(), shared.is_null()) {
                 case.entry(field).or_insert_with(|| shared.clone());

@@ -74,14 +74,17 @@ fn what_cannot_be_judged_is_skipped_by_name() {
 - id: two
   known_wrong: upstream says so
   probes: []
+- id: four
+  tier_probes: []
 - id: three
   tier_probes: []
   policies: [{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy}]
 ",
-        "1 cases, 0 probes, 0 mismatches, 3 skipped",
+        "1 cases, 0 probes, 0 mismatches, 4 skipped",
         &[
             "one: a/x -> a/x TCP/80: a pod that talks to itself is exempt, the case judges it by policy",
             "two: known to be wrong: upstream says so",
+            "four: it has no probes",
             "three: kind CiliumNetworkPolicy is not evaluated",
         ],
     );
@@ -95,7 +98,7 @@ fn bad_files_say_what_is_wrong() {
         ("cases: 1", "not a case file: its \"cases\" is no list"),
         ("a: 1\n---\nb: 2", "not a case file: it holds several documents"),
         ("cases:\n- {", "line 2: cases: unclosed bracket '{'"),
-        ("cases: [{}]", "case #0: missing field `probes`"),
+        ("cases: [{probes: 1}]", "case #0: probes: invalid type: integer `1`, expected a sequence"),
         (
             "cases: [{id: x, probes: [{from: a/q, to: a/q, proto: TCP, expect: deny}]}]",
             "case x: probe a/q -> a/q TCP/0: no pod a/q in this case",
