@@ -117,6 +117,12 @@ impl Agent {
         self.output.all().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// Every line of the agent's log so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.all()
+    }
+
     /// Waits for a line of the agent's log that contains a text, and returns it.
     ///
     /// # Panics

@@ -150,6 +150,8 @@ impl Worker {
             None => {}
             Some(left) if *left == 0 || nothing_waits => {
                 self.initial_batches = None;
+                // Who is told that the agent is ready may ask for the figures at once.
+                self.gauges.set(&self.stages);
                 self.health.fulfil(Condition::InitialState);
             }
             Some(left) => *left -= 1,

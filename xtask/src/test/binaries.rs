@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::cargo;
 use crate::process::Step;
 
+/// The suite of the tests folder that starts the real agent, and so needs root and a kernel that it may watch.
+const PRIVILEGED_SUITE: &str = "privileged";
+
 /// A static binary that holds tests.
 pub(crate) struct TestBinary {
     /// The package and the target.
@@ -66,7 +69,7 @@ fn binary(message: &Value) -> Option<TestBinary> {
     Some(TestBinary {
         name: format!("{package}/{target}"),
         path,
-        privileged: is_integration && package == "tests",
+        privileged: is_integration && package == "tests" && target == PRIVILEGED_SUITE,
         folder,
     })
 }
@@ -76,17 +79,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_suites_of_the_tests_folder_are_privileged() {
-        let message = |folder: &str, kind: &str, is_test: bool| {
+    fn only_the_suite_that_starts_the_agent_is_privileged() {
+        let message = |folder: &str, kind: &str, target: &str, is_test: bool| {
             serde_json::json!({
                 "reason": "compiler-artifact", "executable": "/t/x-1", "manifest_path": format!("/r/{folder}/Cargo.toml"),
-                "target": {"name": "x", "kind": [kind]}, "profile": {"test": is_test},
+                "target": {"name": target, "kind": [kind]}, "profile": {"test": is_test},
             })
         };
         let privileged = |message: Value| binary(&message).map(|binary| binary.privileged);
-        assert_eq!(privileged(message("tests", "test", true)), Some(true));
-        assert_eq!(privileged(message("tests", "lib", true)), Some(false));
-        assert_eq!(privileged(message("agent", "test", true)), Some(false));
-        assert_eq!(privileged(message("tests", "bin", false)), None);
+        assert_eq!(privileged(message("tests", "test", "privileged", true)), Some(true));
+        assert_eq!(privileged(message("tests", "test", "policy_cases", true)), Some(false));
+        assert_eq!(privileged(message("tests", "lib", "watchfire_tests", true)), Some(false));
+        assert_eq!(privileged(message("agent", "test", "privileged", true)), Some(false));
+        assert_eq!(privileged(message("tests", "bin", "privileged", false)), None);
     }
 }

@@ -78,11 +78,10 @@ pub(crate) fn describe(pid: u32, boot: u32, cgroup_root: &Path) -> Option<Exec> 
     })
 }
 
-/// Every user process that was running at `before_ticks`; younger ones are in the ring. Parents come before children
-/// as far as process ids tell.
-pub(crate) fn running(boot: u32, cgroup_root: &Path, before_ticks: u64) -> HashMap<u32, Exec> {
+/// Every user process that had started when the clock showed `until_ticks`; younger ones are in the ring.
+pub(crate) fn running(boot: u32, cgroup_root: &Path, until_ticks: u64) -> HashMap<u32, Exec> {
     let older =
-        |pid: &u32| stat(*pid).is_some_and(|stat| !stat.kernel_thread && stat.start_ticks < before_ticks);
+        |pid: &u32| stat(*pid).is_some_and(|stat| !stat.kernel_thread && stat.start_ticks <= until_ticks);
     pids()
         .into_iter()
         .filter(older)

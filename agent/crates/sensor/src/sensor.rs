@@ -73,7 +73,8 @@ pub struct Sensor {
 /// Loads and attaches the kernel programs, takes in what is older, and starts the thread that fills `batches`.
 ///
 /// What was there before comes first, as [`Body::Exec`] with `before_start` and as flows of origin `BeforeStart`.
-/// The probes are attached before /proc is read, so that nothing falls between the two. A full channel blocks the
+/// The probes are attached before /proc is read, so that nothing falls between the two; what started in the very
+/// moment of attachment may come from both. A full channel blocks the
 /// reader; what then does not fit into the ring is counted as dropped.
 pub fn start(
     options: &Options,
@@ -84,8 +85,8 @@ pub fn start(
     if !options.ring_bytes.is_power_of_two() || !range.contains(&options.ring_bytes) {
         return Err(StartError::RingBytes(options.ring_bytes));
     }
-    let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
     let Kernel { mut ebpf, probes, .. } = Kernel::load(options.ring_bytes, &host.cgroup_root)?;
+    let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
     if probes.iter().all(|probe| probe.hook.is_none()) {
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();

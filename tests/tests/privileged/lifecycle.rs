@@ -1,0 +1,81 @@
+//! Start, stop, restart.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use watchfire_tests::{AgentCommand, watchfire};
+
+use crate::peer::loopback;
+use crate::running::{agent, has_argument, nonce, ready};
+
+pub(crate) fn sigterm() {
+    let mut agent = agent();
+    let nonce = nonce("sigterm");
+    assert!(Command::new("/bin/sh").args(["-c", "exit 0", &nonce]).status().unwrap().success());
+    // At once: what was seen before the signal has to come out all the same.
+    agent.signal("TERM");
+    assert_eq!(agent.ended().code(), Some(0), "drained before the deadline");
+    let records = agent.records();
+    for action in ["exec", "exit"] {
+        let reported =
+            records.iter().any(|record| record["action"] == action && has_argument(record, &nonce));
+        assert!(reported, "the {action} just before the signal");
+    }
+}
+
+pub(crate) fn kill_and_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, socket) = (folder.path().join("events.jsonl"), folder.path().join("observe.sock"));
+    let start = || {
+        let (events, socket) = (events.to_string_lossy(), socket.to_string_lossy());
+        let arguments = ["run", "--output", &events, "--metrics-listen", "127.0.0.1:0", "--socket", &socket];
+        ready(AgentCommand::new(arguments).start())
+    };
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        let mut agent = start();
+        let nonce = nonce(&format!("round{round}"));
+        assert!(Command::new("/bin/sh").args(["-c", "exit 0", &nonce]).status().unwrap().success());
+        while !std::fs::read_to_string(&events).unwrap_or_default().contains(&nonce) {
+            std::thread::yield_now();
+        }
+        seen.push(nonce);
+        agent.signal(if round == 2 { "TERM" } else { "KILL" });
+        let status = agent.ended();
+        assert_eq!(status.code(), (round == 2).then_some(0));
+    }
+    let text = std::fs::read_to_string(&events).unwrap();
+    for nonce in &seen {
+        assert!(text.contains(nonce), "{nonce} is in the log after two kills");
+    }
+    let torn = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count();
+    assert!(torn <= 2, "{torn} torn lines after two kills");
+}
+
+pub(crate) fn port_in_use() {
+    let listener = TcpListener::bind(loopback(0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut agent = AgentCommand::new([
+        "run",
+        "--output",
+        "none",
+        "--metrics-listen",
+        &address,
+        "--socket",
+        "observe.sock",
+    ])
+    .start();
+    assert_ne!(agent.ended().code(), Some(0));
+    agent.logged(&address);
+}
+
+pub(crate) fn doctor() {
+    let output = Command::new(watchfire()).arg("doctor").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    for probe in ["process-fork", "process-exec", "process-exit", "socket-owner", "listen-owner", "tcp"] {
+        let line =
+            text.lines().find(|line| line.contains(probe)).unwrap_or_else(|| panic!("no {probe} in\n{text}"));
+        assert!(line.contains("rung"), "{line}\n{text}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{text}");
+}

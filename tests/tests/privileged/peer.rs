@@ -1,0 +1,164 @@
+//! The ends of the workload's connections: this test binary, started again with a role in its environment.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use socket2::{Domain, Socket, Type};
+
+const ROLE: &str = "WATCHFIRE_TEST_PEER";
+
+/// Plays the role that the environment names, if it names one.
+///
+/// * `serve ADDRESS REPLY_BYTES` prints its port, and answers each connection, once the client has finished, with so
+///   many bytes.
+/// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
+/// * `hold ADDRESS` connects, prints its port and keeps the connection.
+/// * `full ADDRESS` listens with the shortest queue and never accepts.
+///
+/// Roles that go on do so until their input ends, so that none outlives its test.
+pub(crate) fn run_if_asked() -> bool {
+    let Ok(role) = std::env::var(ROLE) else { return false };
+    let words: Vec<&str> = role.split(' ').collect();
+    match words[..] {
+        ["serve", address, reply] => serve(address, number(reply)),
+        ["connect", address, bytes] => connect(address, number(bytes), None),
+        ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
+        ["hold", address] => hold(address),
+        ["full", address] => full(address),
+        _ => panic!("unknown role {role}"),
+    }
+    true
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number of bytes")
+}
+
+fn tell(line: &str) {
+    println!("{line}");
+    std::io::stdout().flush().expect("tell the test");
+}
+
+fn wait_for_end_of_input() {
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+fn serve(address: &str, reply: usize) {
+    let listener = TcpListener::bind(address).expect("listen");
+    tell(&listener.local_addr().expect("an address").port().to_string());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accept");
+            let mut sink = Vec::new();
+            // A client that resets ends here as well.
+            if stream.read_to_end(&mut sink).is_ok() {
+                stream.write_all(&vec![b'r'; reply]).expect("answer");
+            }
+        }
+    });
+    wait_for_end_of_input();
+}
+
+fn connect(address: &str, bytes: usize, source: Option<&str>) {
+    let mut stream = match open(address, source) {
+        Ok(stream) => stream,
+        Err(error) => return tell(&format!("failed {error}")),
+    };
+    stream.write_all(&vec![b's'; bytes]).expect("send");
+    stream.shutdown(Shutdown::Write).expect("finish");
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(bytes) => tell(&format!("received {bytes}")),
+        Err(error) => tell(&format!("failed {error}")),
+    }
+}
+
+fn open(address: &str, source: Option<&str>) -> std::io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address) };
+    let socket = stream_socket(address);
+    socket.bind(&SocketAddr::new(source.parse().expect("a source address"), 0).into())?;
+    socket.connect(&address.parse::<SocketAddr>().expect("an address").into())?;
+    Ok(socket.into())
+}
+
+fn stream_socket(address: &str) -> Socket {
+    let address: SocketAddr = address.parse().expect("an address");
+    Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket")
+}
+
+fn hold(address: &str) {
+    let stream = TcpStream::connect(address).expect("connect");
+    tell(&stream.local_addr().expect("an address").port().to_string());
+    wait_for_end_of_input();
+    drop(stream);
+}
+
+fn full(address: &str) {
+    let socket = stream_socket(address);
+    socket.bind(&address.parse::<SocketAddr>().expect("an address").into()).expect("bind");
+    socket.listen(0).expect("listen");
+    wait_for_end_of_input();
+}
+
+/// A peer process; dropping it ends it.
+pub(crate) struct Peer {
+    child: Child,
+    // Its end is what the roles that go on wait for.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts a role directly.
+    pub(crate) fn start(role: &str) -> Self {
+        Self::start_by(Command::new(this_binary()), role)
+    }
+
+    /// Starts a role by a command that in the end runs `$PEER`, which names this binary.
+    pub(crate) fn start_by(mut command: Command, role: &str) -> Self {
+        command.env(ROLE, role).env("PEER", this_binary()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("start a peer");
+        let input = child.stdin.take().expect("stdin is piped");
+        let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Self { child, input: Some(input), output }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that the peer prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("read from the peer");
+        line.trim_end().to_owned()
+    }
+
+    /// The port that a server has printed.
+    pub(crate) fn port(&mut self) -> u16 {
+        self.line().parse().expect("the peer prints its port")
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn finish(mut self) {
+        assert!(self.child.wait().expect("wait for the peer").success());
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn this_binary() -> std::path::PathBuf {
+    std::env::current_exe().expect("a test has an executable")
+}
+
+/// An address of the loopback interface.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,112 @@
+//! Starting an agent that is ready, and asking it things.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use watchfire_tests::{Agent, AgentCommand, cgroup2_root};
+
+/// Arguments of an agent that disturbs no other: a free port, a socket in its own folder, records on stdout.
+const RUN: [&str; 5] = ["run", "--metrics-listen", "127.0.0.1:0", "--socket", "observe.sock"];
+
+/// An agent with more arguments.
+pub(crate) fn command(more: &[&str]) -> AgentCommand {
+    AgentCommand::new(RUN.iter().chain(more))
+}
+
+/// A running agent whose probes are attached and which has taken in what is older.
+pub(crate) fn agent() -> Agent {
+    ready(command(&[]).start())
+}
+
+/// Waits until the agent is ready.
+pub(crate) fn ready(agent: Agent) -> Agent {
+    while !http_get(&agent, "/readyz").0.contains("200") {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    agent
+}
+
+/// Address of the agent's HTTP server.
+fn http_address(agent: &Agent) -> String {
+    let line = agent.logged("metrics at http://");
+    let (_, rest) = line.split_once("http://").expect("the log names the address");
+    rest.split('/').next().expect("the address ends at the path").to_owned()
+}
+
+/// Body of an HTTP answer, with its status line.
+pub(crate) fn http_get(agent: &Agent, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(http_address(agent)).expect("connect to the agent");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").expect("ask");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("read the answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
+    (head.lines().next().expect("a status line").to_owned(), body.to_owned())
+}
+
+/// Value of a metric by its name and labels as they are written.
+pub(crate) fn metric(agent: &Agent, series: &str) -> u64 {
+    let (_, body) = http_get(agent, "/metrics");
+    let line = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let value = line.unwrap_or_else(|| panic!("no series {series} in\n{body}"));
+    value.parse().unwrap_or_else(|_| panic!("{series} is {value}"))
+}
+
+/// A text that no other process of this machine has among its arguments.
+pub(crate) fn nonce(name: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+    format!("{name}-{}-{}", std::process::id(), now.as_nanos())
+}
+
+/// Whether a record is about a process that has `argument` among its arguments.
+pub(crate) fn has_argument(record: &Value, argument: &str) -> bool {
+    record["process"]["args"].as_array().is_some_and(|args| args.iter().any(|arg| arg == argument))
+}
+
+/// A cgroup made for a test, named as kubelet names a container's, gone at the end.
+pub(crate) struct TestCgroup {
+    /// Path below the cgroup v2 root.
+    pub(crate) path: String,
+    folder: PathBuf,
+}
+
+impl TestCgroup {
+    pub(crate) fn new(path: &str) -> Self {
+        let root = cgroup2_root().expect("the test needs cgroup v2");
+        let folder = root.join(path);
+        std::fs::create_dir_all(&folder).expect("make a cgroup");
+        Self { path: path.to_owned(), folder }
+    }
+
+    /// A shell command that moves itself into the cgroup and becomes `script`.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("echo $$ > {}/cgroup.procs && {script}", self.folder.display())]);
+        command
+    }
+
+    /// The cgroup v2 id: the folder's inode number.
+    pub(crate) fn id(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(&self.folder).expect("the cgroup is there").ino()
+    }
+}
+
+impl Drop for TestCgroup {
+    fn drop(&mut self) {
+        // From the leaf upwards, as far as nobody else uses it. A process that is just ending may hold it a moment.
+        let root = cgroup2_root().unwrap_or_default();
+        for folder in self.folder.ancestors().take_while(|folder| **folder != *root) {
+            for _ in 0..200 {
+                match std::fs::remove_dir(folder) {
+                    Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                        std::thread::park_timeout(std::time::Duration::from_millis(10));
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
