@@ -4,8 +4,10 @@
 mod build;
 mod cargo;
 mod debian;
+mod demo;
 mod elf;
 mod image;
+mod lab;
 mod lint;
 mod packages;
 mod paths;
@@ -39,6 +41,10 @@ enum Task {
     Ci,
     /// Build an OCI image of the agent, without an image builder
     Image(image::Args),
+    /// Pods without Kubernetes, with real servers and clients
+    Lab(lab::Args),
+    /// Show what the agent sees of the lab, from nothing to a table
+    Demo(demo::Args),
     /// Run every test tier that this machine can run
     Test(test::Args),
     /// Run the privileged tests, or a command, on other kernels
@@ -50,6 +56,8 @@ fn main() -> std::process::ExitCode {
         Task::Setup(args) => setup::run(&args),
         Task::Build(args) => build::run(&args),
         Task::Run(args) => run::run(&args),
+        Task::Lab(args) => lab::run(&args),
+        Task::Demo(args) => demo::run(&args),
         Task::Lint => lint::run(),
         Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),
         Task::Image(args) => image::run(&args),

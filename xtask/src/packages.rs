@@ -53,6 +53,24 @@ pub(crate) const BUSYBOX: Tool = Tool {
     may_be_hosts: false,
 };
 
+/// The lab's database.
+pub(crate) const REDIS_SERVER: Tool = Tool {
+    program: "redis-server",
+    package: "redis-server",
+    path: "usr/bin/redis-server",
+    arguments: "",
+    may_be_hosts: true,
+};
+
+/// The lab's database client.
+pub(crate) const REDIS_CLI: Tool = Tool {
+    program: "redis-cli",
+    package: "redis-tools",
+    path: "usr/bin/redis-cli",
+    arguments: "",
+    may_be_hosts: true,
+};
+
 /// The machine emulator for this architecture.
 pub(crate) const QEMU: Tool = if cfg!(target_arch = "aarch64") {
     Tool {

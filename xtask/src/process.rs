@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -91,4 +91,16 @@ pub(crate) fn as_root(program: &Path) -> Command {
     // The agent and the tests read their settings from the environment.
     command.arg("--preserve-env").arg(program);
     command
+}
+
+/// Asks again and again until there is an answer; `None` when there is none within the limit.
+pub(crate) fn wait_until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        deadline.checked_duration_since(Instant::now())?;
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }

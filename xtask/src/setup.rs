@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
 pub(crate) use kernels::{KernelFiles, kernel};
-pub(crate) use tools::{tool, tool_binary};
+pub(crate) use tools::{tool, tool_binary, tool_libraries};
 
 use crate::packages;
 
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         match part {
             Part::Bpf => println!("bpf toolchain: {}", BpfToolchain::ready()?.describe()),
             Part::Lab => {
-                for wanted in [packages::IP, packages::BUSYBOX] {
+                for wanted in [packages::IP, packages::BUSYBOX, packages::REDIS_SERVER, packages::REDIS_CLI] {
                     println!("{}: {}", wanted.program, tool(&wanted)?.display());
                 }
             }

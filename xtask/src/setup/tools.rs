@@ -38,9 +38,19 @@ fn install(tool: &Tool, folder: &Path) -> Result<()> {
     unpacked::script(&folder.join("bin").join(tool.program), &script)
 }
 
-/// The program's own file rather than the script that starts it: what goes into a VM.
+/// The program's own file rather than the script that starts it: what goes into a VM or a pod.
 pub(crate) fn tool_binary(tool: &Tool) -> Result<PathBuf> {
     let found = self::tool(tool)?;
-    let unpacked = found.parent().and_then(Path::parent).map(|folder| folder.join("root").join(tool.path));
+    let unpacked = unpacked_root(&found).map(|root| root.join(tool.path));
     Ok(unpacked.filter(|path| path.is_file()).unwrap_or(found))
+}
+
+/// Where the program's own file finds its libraries, for `LD_LIBRARY_PATH`.
+pub(crate) fn tool_libraries(tool: &Tool) -> Result<PathBuf> {
+    let found = self::tool(tool)?;
+    Ok(unpacked_root(&found).unwrap_or_default().join("usr/lib").join(paths::multiarch()))
+}
+
+fn unpacked_root(found: &Path) -> Option<PathBuf> {
+    Some(found.parent()?.parent()?.join("root"))
 }
