@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// What a test cannot do without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub enum Need {
     Program(&'static str),
     /// A file or folder, for example one below /proc or /sys.
     Path(&'static str),
+    /// A shell command that succeeds.
+    Runs(&'static str),
 }
 
 impl Need {
@@ -28,6 +31,7 @@ impl Need {
             }
             Self::Program(name) => (!is_in_path(name)).then(|| format!("no program {name}")),
             Self::Path(path) => missing_path(path),
+            Self::Runs(command) => (!runs(command)).then(|| format!("`{command}` does not run here")),
         }
     }
 }
@@ -42,6 +46,12 @@ pub fn cgroup2_root() -> Option<PathBuf> {
         let folder = fields.next()?;
         (fields.next()? == "cgroup2").then(|| PathBuf::from(folder))
     })
+}
+
+fn runs(command: &str) -> bool {
+    let mut shell = Command::new("/bin/sh");
+    let status = shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn missing_path(path: &str) -> Option<String> {
@@ -69,6 +79,8 @@ mod tests {
         assert_eq!(Need::Program("sh").missing(), None);
         assert_eq!(Need::Path("/proc/self").missing(), None);
         assert_eq!(Need::Program("no-such-program").missing().unwrap(), "no program no-such-program");
+        assert_eq!(Need::Runs("true").missing(), None);
+        assert_eq!(Need::Runs("exit 1").missing().unwrap(), "`exit 1` does not run here");
         assert_eq!(Need::Path("/no/such/path").missing().unwrap(), "no /no/such/path");
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use watchfire_tests::{AgentCommand, watchfire};
 
 use crate::peer::loopback;
-use crate::running::{agent, has_argument, nonce, ready};
+use crate::running::{TestCgroup, agent, has_argument, nonce, ready};
 
 pub(crate) fn sigterm() {
     let mut agent = agent();
@@ -78,4 +78,33 @@ pub(crate) fn doctor() {
         assert!(line.contains("rung"), "{line}\n{text}");
     }
     assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+pub(crate) fn cgroup_namespace() {
+    let cgroup = TestCgroup::new(&format!("{}/container", nonce("watchfire-namespace")));
+    let outside = TestCgroup::new(&nonce("watchfire-outside"));
+    let events = tempfile::tempdir().unwrap();
+    let path = events.path().join("events.jsonl");
+    let script = format!(
+        "exec unshare -C {} run --output {} --metrics-listen 127.0.0.1:0 --socket {}",
+        watchfire().display(),
+        path.display(),
+        events.path().join("observe.sock").display()
+    );
+    let mut agent = cgroup.shell(&script).spawn().unwrap();
+    let nonce = nonce("outside");
+    // Again and again: the agent may not be ready for the first.
+    let seen = loop {
+        assert!(agent.try_wait().unwrap().is_none(), "the agent does not start in a cgroup namespace");
+        assert!(outside.shell(&format!("exec /bin/sh -c 'exit 0' {nonce}")).status().unwrap().success());
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        if let Some(record) = records.into_iter().find(|record| has_argument(record, &nonce)) {
+            break record;
+        }
+    };
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert_eq!(seen["process"]["cgroup_id"], outside.id());
+    assert_eq!(seen["process"]["cgroup"], format!("/{}", outside.path));
 }

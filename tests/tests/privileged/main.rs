@@ -25,6 +25,9 @@ const PODS: &[Need] = &[
     Need::Program("mount"),
 ];
 
+/// What a cgroup namespace, as every container has one, needs.
+const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -C true")];
+
 fn main() {
     // The workload's ends are this very binary, so that it needs no other program on a VM.
     if peer::run_if_asked() {
@@ -50,6 +53,7 @@ fn main() {
         .test("kill_9_and_restart", AGENT, lifecycle::kill_and_restart)
         .test("port_in_use_is_named", AGENT, lifecycle::port_in_use)
         .test("doctor_attaches_every_probe", AGENT, lifecycle::doctor)
+        .test("agent_in_a_cgroup_namespace_sees_the_host", CGROUP_NAMESPACE, lifecycle::cgroup_namespace)
         .test("metrics_health_and_readiness", AGENT, outputs::http)
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
         .test("full_disk_is_counted_and_survived", PODS, outputs::full_disk)

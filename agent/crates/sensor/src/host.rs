@@ -1,6 +1,7 @@
 //! Facts about this boot of this host that records are read by.
 
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -36,6 +37,9 @@ pub enum HostError {
     /// No cgroup v2 hierarchy is mounted.
     #[error("no cgroup v2 hierarchy is mounted: /proc/self/mountinfo lists none of type cgroup2")]
     NoCgroup2,
+    /// Only a part of the hierarchy is to be seen: the agent runs in a container that was not given the host's.
+    #[error("the cgroup v2 hierarchy at {} is only a part of the host's; mount the host's into the container", .0.display())]
+    PartOfCgroup2(PathBuf),
 }
 
 impl Host {
@@ -46,7 +50,7 @@ impl Host {
         let boot = boot_id.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         Ok(Self {
             boot: boot.ok_or_else(|| HostError::BootId(boot_id.to_owned()))?,
-            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?).ok_or(HostError::NoCgroup2)?,
+            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?)?,
             kernel_release: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             timebase: Timebase { boot_epoch_ns: boot_epoch_ns() },
         })
@@ -57,15 +61,28 @@ fn read(path: &'static str) -> Result<String, HostError> {
     fs::read_to_string(path).map_err(|source| HostError::Read { path, source })
 }
 
-/// Finds the mount of type `cgroup2` that shows the root of the hierarchy (proc_pid_mountinfo(5): field 4 is the root
-/// within the file system, field 5 the mount point, the type follows the dash).
-fn cgroup2_root(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
+/// Inode number of the root of the cgroup v2 hierarchy: the first that kernfs gives (fs/kernfs/dir.c). A container's
+/// own mount begins further down, and mountinfo tells paths relative to the reader's cgroup namespace, so the inode
+/// number is what tells the root.
+const CGROUP_ROOT_INODE: u64 = 1;
+
+fn cgroup2_root(mountinfo: &str) -> Result<PathBuf, HostError> {
+    let mounts = cgroup2_mounts(mountinfo);
+    let is_root = |path: &&PathBuf| fs::metadata(path).is_ok_and(|dir| dir.ino() == CGROUP_ROOT_INODE);
+    match (mounts.iter().find(is_root), mounts.first()) {
+        (Some(root), _) => Ok(root.clone()),
+        (None, Some(part)) => Err(HostError::PartOfCgroup2(part.clone())),
+        (None, None) => Err(HostError::NoCgroup2),
+    }
+}
+
+/// Mount points of type `cgroup2` (proc_pid_mountinfo(5): field 5 is the mount point, the type follows the dash).
+fn cgroup2_mounts(mountinfo: &str) -> Vec<PathBuf> {
+    let point = |line: &str| {
         let (mount, fs) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
-        (fs.starts_with("cgroup2 ") && root == "/").then(|| Path::new(point).to_owned())
-    })
+        fs.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4).map(PathBuf::from))?
+    };
+    mountinfo.lines().filter_map(point).collect()
 }
 
 /// CLOCK_REALTIME minus CLOCK_BOOTTIME. The two are read around each other and the tightest of a few tries taken.
@@ -103,14 +120,22 @@ mod tests {
         let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
                       38 31 0:35 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
         let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        let inner = "30 23 0:26 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let container = "30 23 0:26 /../.. /host/cgroup rw - cgroup2 cgroup2 rw\n\
+                         31 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
         for (text, expected) in [
-            (hybrid, Some("/sys/fs/cgroup/unified")),
-            (unified, Some("/sys/fs/cgroup")),
-            (inner, None),
-            ("", None),
+            (hybrid, vec!["/sys/fs/cgroup/unified"]),
+            (unified, vec!["/sys/fs/cgroup"]),
+            (container, vec!["/host/cgroup", "/sys/fs/cgroup"]),
+            ("", vec![]),
         ] {
-            assert_eq!(cgroup2_root(text), expected.map(PathBuf::from));
+            assert_eq!(cgroup2_mounts(text), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_part_of_the_hierarchy_is_not_taken_for_the_whole() {
+        let folder = std::env::temp_dir();
+        let text = format!("30 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", folder.display());
+        assert!(matches!(cgroup2_root(&text), Err(HostError::PartOfCgroup2(path)) if path == folder));
     }
 }

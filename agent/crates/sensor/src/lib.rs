@@ -5,6 +5,7 @@
 mod account;
 mod attach;
 mod btf;
+mod cgroup_members;
 mod decode;
 mod doctor;
 mod host;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use watchfire_model::{Exec, ExecId, Namespaces};
 
+use crate::cgroup_members::CgroupMembers;
 use crate::decode::strings;
 
 /// `PF_KTHREAD` of include/linux/sched.h.
@@ -42,7 +42,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// Describes a running process as an exec record would; none once it is gone.
-pub(crate) fn describe(pid: u32, boot: u32, cgroup_root: &Path) -> Option<Exec> {
+pub(crate) fn describe(pid: u32, boot: u32, cgroups: &CgroupMembers) -> Option<Exec> {
     let stat = stat(pid)?;
     let read = |name: &str| fs::read(format!("/proc/{pid}/{name}"));
     let link = |name: &str| {
@@ -67,7 +67,7 @@ pub(crate) fn describe(pid: u32, boot: u32, cgroup_root: &Path) -> Option<Exec> 
         uid,
         euid,
         gid,
-        cgroup_id: cgroup_id(&read("cgroup").unwrap_or_default(), cgroup_root).unwrap_or(0),
+        cgroup_id: cgroups.of(pid),
         namespaces: Namespaces {
             net: namespace("net"),
             mnt: namespace("mnt"),
@@ -80,13 +80,10 @@ pub(crate) fn describe(pid: u32, boot: u32, cgroup_root: &Path) -> Option<Exec> 
 
 /// Every user process that had started when the clock showed `until_ticks`; younger ones are in the ring.
 pub(crate) fn running(boot: u32, cgroup_root: &Path, until_ticks: u64) -> HashMap<u32, Exec> {
+    let cgroups = CgroupMembers::read(cgroup_root);
     let older =
         |pid: &u32| stat(*pid).is_some_and(|stat| !stat.kernel_thread && stat.start_ticks <= until_ticks);
-    pids()
-        .into_iter()
-        .filter(older)
-        .filter_map(|pid| Some((pid, describe(pid, boot, cgroup_root)?)))
-        .collect()
+    pids().into_iter().filter(older).filter_map(|pid| Some((pid, describe(pid, boot, &cgroups)?))).collect()
 }
 
 fn id(boot: u32, pid: u32, stat: Stat) -> ExecId {
@@ -97,13 +94,6 @@ fn id(boot: u32, pid: u32, stat: Stat) -> ExecId {
 fn ids(status: &str, key: &str) -> Option<(u32, u32)> {
     let mut ids = status.lines().find_map(|line| line.strip_prefix(key))?.split_ascii_whitespace();
     Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
-}
-
-/// The line of hierarchy 0 names the path; the directory's inode number is the id.
-fn cgroup_id(cgroup: &[u8], root: &Path) -> Option<u64> {
-    let text = String::from_utf8_lossy(cgroup);
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(fs::metadata(root.join(path)).ok()?.ino())
 }
 
 #[cfg(test)]
@@ -122,7 +112,7 @@ mod tests {
 
     #[test]
     fn describes_this_very_process() {
-        let me = describe(std::process::id(), 7, Path::new("/sys/fs/cgroup")).unwrap();
+        let me = describe(std::process::id(), 7, &CgroupMembers::default()).unwrap();
         assert_eq!(me.process.pid, std::process::id());
         assert_eq!(me.binary, std::env::current_exe().unwrap().to_string_lossy());
         assert_eq!(me.cwd, std::env::current_dir().unwrap().to_string_lossy());

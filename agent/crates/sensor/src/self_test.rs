@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use watchfire_model::{Body, Exec, Observation};
 
+use crate::cgroup_members::CgroupMembers;
 use crate::procfs;
 use crate::reader::Reader;
 
@@ -75,7 +76,8 @@ pub(crate) fn run(
         }
         reader.wait(LOOK_MS);
     };
-    let proc = procfs::describe(pid, boot, cgroup_root).ok_or(SelfTestError::Gone(pid))?;
+    let proc =
+        procfs::describe(pid, boot, &CgroupMembers::read(cgroup_root)).ok_or(SelfTestError::Gone(pid))?;
     compare(pid, &kernel, &proc)?;
     child.finish();
     Ok(observations)
