@@ -36,8 +36,17 @@ impl AgentCommand {
     /// When no temporary folder can be made.
     #[must_use]
     pub fn new(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        Self::by(watchfire(), arguments)
+    }
+
+    /// An agent that another program becomes in the end.
+    ///
+    /// # Panics
+    /// When no temporary folder can be made.
+    #[must_use]
+    pub fn by(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let folder = tempfile::tempdir().expect("make a temporary folder");
-        let mut command = Command::new(watchfire());
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(folder.path());
         Self { folder, command }
     }

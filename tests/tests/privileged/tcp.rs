@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
-use watchfire_tests::Agent;
+use watchfire_tests::{Agent, AgentCommand, watchfire};
 
 use crate::peer::{Peer, loopback};
-use crate::running::agent;
+use crate::running::{agent, metric, ready};
 
 /// Whether a record is of this stage and end of a connection to this port.
 fn is(record: &Value, stage: &str, side: &str, port: u16) -> bool {
@@ -133,4 +133,22 @@ pub(crate) fn older() {
     assert_eq!(client.line(), "received 3");
     let open = flow(&agent, "open", "server", port);
     assert_eq!((&open["process"]["pid"], &open["origin"]), (&server.pid().into(), &"observed".into()));
+}
+
+pub(crate) fn without_btf() {
+    // An empty file system over the folder of the kernel's types, for this agent alone.
+    let script = "mount -t tmpfs tmpfs /sys/kernel/btf && exec \"$0\" run --metrics-listen 127.0.0.1:0 \
+                  --socket observe.sock";
+    let binary = watchfire().to_string_lossy().into_owned();
+    let agent = ready(AgentCommand::by("unshare", ["--mount", "/bin/sh", "-c", script, &binary]).start());
+    let mut server = Peer::start("serve 127.0.0.1:0 7");
+    let port = server.port();
+    let mut client = Peer::start(&format!("connect 127.0.0.1:{port} 5"));
+    assert_eq!(client.line(), "received 7");
+    for side in ["client", "server"] {
+        let close = flow(&agent, "close", side, port);
+        assert_eq!((&close["process"], &close["process_unknown"]), (&Value::Null, &"no-probe".into()));
+        assert_eq!(close["close_reason"], "fin");
+    }
+    assert_eq!(metric(&agent, "watchfire_probe_info{probe=\"tcp\",hook=\"sock_ops\",rung=\"1\"}"), 1);
 }

@@ -34,11 +34,13 @@ pub enum OwnerUnknown {
     BeforeStart,
     /// The kernel gave no storage for the owner.
     NoStorage,
+    /// This kernel admits no probe that sees who opens sockets.
+    NoProbe,
 }
 
 impl OwnerUnknown {
     /// All reasons, for metric families that exist from the start.
-    pub const ALL: [Self; 2] = [Self::BeforeStart, Self::NoStorage];
+    pub const ALL: [Self; 3] = [Self::BeforeStart, Self::NoStorage, Self::NoProbe];
 
     /// The name used in records and metrics.
     #[must_use]
@@ -46,6 +48,7 @@ impl OwnerUnknown {
         match self {
             Self::BeforeStart => "before-start",
             Self::NoStorage => "no-storage",
+            Self::NoProbe => "no-probe",
         }
     }
 }

@@ -35,6 +35,11 @@ enum Hook {
     Cgroup,
 }
 
+/// The probe without which records say nothing of programs.
+pub(crate) const PROCESS_EXEC: &str = "process-exec";
+/// The probe without which connections have no process.
+pub(crate) const SOCKET_OWNER: &str = "socket-owner";
+
 /// Every probe, in the order of attachment: owners are written to sockets before connections are reported.
 pub(crate) const PROBES: [Probe; 6] = [
     Probe {
@@ -46,7 +51,7 @@ pub(crate) const PROBES: [Probe; 6] = [
         }],
     },
     Probe {
-        name: "process-exec",
+        name: PROCESS_EXEC,
         purpose: "program execution",
         rungs: &[Rung {
             hook: "tp_btf/sched_process_exec",
@@ -62,7 +67,7 @@ pub(crate) const PROBES: [Probe; 6] = [
         }],
     },
     Probe {
-        name: "socket-owner",
+        name: SOCKET_OWNER,
         purpose: "the process that opens a connection",
         rungs: &[Rung {
             hook: "cgroup/sock_create + cgroup/connect{4,6}",
@@ -122,6 +127,18 @@ impl<'a> Site<'a> {
     }
 }
 
+impl Site<'_> {
+    /// Whether task structs can be read.
+    fn has_types(&self) -> Result<&Btf, String> {
+        let btf = self.btf.ok_or_else(|| "this kernel has no BTF".to_owned())?;
+        if self.missing_fields.is_empty() {
+            Ok(btf)
+        } else {
+            Err(format!("this kernel's BTF lacks {}", self.missing_fields.join(", ")))
+        }
+    }
+}
+
 /// Climbs down every probe's ladder.
 pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>) -> Vec<ProbeStatus> {
     PROBES.iter().map(|probe| attach(ebpf, site, probe)).collect()
@@ -146,8 +163,8 @@ fn attach(ebpf: &mut Ebpf, site: &Site<'_>, probe: &Probe) -> ProbeStatus {
 fn attach_rung(ebpf: &mut Ebpf, site: &Site<'_>, rung: &Rung) -> Result<(), String> {
     for (name, hook) in rung.programs {
         // sock_ops alone does without the fields of task structs.
-        if *name != "tcp_events" && !site.missing_fields.is_empty() {
-            return Err(format!("this kernel's BTF lacks {}", site.missing_fields.join(", ")));
+        if *name != "tcp_events" {
+            site.has_types()?;
         }
         let program = ebpf.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
         if let Err(why) = attach_program(program, *hook, site) {
@@ -161,11 +178,10 @@ fn attach_rung(ebpf: &mut Ebpf, site: &Site<'_>, rung: &Rung) -> Result<(), Stri
 }
 
 fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<(), String> {
-    let btf = || site.btf.ok_or_else(|| "this kernel has no BTF".to_owned());
     let mode = CgroupAttachMode::Single; // links are always of the multi kind; the multi flag is refused
     match (program, hook) {
         (Program::BtfTracePoint(program), Hook::TpBtf(name)) => {
-            let btf = btf()?;
+            let btf = site.has_types()?;
             run(program, |p: &mut BtfTracePoint| p.load(name, btf), |p| p.attach().map(drop))
         }
         (Program::Lsm(program), Hook::Lsm(name)) => {
@@ -179,11 +195,11 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
                     ));
                 }
             }
-            let btf = btf()?;
+            let btf = site.has_types()?;
             run(program, |p: &mut Lsm| p.load(name, btf), |p| p.attach().map(drop))
         }
         (Program::FEntry(program), Hook::FEntry(name)) => {
-            let btf = btf()?;
+            let btf = site.has_types()?;
             run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().map(drop))
         }
         (Program::CgroupSock(program), Hook::Cgroup) => {

@@ -65,8 +65,17 @@ pub(crate) fn record_kind(kind: Kind) -> Option<RecordKind> {
     RecordKind::ALL.get(usize::from(kind.0)).copied()
 }
 
-/// Decodes one record of the boot `boot`.
-pub(crate) fn decode(bytes: &[u8], boot: u32) -> Result<(RecordKind, Observation), DecodeError> {
+/// What a record does not say of itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Context {
+    /// First 32 bits of the boot id.
+    pub(crate) boot: u32,
+    /// Whether owners are written onto sockets at all.
+    pub(crate) owners_probed: bool,
+}
+
+/// Decodes one record.
+pub(crate) fn decode(bytes: &[u8], context: Context) -> Result<(RecordKind, Observation), DecodeError> {
     let header: Header = fixed(bytes)?;
     if header.version != WIRE_VERSION {
         return Err(DecodeError::Version(header.version));
@@ -75,14 +84,15 @@ pub(crate) fn decode(bytes: &[u8], boot: u32) -> Result<(RecordKind, Observation
         return Err(DecodeError::Size { said: header.size, has: bytes.len() });
     }
     let kind = record_kind(header.kind).ok_or(DecodeError::Kind(header.kind.0))?;
+    let boot = context.boot;
     let body = match kind {
         RecordKind::ProcessFork => Body::Fork(fork(&fixed(bytes)?, boot)),
         RecordKind::ProcessExec => Body::Exec(Box::new(exec(&fixed(bytes)?, bytes, boot)?)),
         RecordKind::ProcessExit => Body::Exit(exit(&fixed(bytes)?, boot)),
-        RecordKind::TcpOpen => Body::FlowOpen(flow(&fixed(bytes)?, boot)),
+        RecordKind::TcpOpen => Body::FlowOpen(flow(&fixed(bytes)?, context)),
         RecordKind::TcpClose | RecordKind::TcpFail => {
             let record: TcpRecord = fixed(bytes)?;
-            Body::FlowClose(flow(&record, boot), flow_end(&record, kind == RecordKind::TcpClose))
+            Body::FlowClose(flow(&record, context), flow_end(&record, kind == RecordKind::TcpClose))
         }
     };
     Ok((kind, Observation { boot_ns: header.boot_ns, body }))
@@ -154,15 +164,16 @@ fn socket_address(address: [u8; 16], port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
 }
 
-fn flow(record: &TcpRecord, boot: u32) -> Flow {
+fn flow(record: &TcpRecord, context: Context) -> Flow {
     let header = &record.header;
     let local = socket_address(record.local, record.local_port);
     let remote = socket_address(record.remote, record.remote_port);
     let is_client = record.flags & FLAG_CLIENT != 0;
     let owner = match (header.pid, record.opened_ns) {
+        (0, _) if !context.owners_probed => Owner::Unknown(OwnerUnknown::NoProbe),
         (0, 0) => Owner::Unknown(OwnerUnknown::NoStorage),
         (0, _) => Owner::Unknown(OwnerUnknown::BeforeStart),
-        _ => Owner::Known(actor(header, boot)),
+        _ => Owner::Known(actor(header, context.boot)),
     };
     Flow {
         cookie: record.cookie,

@@ -3,6 +3,7 @@
 use super::*;
 
 const BOOT: u32 = 0xabcd_ef01;
+const CONTEXT: Context = Context { boot: BOOT, owners_probed: true };
 
 /// Little-endian fields in wire order.
 struct Wire(Vec<u8>);
@@ -53,7 +54,7 @@ const NAMESPACES: Namespaces = Namespaces { net: 11, mnt: 12, pid: 13, user: 14 
 #[test]
 fn fork_bytes() {
     let wire = Wire::header(0, 80).u32(4000).u32(0).u64(7_000_000_000);
-    let (kind, observation) = decode(&wire.0, BOOT).unwrap();
+    let (kind, observation) = decode(&wire.0, CONTEXT).unwrap();
     assert_eq!((kind, observation.boot_ns), (RecordKind::ProcessFork, 9_000_000_000));
     assert_eq!(
         observation.body,
@@ -84,7 +85,7 @@ fn exec_bytes() {
         .bytes(args)
         .bytes(binary)
         .bytes(cwd);
-    let Body::Exec(exec) = decode(&wire.0, BOOT).unwrap().1.body else { panic!("no exec") };
+    let Body::Exec(exec) = decode(&wire.0, CONTEXT).unwrap().1.body else { panic!("no exec") };
     assert_eq!((exec.process, exec.parent), (id(4321, 800), Some(id(4000, 700))));
     assert_eq!(exec.args, ["sh", "-c", ""]);
     assert_eq!((exec.binary.as_str(), exec.cwd.as_str()), ("/usr/bin/sh", "/"));
@@ -92,14 +93,14 @@ fn exec_bytes() {
 
     let mut lying = wire.0;
     lying[68..70].copy_from_slice(&u16::MAX.to_le_bytes());
-    assert_eq!(decode(&lying, BOOT), Err(DecodeError::Strings));
+    assert_eq!(decode(&lying, CONTEXT), Err(DecodeError::Strings));
 }
 
 #[test]
 fn exit_bytes() {
     let wire = Wire::header(2, 72).u32(0x0500).u32(0);
     let status = ExitStatus { code: Some(5), signal: None, core_dumped: false };
-    assert_eq!(decode(&wire.0, BOOT).unwrap().1.body, Body::Exit(Exit { process: id(4321, 800), status }));
+    assert_eq!(decode(&wire.0, CONTEXT).unwrap().1.body, Body::Exit(Exit { process: id(4321, 800), status }));
 }
 
 fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
@@ -127,7 +128,7 @@ fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
 
 #[test]
 fn tcp_bytes() {
-    let (_, opened) = decode(&tcp(3, 1, 2, 0), BOOT).unwrap();
+    let (_, opened) = decode(&tcp(3, 1, 2, 0), CONTEXT).unwrap();
     let Body::FlowOpen(flow) = opened.body else { panic!("no open") };
     assert_eq!(
         (flow.client.to_string(), flow.server.to_string()),
@@ -136,7 +137,7 @@ fn tcp_bytes() {
     assert_eq!((flow.side, flow.owner, flow.cookie), (Side::Client, Owner::Known(id(4321, 800)), 55));
 
     // A client that saw both FINs: SYN and FIN leave bytes_acked, the peer's FIN leaves bytes_received.
-    let Body::FlowClose(_, end) = decode(&tcp(4, 1 | 2 | 4, 5, 0), BOOT).unwrap().1.body else {
+    let Body::FlowClose(_, end) = decode(&tcp(4, 1 | 2 | 4, 5, 0), CONTEXT).unwrap().1.body else {
         panic!("no close")
     };
     assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (100, 200));
@@ -144,11 +145,29 @@ fn tcp_bytes() {
     assert_eq!((end.counters.srtt_us, end.counters.min_rtt_us, end.counters.retransmits), (100, 50, 3));
 
     // A server that was reset: neither FIN happened.
-    let Body::FlowClose(flow, end) = decode(&tcp(4, 0, 1, 104), BOOT).unwrap().1.body else {
+    let Body::FlowClose(flow, end) = decode(&tcp(4, 0, 1, 104), CONTEXT).unwrap().1.body else {
         panic!("no close")
     };
     assert_eq!((flow.side, flow.server.port(), end.reason), (Side::Server, 40000, CloseReason::ResetByPeer));
     assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (102, 201));
+}
+
+#[test]
+fn an_unknown_owner_has_a_reason() {
+    for (opened_ns, owners_probed, expected) in [
+        (1u64, true, OwnerUnknown::BeforeStart),
+        (0, true, OwnerUnknown::NoStorage),
+        (1, false, OwnerUnknown::NoProbe),
+    ] {
+        let mut bytes = tcp(3, 1, 2, 0);
+        bytes[16..20].fill(0); // pid
+        bytes[72..80].copy_from_slice(&opened_ns.to_le_bytes());
+        let Body::FlowOpen(flow) = decode(&bytes, Context { boot: BOOT, owners_probed }).unwrap().1.body
+        else {
+            panic!("no open")
+        };
+        assert_eq!(flow.owner, Owner::Unknown(expected));
+    }
 }
 
 #[test]
@@ -165,7 +184,7 @@ fn close_reasons() {
         (5, 2, 113, CloseReason::Unreachable),
         (5, 2, 0, CloseReason::AbortedLocally),
     ] {
-        let Body::FlowClose(_, end) = decode(&tcp(kind, 1, old_state, error), BOOT).unwrap().1.body else {
+        let Body::FlowClose(_, end) = decode(&tcp(kind, 1, old_state, error), CONTEXT).unwrap().1.body else {
             panic!("no close")
         };
         assert_eq!(end.reason, expected, "kind {kind}, state {old_state}, error {error}");
@@ -177,7 +196,7 @@ fn any_bytes_are_an_observation_or_a_reason() {
     let samples = [Wire::header(0, 80).u32(1).u32(0).u64(2).0, tcp(4, 7, 5, 0)];
     for sample in &samples {
         for cut in 0..sample.len() {
-            assert!(decode(&sample[..cut], BOOT).is_err(), "cut at {cut}");
+            assert!(decode(&sample[..cut], CONTEXT).is_err(), "cut at {cut}");
         }
     }
     for (at, byte, expected) in [
@@ -187,6 +206,6 @@ fn any_bytes_are_an_observation_or_a_reason() {
     ] {
         let mut bytes = samples[0].clone();
         bytes[at] = byte;
-        assert_eq!(decode(&bytes, BOOT), Err(expected));
+        assert_eq!(decode(&bytes, CONTEXT), Err(expected));
     }
 }

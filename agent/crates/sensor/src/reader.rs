@@ -10,7 +10,7 @@ use aya::maps::{MapData, RingBuf};
 use watchfire_model::{Body, Observation, RecordKind};
 
 use crate::account::Account;
-use crate::decode::decode;
+use crate::decode::{Context, decode};
 
 /// Most observations handed on at once.
 const BATCH_RECORDS_MAX: usize = 1024;
@@ -25,7 +25,7 @@ const EXITS_REMEMBERED: usize = 64;
 pub(crate) struct Reader {
     ring: RingBuf<MapData>,
     account: Arc<Account>,
-    boot: u32,
+    context: Context,
     batches: SyncSender<Vec<Observation>>,
     dropped: Vec<(RecordKind, u64)>,
     recent_exits: Vec<watchfire_model::ExecId>,
@@ -39,11 +39,11 @@ impl Reader {
     pub(crate) fn new(
         ring: RingBuf<MapData>,
         account: Arc<Account>,
-        boot: u32,
+        context: Context,
         batches: SyncSender<Vec<Observation>>,
     ) -> Self {
         let dropped = RecordKind::ALL.iter().map(|&kind| (kind, 0)).collect();
-        Self { ring, account, boot, batches, dropped, recent_exits: Vec::new(), next_exit: 0 }
+        Self { ring, account, context, batches, dropped, recent_exits: Vec::new(), next_exit: 0 }
     }
 
     /// Runs until told to stop, then empties the ring a last time.
@@ -101,7 +101,7 @@ impl Reader {
         while taken < BATCH_RECORDS_MAX {
             let Some(record) = self.ring.next() else { break };
             taken += 1;
-            match decode(&record, self.boot) {
+            match decode(&record, self.context) {
                 Ok((kind, observation)) => {
                     self.account.count_received(kind);
                     drop(record);

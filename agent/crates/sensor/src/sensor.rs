@@ -11,6 +11,7 @@ use aya::maps::RingBuf;
 use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
 
 use crate::account::Account;
+use crate::decode::Context;
 use crate::host::{Host, boot_ns};
 use crate::kernel::{Kernel, LoadError};
 use crate::reader::Reader;
@@ -98,14 +99,15 @@ pub fn start(
     let account = Account::new(counts, programs).map_err(|source| StartError::Map("COUNTS", source))?;
     let account = Arc::new(account);
     let ring = RingBuf::try_from(records).map_err(|source| StartError::Map("RECORDS", source))?;
-    let mut reader = Reader::new(ring, Arc::clone(&account), host.boot, batches);
+    let context = Context { boot: host.boot, owners_probed: attached(attach::SOCKET_OWNER) };
+    let mut reader = Reader::new(ring, Arc::clone(&account), context, batches);
 
     let older = procfs::running(host.boot, &host.cgroup_root, attached_ticks);
     let found = sockets::take_in(socket_map, &older, boot_ns())
         .map_err(|source| StartError::Map("SOCKETS", source))?;
     let mut early: Vec<Observation> = older_processes(older.into_values().collect());
     early.extend(found);
-    if let Some(executable) = options.self_test.as_deref().filter(|_| attached("process-exec")) {
+    if let Some(executable) = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC)) {
         early.extend(self_test::run(&mut reader, executable, host.boot, &host.cgroup_root)?);
     }
     reader.send(early).map_err(|_| StartError::Closed)?;

@@ -20,7 +20,7 @@ pub struct ProbeStatus {
     pub hook: Option<&'static str>,
     /// Position of that hook in the ladder, 1 is best; 0 where none.
     pub rung: u8,
-    /// What is lost without the probe.
+    /// What is not seen without the probe.
     pub purpose: &'static str,
     /// The better rungs, and why they were refused.
     pub refused: Vec<RefusedRung>,
@@ -30,7 +30,7 @@ impl fmt::Display for ProbeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.hook {
             Some(hook) => write!(f, "{:<14} rung {} {hook}", self.probe, self.rung)?,
-            None => write!(f, "{:<14} not attached: {} is not seen", self.probe, self.purpose)?,
+            None => write!(f, "{:<14} not attached; not seen: {}", self.probe, self.purpose)?,
         }
         for refused in &self.refused {
             write!(f, "\n{:<14}   refused {}: {}", "", refused.hook, refused.why)?;
