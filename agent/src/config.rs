@@ -11,7 +11,7 @@ use serde::Deserialize;
 use watchfire_inventory::read_yaml;
 
 pub(crate) use flags::ConfigFlags;
-pub(crate) use values::{LogFormat, Output, RingBytes};
+pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
@@ -24,7 +24,7 @@ pub(crate) struct Config {
     pub(crate) inventory: Option<PathBuf>,
     pub(crate) policies: Option<PathBuf>,
     pub(crate) redact_args: bool,
-    pub(crate) drain_timeout_seconds: u64,
+    pub(crate) drain_timeout_seconds: DrainSeconds,
     pub(crate) output: OutputConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
@@ -78,7 +78,7 @@ impl Default for Config {
             inventory: None,
             policies: None,
             redact_args: true,
-            drain_timeout_seconds: 5,
+            drain_timeout_seconds: DrainSeconds::default(),
             output: OutputConfig::default(),
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),

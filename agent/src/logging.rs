@@ -2,19 +2,19 @@
 
 use std::io::{self, IsTerminal as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
 
 /// Starts logging. Standard output stays free for records.
 pub(crate) fn start(config: &LogConfig) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.filter).with_context(|| {
-        format!(
+    let Ok(filter) = EnvFilter::try_new(&config.filter) else {
+        bail!(
             "log.filter: \"{}\" is no filter, expected e.g. info or info,watchfire_sensor=debug",
             config.filter
-        )
-    })?;
+        );
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

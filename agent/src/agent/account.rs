@@ -1,6 +1,6 @@
 //! What the kernel side tells of itself, to metrics and log.
 
-use watchfire_export::{CounterHandle, Metrics, ProbeInfo};
+use watchfire_export::{CounterHandle, Metrics, ProbeInfo, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor};
 
@@ -9,7 +9,7 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
     for probe in probes {
         match probe.hook {
             Some(hook) => tracing::info!(probe = probe.probe, hook, rung = probe.rung, "probe attached"),
-            None => tracing::warn!(probe = probe.probe, "probe not attached: {} is not seen", probe.purpose),
+            None => tracing::warn!(probe = probe.probe, "probe not attached; not seen: {}", probe.purpose),
         }
         for refused in &probe.refused {
             tracing::info!(
@@ -31,15 +31,17 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
 #[derive(Debug)]
 pub(super) struct Account {
     metrics: Metrics,
+    sink: Option<SinkCounters>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
     pub(super) reload_failures: CounterHandle,
 }
 
 impl Account {
-    pub(super) fn register(metrics: &Metrics) -> Self {
+    pub(super) fn register(metrics: &Metrics, sink: Option<SinkCounters>) -> Self {
         Self {
             metrics: metrics.clone(),
+            sink,
             missed_runs: metrics.register_counter(
                 "program_runs_missed",
                 "Runs of kernel programs that the kernel skipped because the same program ran on that CPU",
@@ -58,6 +60,14 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+    }
+
+    /// The event log's part of the final account; answers how many records it lacks.
+    pub(super) fn log_sink(&self) -> u64 {
+        let Some(sink) = &self.sink else { return 0 };
+        let (written, dropped, errors) = (sink.written(), sink.dropped(), sink.errors());
+        tracing::info!(sink = sink.name(), written, dropped, errors, "account");
+        dropped
     }
 
     pub(super) fn show_totals(&self, totals: &[(RecordKind, KindCounters)]) {

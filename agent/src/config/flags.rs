@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::NoneOr;
-use super::{Config, LogFormat, Output, RingBytes};
+use super::{Config, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Flags over the keys of the configuration file.
 #[derive(clap::Args, Default, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct ConfigFlags {
     redact_args: Option<bool>,
     /// Longest time to drain at the end
     #[arg(long, env = "WATCHFIRE_DRAIN_TIMEOUT", value_name = "SECONDS")]
-    drain_timeout: Option<u64>,
+    drain_timeout: Option<DrainSeconds>,
     /// Where the event log goes: - (stdout), none, or a file that is rotated
     #[arg(long, env = "WATCHFIRE_OUTPUT", value_name = "-|none|FILE")]
     output: Option<Output>,

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Deserialize;
 use watchfire_sensor::{RING_BYTES_DEFAULT, RING_BYTES_RANGE};
@@ -77,6 +78,44 @@ impl FromStr for RingBytes {
 
     fn from_str(text: &str) -> Result<Self, String> {
         text.parse::<u32>().map_err(|error| error.to_string())?.try_into()
+    }
+}
+
+/// Longest time to drain at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "u64")]
+pub(crate) struct DrainSeconds(u64);
+
+impl DrainSeconds {
+    const MAX: u64 = 3600;
+
+    pub(crate) const fn get(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl Default for DrainSeconds {
+    fn default() -> Self {
+        Self(5)
+    }
+}
+
+impl TryFrom<u64> for DrainSeconds {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, String> {
+        match seconds {
+            1..=Self::MAX => Ok(Self(seconds)),
+            _ => Err(format!("found {seconds}, expected a whole number from 1 to {}", Self::MAX)),
+        }
+    }
+}
+
+impl FromStr for DrainSeconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<u64>().map_err(|error| error.to_string())?.try_into()
     }
 }
 

@@ -158,3 +158,21 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use super::*;
+
+    #[test]
+    fn the_end_is_told_after_a_panic_too() {
+        let (sender, ended) = channel();
+        let thread = thread::spawn(move || {
+            let _on_end = OnDrop(Some(move || _ = sender.send(())));
+            panic::resume_unwind(Box::new("not printed"));
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(()));
+        assert!(thread.join().is_err());
+    }
+}

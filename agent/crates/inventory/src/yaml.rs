@@ -13,7 +13,7 @@ pub const YAML_FILE_BYTES_MAX: u64 = 64 << 20;
 #[derive(thiserror::Error, Debug)]
 pub enum YamlError {
     /// It could not be read.
-    #[error("cannot read {}: {source}", .file.display())]
+    #[error("cannot read {}", .file.display())]
     Read {
         /// Which file.
         file: PathBuf,
