@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,8 +60,8 @@ pub(crate) fn run(args: &ObserveArgs) -> Result<ExitCode> {
 fn show(args: &ObserveArgs, request: &ObserveRequest) -> Result<()> {
     let lines = observe(&args.socket, request)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    if args.output == Format::Table && io::stdout().is_terminal() {
-        writeln!(out, "{}", table::HEADER.trim_end())?;
+    if args.output == Format::Table {
+        writeln!(out, "{}", table::HEADER)?;
         out.flush()?;
     }
     for line in lines {

@@ -65,8 +65,14 @@ impl Processes {
         }
     }
 
-    /// A process was forked: it has its parent's image until it gets one of its own.
+    /// A process was forked: it has its parent's image until it gets one of its own. One that is known already, from
+    /// /proc or by a record of another CPU, keeps what is known of it.
     pub fn fork(&mut self, fork: &Fork, boot_ns: u64) -> &Process {
+        if let Some(known) = self.entries.get_mut(&fork.child) {
+            known.process.parent = Some(fork.parent);
+            known.process.origin = Origin::Observed;
+            return &self.entries[&fork.child].process;
+        }
         let parent = self.get(fork.parent);
         let process = Process {
             exec_id: fork.child,
@@ -286,6 +292,15 @@ mod tests {
         table.fork(&fork(id(2, 5), id(3, 6)), 0);
         let line: Vec<_> = table.ancestry(id(3, 6)).map(|process| process.exec_id.pid).collect();
         assert_eq!(line, [2, 1]);
+    }
+
+    #[test]
+    fn a_fork_that_comes_late_leaves_the_image() {
+        let mut table = Processes::new(true);
+        table.exec(Exec { before_start: true, ..exec(id(2, 5), &["/bin/ls"]) }, 0);
+        let known = table.fork(&fork(id(1, 1), id(2, 5)), 0);
+        assert_eq!((known.binary.as_str(), known.parent), ("/bin/ls", Some(id(1, 1))));
+        assert_eq!(known.origin, Origin::Observed);
     }
 
     #[test]
