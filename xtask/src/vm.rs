@@ -91,7 +91,8 @@ fn job(suites: usize, filter: Option<&str>) -> String {
     );
     for index in 0..suites {
         let filter = filter.map(|filter| format!(" '{filter}'")).unwrap_or_default();
-        job.push_str(&format!("/suite{index}{filter} || code=$?\n"));
+        // The serial console looks like a terminal, and colours would hide results from the count.
+        job.push_str(&format!("/suite{index} --color never{filter} || code=$?\n"));
     }
     job.push_str("exit $code\n");
     job
@@ -124,13 +125,22 @@ impl Machine {
         }
         let folder = paths::target().join("vm");
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let initramfs = folder.join(format!("{}.cpio", kernel.name));
+        // Named after this process too: two runs at once must not change each other's files.
+        let name = format!("{}-{}", kernel.name, std::process::id());
+        let initramfs = folder.join(format!("{name}.cpio"));
         fs::write(&initramfs, archive.finish()).with_context(|| format!("write {}", initramfs.display()))?;
-        Ok(Self { kernel: files, initramfs, log: folder.join(format!("{}.log", kernel.name)) })
+        Ok(Self { kernel: files, initramfs, log: folder.join(format!("{name}.log")) })
     }
 
     fn boot(&self, show: impl FnMut(&str)) -> Result<i32> {
         boot::boot(&self.kernel, &self.initramfs, &self.log, show)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It is large, and made again for every boot; the log stays.
+        let _ = fs::remove_file(&self.initramfs);
     }
 }
 

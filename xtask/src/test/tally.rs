@@ -48,7 +48,11 @@ impl Tally {
 
     /// Takes in one line of a runner's output.
     pub(crate) fn line(&mut self, tier: &str, line: &str) -> Counts {
-        let named = |name: &str| if tier.is_empty() { name.to_owned() } else { format!("{tier}: {name}") };
+        let named = |name: &str| {
+            // Runners pad names to a column.
+            let name = name.trim_end();
+            if tier.is_empty() { name.to_owned() } else { format!("{tier}: {name}") }
+        };
         if let Some((name, reason)) = line.strip_prefix("SKIP ").and_then(|rest| rest.split_once(": ")) {
             self.reasons.insert(named(name), reason.to_owned());
         } else if let Some((name, outcome)) =
@@ -123,10 +127,10 @@ mod tests {
 
     const OUTPUT: &str = "running 4 tests\r\n\
         test a ... ok\n\
-        test b ... ignored, needs luck\n\
+        test b     ... ignored, needs luck\n\
         SKIP c: no cgroup v2 hierarchy is mounted\n\
         test c ... ignored\n\
-        test d ... FAILED\n\
+        test d     ... FAILED\n\
         test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.00s\n";
 
     #[test]
