@@ -47,6 +47,14 @@ fn sock_of(ctx: &SockOpsContext) -> *mut c_void {
     unsafe { (*ctx.ops).__bindgen_anon_2.sk.cast() }
 }
 
+/// Asks the kernel to call again when this socket changes its state, and leaves what other programs asked for.
+#[inline(always)]
+fn ask_for_end(ctx: &SockOpsContext) {
+    let flags = ctx.cb_flags() | BPF_SOCK_OPS_STATE_CB_FLAG;
+    // Refused only for flags that this kernel does not know, and then it refused them at their first setting.
+    let _ = ctx.set_cb_flags(flags as i32);
+}
+
 /// A connection attempt begins: its time is kept and its end asked for, since it may never be established.
 #[inline(always)]
 fn attempt(ctx: &SockOpsContext) {
@@ -59,7 +67,7 @@ fn attempt(ctx: &SockOpsContext) {
         state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
         state.tcp_flags = FLAG_CLIENT;
     }
-    let _ = ctx.set_cb_flags(BPF_SOCK_OPS_STATE_CB_FLAG as i32);
+    ask_for_end(ctx);
 }
 
 #[inline(always)]
@@ -75,7 +83,7 @@ fn established(ctx: &SockOpsContext, tcp_flags: u32) {
             owner = *state;
         }
     }
-    let _ = ctx.set_cb_flags(BPF_SOCK_OPS_STATE_CB_FLAG as i32);
+    ask_for_end(ctx);
     emit(Kind::TCP_OPEN, ctx, &owner, tcp_flags, TCP_SYN_SENT, 0);
 }
 
