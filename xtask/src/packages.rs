@@ -90,20 +90,32 @@ pub(crate) const QEMU: Tool = if cfg!(target_arch = "aarch64") {
     }
 };
 
-/// A kernel that the privileged tests run on.
+/// A kernel to boot in a VM.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kernel {
     /// What the command line calls it.
     pub(crate) name: &'static str,
     /// The Debian release that it is the kernel of.
     pub(crate) suite: &'static str,
+    /// What is added to its own command line.
+    pub(crate) parameters: &'static str,
+    /// Whether the privileged tests have to pass on it.
+    pub(crate) is_supported: bool,
+}
+
+const fn kernel(name: &'static str, suite: &'static str) -> Kernel {
+    Kernel { name, suite, parameters: "", is_supported: true }
 }
 
 /// The kernels of the matrix, oldest first.
-pub(crate) const KERNELS: [Kernel; 3] = [
-    Kernel { name: "6.1", suite: "bookworm" },
-    Kernel { name: "6.12", suite: "trixie" },
-    Kernel { name: "newest", suite: "sid" },
+pub(crate) const KERNELS: [Kernel; 5] = [
+    // Has no bpf_get_current_task_btf for socket programs: connections are seen without their processes.
+    Kernel { is_supported: false, ..kernel("5.10", "bullseye") },
+    kernel("6.1", "bookworm"),
+    // As distributions other than Debian build it: the fentry rung where Debian's own takes the LSM rung.
+    Kernel { parameters: "lsm=lockdown,capability,yama", ..kernel("6.1-no-bpf-lsm", "bookworm") },
+    kernel("6.12", "trixie"),
+    kernel("newest", "sid"),
 ];
 
 /// Modules that tests need and that Debian does not build in, in the order in which they load.

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             }
             Part::Vm => {
                 println!("{}: {}", packages::QEMU.program, tool(&packages::QEMU)?.display());
-                for wanted in packages::KERNELS {
+                for wanted in packages::KERNELS.into_iter().filter(|kernel| kernel.is_supported) {
                     println!("kernel {}: {}", wanted.name, kernel(wanted)?.version);
                 }
             }

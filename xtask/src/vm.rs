@@ -19,7 +19,7 @@ use initramfs::Initramfs;
 /// Arguments of `vm`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which kernel to boot
+    /// Which kernel to boot; all are those that are supported
     #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(kernel_names()))]
     kernel: String,
     /// A shell command to run instead of the tests; the agent is /watchfire
@@ -34,7 +34,10 @@ fn kernel_names() -> Vec<&'static str> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let agent = build::agent(false)?;
-    let wanted = KERNELS.iter().filter(|kernel| args.kernel == "all" || args.kernel == kernel.name);
+    let wanted = KERNELS.iter().filter(|kernel| match args.kernel.as_str() {
+        "all" => kernel.is_supported,
+        name => kernel.name == name,
+    });
     if args.command.is_empty() {
         let mut tally = Tally::default();
         let suites = test::binaries()?;
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Runs the privileged suites on every kernel of the matrix.
 pub(crate) fn tier(suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
-    for kernel in KERNELS {
+    for kernel in KERNELS.into_iter().filter(|kernel| kernel.is_supported) {
         tests_on(kernel, suites, agent, filter, tally);
     }
 }
@@ -101,6 +104,7 @@ fn job(suites: usize, filter: Option<&str>) -> String {
 /// A kernel with everything that it is to run.
 struct Machine {
     kernel: KernelFiles,
+    parameters: &'static str,
     initramfs: PathBuf,
     log: PathBuf,
 }
@@ -129,11 +133,16 @@ impl Machine {
         let name = format!("{}-{}", kernel.name, std::process::id());
         let initramfs = folder.join(format!("{name}.cpio"));
         fs::write(&initramfs, archive.finish()).with_context(|| format!("write {}", initramfs.display()))?;
-        Ok(Self { kernel: files, initramfs, log: folder.join(format!("{name}.log")) })
+        Ok(Self {
+            kernel: files,
+            parameters: kernel.parameters,
+            initramfs,
+            log: folder.join(format!("{name}.log")),
+        })
     }
 
     fn boot(&self, show: impl FnMut(&str)) -> Result<i32> {
-        boot::boot(&self.kernel, &self.initramfs, &self.log, show)
+        boot::boot(&self.kernel, self.parameters, &self.initramfs, &self.log, show)
     }
 }
 

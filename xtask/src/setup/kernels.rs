@@ -25,7 +25,7 @@ pub(crate) fn kernel(kernel: Kernel) -> Result<KernelFiles> {
     if !debian::is_host() {
         bail!("kernels come as Debian packages, which this machine has no apt-get and dpkg for");
     }
-    let folder = unpacked::folder(&format!("kernels/{}", kernel.name), |folder| install(kernel, folder))?;
+    let folder = unpacked::folder(&format!("kernels/{}", kernel.suite), |folder| install(kernel, folder))?;
     // Merged or not: /lib and /usr/lib are the same folder on an installed system, and two in packages.
     let modules = find(&folder, &["usr/lib/modules", "lib/modules"], |_| true)?;
     let version = modules.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -35,7 +35,7 @@ pub(crate) fn kernel(kernel: Kernel) -> Result<KernelFiles> {
 }
 
 fn install(kernel: Kernel, folder: &Path) -> Result<()> {
-    let _step = Step::new(&format!("fetching Linux {} (not installed)", kernel.name));
+    let _step = Step::new(&format!("fetching the kernel of Debian {} (not installed)", kernel.suite));
     let apt = Apt::of_suite(kernel.suite)?;
     let newest = format!("linux-image-cloud-{}", debian::architecture()?);
     let images = apt.dependencies(&newest)?;

@@ -13,13 +13,14 @@ use crate::packages;
 use crate::setup::{self, KernelFiles};
 
 /// The longest that a VM may take; emulated processors are about twenty times slower than real ones.
-const BOOT_LIMIT: Duration = Duration::from_secs(600);
+const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
 const END: &str = "@@@ watchfire-vm-end ";
 
 /// Boots, passes each line of the serial console on, and returns the exit code of the job.
 pub(crate) fn boot(
     kernel: &KernelFiles,
+    parameters: &str,
     initramfs: &Path,
     log: &Path,
     mut show: impl FnMut(&str),
@@ -34,7 +35,10 @@ pub(crate) fn boot(
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", &format!("console={console} quiet loglevel=3 panic=-1 mitigations=off")]);
+        .args([
+            "-append",
+            &format!("console={console} quiet loglevel=3 panic=-1 mitigations=off {parameters}"),
+        ]);
     let mut child = emulator
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
