@@ -106,7 +106,7 @@ fn hex(blob: &[u8]) -> String {
 }
 
 fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).context("compress the layer")
 }
 

@@ -61,7 +61,8 @@ impl Tally {
             if outcome.starts_with("FAILED") {
                 self.failures.push(named(name));
             } else if let Some(reason) = outcome.strip_prefix("ignored") {
-                let reason = reason.trim_start_matches(", ");
+                // libtest writes `ignored, reason`, libtest-mimic `ignored (reason)`.
+                let reason = reason.trim_start_matches([',', ' ', '(']).trim_end_matches(')');
                 let reason = if reason.is_empty() { "ignored in the source" } else { reason };
                 self.reasons.entry(named(name)).or_insert_with(|| reason.to_owned());
             }
@@ -129,7 +130,7 @@ mod tests {
         test a ... ok\n\
         test b     ... ignored, needs luck\n\
         SKIP c: no cgroup v2 hierarchy is mounted\n\
-        test c ... ignored\n\
+        test c ... ignored (no cgroup v2 hierarchy is mounted)\n\
         test d     ... FAILED\n\
         test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.00s\n";
 
