@@ -2,7 +2,7 @@ use watchfire_export::PolicyObjects;
 use watchfire_inventory::{Directory, read_inventory};
 use watchfire_model::{
     CloseReason, Dialect, Exit, FlowCounters, Fork, KindCounters, Namespaces, Outcome, OwnerUnknown,
-    Protocol, RecordKind, Side,
+    ProcessOrigin, Protocol, RecordKind, Side,
 };
 use watchfire_policy::{PolicySet, parse_documents};
 
@@ -162,7 +162,7 @@ fn what_is_not_known_is_said() {
 fn processes_have_parents_and_ends() {
     let mut stages = stages("");
     let found = take_process(&mut stages, exec(1, &["/sbin/init"], true));
-    assert_eq!((found.action, found.process.origin), (ProcessAction::Found, Origin::BeforeStart));
+    assert_eq!((found.action, found.process.origin), (ProcessAction::Found, ProcessOrigin::BeforeStart));
     let fork = Fork {
         child: id(2),
         parent: id(1),
@@ -176,7 +176,10 @@ fn processes_have_parents_and_ends() {
     assert_eq!((forked.action, forked.process.binary.as_str()), (ProcessAction::Fork, "/sbin/init"));
     take(&mut stages, exec(2, &["/bin/ls"], false));
     let status = ExitStatus { code: Some(0), signal: None, core_dumped: false };
-    let ended = take_process(&mut stages, Body::Exit(Exit { process: id(2), status }));
+    let ended = take_process(
+        &mut stages,
+        Body::Exit(Exit { process: id(2), status, uid: 0, euid: 0, gid: 0, cgroup_id: 0 }),
+    );
     assert_eq!((ended.action, ended.exit), (ProcessAction::Exit, Some(status)));
     assert_eq!((ended.process.binary.as_str(), ended.parent.unwrap().pid), ("/bin/ls", 1));
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use watchfire_model::{Exec, ExecId, Exit, ExitStatus, Fork, Namespaces, Origin, Process, ProcessState};
+use watchfire_model::{
+    Exec, ExecId, Exit, ExitStatus, Fork, Namespaces, Process, ProcessOrigin, ProcessState,
+};
 
 use crate::redact_args;
 
@@ -70,7 +72,7 @@ impl Processes {
     pub fn fork(&mut self, fork: &Fork, boot_ns: u64) -> &Process {
         if let Some(known) = self.entries.get_mut(&fork.child) {
             known.process.parent = Some(fork.parent);
-            known.process.origin = Origin::Observed;
+            known.process.origin = ProcessOrigin::Observed;
             return &self.entries[&fork.child].process;
         }
         let parent = self.get(fork.parent);
@@ -86,7 +88,7 @@ impl Processes {
             gid: fork.gid,
             cgroup_id: fork.cgroup_id,
             namespaces: fork.namespaces,
-            origin: Origin::Observed,
+            origin: ProcessOrigin::Observed,
             state: ProcessState::Running,
         };
         self.put(process, boot_ns)
@@ -95,7 +97,7 @@ impl Processes {
     /// A process got a new image, or was found running.
     pub fn exec(&mut self, exec: Exec, boot_ns: u64) -> &Process {
         let known = self.get(exec.process);
-        let origin = if exec.before_start { Origin::BeforeStart } else { Origin::Observed };
+        let origin = if exec.before_start { ProcessOrigin::BeforeStart } else { ProcessOrigin::Observed };
         let process = Process {
             exec_id: exec.process,
             // Who forked it does not change when that process ends and another adopts it.
@@ -115,10 +117,16 @@ impl Processes {
         self.put(process, boot_ns)
     }
 
-    /// A process ended. One that was not known is known from now on by its identity alone.
+    /// A process ended, with the credentials and in the cgroup that it had last. One that was not known is known from
+    /// now on by these alone.
     pub fn exit(&mut self, exit: &Exit, boot_ns: u64) -> &Process {
         if !self.entries.contains_key(&exit.process) {
             self.put(unknown_process(exit.process), boot_ns);
+        }
+        if let Some(entry) = self.entries.get_mut(&exit.process) {
+            let process = &mut entry.process;
+            let Exit { process: _, status: _, uid, euid, gid, cgroup_id } = *exit;
+            (process.uid, process.euid, process.gid, process.cgroup_id) = (uid, euid, gid, cgroup_id);
         }
         self.end(exit.process, exit.status, boot_ns);
         &self.entries[&exit.process].process
@@ -245,7 +253,7 @@ pub fn unknown_process(exec_id: ExecId) -> Process {
         gid: INVALID_ID,
         cgroup_id: 0,
         namespaces: Namespaces::default(),
-        origin: Origin::BeforeStart,
+        origin: ProcessOrigin::Unseen,
         state: ProcessState::Running,
     }
 }
@@ -258,6 +266,10 @@ mod tests {
 
     fn id(pid: u32, ticks: u64) -> ExecId {
         ExecId { boot: 1, pid, start_ticks: ticks }
+    }
+
+    fn exit(process: ExecId) -> Exit {
+        Exit { process, status: SUCCESS, uid: 0, euid: 0, gid: 0, cgroup_id: 0 }
     }
 
     fn fork(parent: ExecId, child: ExecId) -> Fork {
@@ -300,7 +312,7 @@ mod tests {
         table.exec(Exec { before_start: true, ..exec(id(2, 5), &["/bin/ls"]) }, 0);
         let known = table.fork(&fork(id(1, 1), id(2, 5)), 0);
         assert_eq!((known.binary.as_str(), known.parent), ("/bin/ls", Some(id(1, 1))));
-        assert_eq!(known.origin, Origin::Observed);
+        assert_eq!(known.origin, ProcessOrigin::Observed);
     }
 
     #[test]
@@ -313,7 +325,7 @@ mod tests {
     fn ended_processes_stay_for_a_while() {
         let mut table = Processes::new(true);
         table.fork(&fork(id(1, 1), id(2, 5)), 0);
-        table.exit(&Exit { process: id(2, 5), status: SUCCESS }, 1_000_000_000);
+        table.exit(&exit(id(2, 5)), 1_000_000_000);
         table.expire(1_000_000_000 + EXITED_KEEP_MS * 1_000_000 - 1);
         assert_eq!(table.get(id(2, 5)).unwrap().state, ProcessState::Exited(SUCCESS));
         table.expire(1_000_000_000 + EXITED_KEEP_MS * 1_000_000);
@@ -332,8 +344,9 @@ mod tests {
     #[test]
     fn the_end_of_an_unknown_process_is_kept() {
         let mut table = Processes::new(true);
-        let process = table.exit(&Exit { process: id(9, 9), status: SUCCESS }, 0);
-        assert_eq!((process.uid, process.state), (INVALID_ID, ProcessState::Exited(SUCCESS)));
+        let process = table.exit(&Exit { uid: 1000, cgroup_id: 7, ..exit(id(9, 9)) }, 0);
+        assert_eq!((process.origin, process.state), (ProcessOrigin::Unseen, ProcessState::Exited(SUCCESS)));
+        assert_eq!((process.uid, process.cgroup_id), (1000, 7));
         assert_eq!(table.running(), 0);
     }
 
@@ -347,7 +360,7 @@ mod tests {
         assert_eq!((table.len(), table.running()), (PROCESSES_MAX, PROCESSES_MAX));
         assert_eq!(table.counters().evicted_running, 10);
         for pid in 20..20 + EXITED_PROCESSES_MAX as u32 + 3 {
-            table.exit(&Exit { process: id(pid, 5), status: SUCCESS }, 0);
+            table.exit(&exit(id(pid, 5)), 0);
         }
         assert_eq!(table.counters().evicted_exited, 3);
         assert_eq!(table.len(), PROCESSES_MAX - 3);

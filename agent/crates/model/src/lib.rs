@@ -21,7 +21,7 @@ pub use flow::{CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnk
 pub use loss::{KindCounters, RecordKind};
 pub use observation::{Body, Exec, Exit, Fork, Observation};
 pub use policy_ref::{Dialect, Direction, PolicyRef, RuleRef, Tier};
-pub use process::{ExitStatus, Namespaces, Process, ProcessState};
+pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
 pub use record::{
     EndpointView, FlowRecord, FlowStage, LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView,

@@ -90,4 +90,12 @@ pub struct Exit {
     pub process: ExecId,
     /// How it ended.
     pub status: ExitStatus,
+    /// Real user id at its end.
+    pub uid: u32,
+    /// Effective user id at its end.
+    pub euid: u32,
+    /// Real group id at its end.
+    pub gid: u32,
+    /// Cgroup v2 id at its end.
+    pub cgroup_id: u64,
 }

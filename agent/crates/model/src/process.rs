@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ExecId, Origin};
+use crate::ExecId;
 
 /// Namespace inode numbers, as `readlink /proc/PID/ns/*` shows them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize)]
@@ -44,6 +44,18 @@ impl ExitStatus {
     }
 }
 
+/// How a process came to be known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessOrigin {
+    /// The agent saw it begin.
+    Observed,
+    /// It was running when the agent started.
+    BeforeStart,
+    /// Its beginning was lost or is long forgotten: only what the present record says of it is known.
+    Unseen,
+}
+
 /// Whether a process still runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessState {
@@ -78,8 +90,8 @@ pub struct Process {
     pub cgroup_id: u64,
     /// Namespaces.
     pub namespaces: Namespaces,
-    /// Whether it was seen to start or was there before the agent.
-    pub origin: Origin,
+    /// How it came to be known.
+    pub origin: ProcessOrigin,
     /// Running or not.
     pub state: ProcessState,
 }

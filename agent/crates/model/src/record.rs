@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    CloseReason, ExecId, ExitStatus, FlowCounters, KindCounters, Namespaces, Origin, OwnerUnknown, Protocol,
-    RecordKind, Side, Verdict, WallTime,
+    CloseReason, ExecId, ExitStatus, FlowCounters, KindCounters, Namespaces, Origin, OwnerUnknown,
+    ProcessOrigin, Protocol, RecordKind, Side, Verdict, WallTime,
 };
 
 /// One line of the event log.
@@ -94,8 +94,8 @@ pub struct ProcessView {
     pub cgroup: Option<Arc<str>>,
     /// Namespaces.
     pub namespaces: Namespaces,
-    /// Seen to begin, or older than the agent.
-    pub origin: Origin,
+    /// How it came to be known.
+    pub origin: ProcessOrigin,
     /// Pod it runs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodView>,

@@ -143,7 +143,15 @@ fn exec(record: &ExecRecord, bytes: &[u8], boot: u32) -> Result<Exec, DecodeErro
 }
 
 fn exit(record: &ExitRecord, boot: u32) -> Exit {
-    Exit { process: actor(&record.header, boot), status: ExitStatus::from_wait_status(record.wait_status) }
+    let header = &record.header;
+    Exit {
+        process: actor(header, boot),
+        status: ExitStatus::from_wait_status(record.wait_status),
+        uid: header.uid,
+        euid: header.euid,
+        gid: header.gid,
+        cgroup_id: header.cgroup_id,
+    }
 }
 
 /// Strings that are each closed by NUL; a last one that was cut counts as well.

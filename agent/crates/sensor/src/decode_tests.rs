@@ -100,7 +100,10 @@ fn exec_bytes() {
 fn exit_bytes() {
     let wire = Wire::header(2, 72).u32(0x0500).u32(0);
     let status = ExitStatus { code: Some(5), signal: None, core_dumped: false };
-    assert_eq!(decode(&wire.0, CONTEXT).unwrap().1.body, Body::Exit(Exit { process: id(4321, 800), status }));
+    assert_eq!(
+        decode(&wire.0, CONTEXT).unwrap().1.body,
+        Body::Exit(Exit { process: id(4321, 800), status, uid: 1000, euid: 1001, gid: 1002, cgroup_id: 77 })
+    );
 }
 
 fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {

@@ -8,8 +8,8 @@ use watchfire_export::{EncodedRecord, Encoder};
 use watchfire_model::{
     CloseReason, Dialect, Direction, EndpointView, ExecId, ExitStatus, FlowCounters, FlowRecord, FlowStage,
     KindCounters, LossRecord, Namespaces, Origin, OwnerUnknown, PodView, PolicyRef, ProcessAction,
-    ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side, SideVerdict, Tier,
-    UnknownReason, Verdict, WallTime,
+    ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side,
+    SideVerdict, Tier, UnknownReason, Verdict, WallTime,
 };
 
 /// Long enough for any machine; reaching it is a failure, not a measurement.
@@ -92,7 +92,7 @@ pub(crate) fn process_view() -> ProcessView {
             pid: 4_026_532_003,
             user: 4_026_531_837,
         },
-        origin: Origin::Observed,
+        origin: ProcessOrigin::Observed,
         pod: Some(pod("frontend")),
     }
 }
@@ -105,7 +105,7 @@ pub(crate) fn process(action: ProcessAction, exit: Option<ExitStatus>) -> Record
         args: vec![],
         args_truncated: false,
         cgroup: None,
-        origin: Origin::BeforeStart,
+        origin: ProcessOrigin::BeforeStart,
         pod: None,
         ..process_view()
     };
