@@ -6,7 +6,7 @@ pub(crate) const TOOLS_SUITE: &str = "bookworm";
 /// LLVM's major version. It must not be older than the LLVM in the compiler that emits the bitcode.
 pub(crate) const LLVM_MAJOR: u32 = 22;
 
-/// The linker of kernel programs, from crates.io.
+/// The linker of kernel programs, which cargo builds.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.13.0";
 
 /// A compiler with the sources of its own `core` (Rust's BPF target has no prebuilt one), and the LLVM to match.
