@@ -4,7 +4,7 @@
 pub const WIRE_VERSION: u16 = 1;
 
 /// Number of record kinds: codes run from 0 to this, exclusive.
-pub const KIND_COUNT: usize = 6;
+pub const KIND_COUNT: usize = 7;
 
 /// Code of a record kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,8 @@ impl Kind {
     pub const TCP_CLOSE: Self = Self(4);
     /// [`crate::TcpRecord`] of a connection attempt that failed.
     pub const TCP_FAIL: Self = Self(5);
+    /// [`crate::CgroupRecord`]
+    pub const CGROUP: Self = Self(6);
 }
 
 /// The first 64 bytes of every record.

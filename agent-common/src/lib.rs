@@ -4,6 +4,7 @@
 //! `repr(C)` with explicit padding; there is no `bool` and no `enum` on the wire, only codes with named values.
 #![no_std]
 
+mod cgroup;
 mod counters;
 mod header;
 mod offsets;
@@ -11,6 +12,7 @@ mod process;
 mod socket;
 mod tcp;
 
+pub use cgroup::{CGROUP_PATH_BYTES_MAX, CGROUP_REMOVED, CgroupRecord};
 pub use counters::KindCount;
 pub use header::{Header, KIND_COUNT, Kind, WIRE_VERSION};
 pub use offsets::{KernelField, Offsets, UNKNOWN_OFFSET};

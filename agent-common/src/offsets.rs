@@ -59,6 +59,8 @@ offsets! {
     net_ns_inum: "net" "ns.inum",
     css_set_cgroup: "css_set" "dfl_cgrp",
     cgroup_kn: "cgroup" "kn",
+    cgroup_root: "cgroup" "root",
+    cgroup_root_hierarchy: "cgroup_root" "hierarchy_id",
     kernfs_id: "kernfs_node" "id",
     mm_arg_start: "mm_struct" "arg_start",
     mm_arg_end: "mm_struct" "arg_end",

@@ -7,6 +7,7 @@
     feature(asm_experimental_arch)
 )]
 
+mod cgroup;
 mod listen;
 mod maps;
 mod owner;

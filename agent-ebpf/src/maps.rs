@@ -23,9 +23,9 @@ static RECORDS: RingBuf<u64, 4096> = RingBuf::new();
 #[btf_map]
 static COUNTS: PerCpuArray<[KindCount; KIND_COUNT], 1> = PerCpuArray::new();
 
-/// Where an exec record is put together before its exact size is known.
+/// Where a record is put together before its exact size is known.
 #[btf_map]
-static SCRATCH: PerCpuArray<[u8; SCRATCH_BYTES], 1> = PerCpuArray::new();
+static SCRATCH: PerCpuArray<[u8; SCRATCH_BYTES], 3> = PerCpuArray::new();
 
 /// Socket storage that the kernel clones from a listener to the sockets it accepts: `BPF_F_NO_PREALLOC` (1) and
 /// `BPF_F_CLONE` (0x200), the latter being what aya's own type lacks.
@@ -60,19 +60,27 @@ pub(crate) fn socket_state(sock: *mut c_void, create: bool) -> Option<&'static m
     }
 }
 
-/// The only value of a per-CPU array of one entry, on this CPU.
+/// A value of a per-CPU array, on this CPU.
 #[inline(always)]
-fn slot<M>(map: *const M) -> Option<*mut u8> {
-    let key = 0u32;
+fn slot<M>(map: *const M, key: u32) -> Option<*mut u8> {
     // SAFETY: a helper call whose arguments the verifier checks.
     let value = unsafe { bpf_map_lookup_elem(map.cast_mut().cast(), (&raw const key).cast()) }.cast::<u8>();
     if value.is_null() { None } else { Some(value) }
 }
 
-/// The scratch buffer of this CPU.
+/// Scratch buffers: one a program, because where tracepoints can be preempted one program may interrupt another. The
+/// kernel itself keeps a program from interrupting itself, and counts that (`recursion_misses`).
+#[derive(Clone, Copy)]
+pub(crate) enum Scratch {
+    Exec = 0,
+    CgroupMade = 1,
+    CgroupRemoved = 2,
+}
+
+/// A program's scratch buffer on this CPU.
 #[inline(always)]
-pub(crate) fn scratch() -> Option<*mut u8> {
-    slot(&raw const SCRATCH)
+pub(crate) fn scratch(which: Scratch) -> Option<*mut u8> {
+    slot(&raw const SCRATCH, which as u32)
 }
 
 /// Entries of [`KindCount`] by position.
@@ -87,7 +95,7 @@ pub(crate) enum Count {
 /// Counts. Atomic, because a socket program can interrupt another one of the same CPU.
 #[inline(always)]
 pub(crate) fn count(kind: Kind, what: Count) {
-    if let Some(counts) = slot(&raw const COUNTS) {
+    if let Some(counts) = slot(&raw const COUNTS, 0) {
         let index = kind.0 as usize * (size_of::<KindCount>() / size_of::<u64>()) + what as usize;
         // SAFETY: kind and entry are constants within the value. An instruction of its own, because the compiler's
         // atomics need compare-and-swap on this target.

@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::maps::{Count, count, output, reserve, scratch, submit};
+use crate::maps::{Count, Scratch, count, output, reserve, scratch, submit};
 use crate::path;
 use crate::settings::{EXIT_HAS_GROUP_DEAD, field, offset};
 use crate::task::{self, Task};
@@ -47,7 +47,7 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
 pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
     count(Kind::PROCESS_EXEC, Count::Seen);
     let (task, bprm): (Task, *const u8) = (ctx.arg(0), ctx.arg(2));
-    let Some(buffer) = scratch() else {
+    let Some(buffer) = scratch(Scratch::Exec) else {
         count(Kind::PROCESS_EXEC, Count::Dropped);
         return 0;
     };

@@ -57,6 +57,14 @@ impl Stages {
             }
             Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
             Body::FlowClose(flow, end) => Some(self.flow_close(&flow, &end)),
+            Body::CgroupMade { id, path } => {
+                self.host.cgroup_made(id, &path);
+                None
+            }
+            Body::CgroupRemoved { id } => {
+                self.host.cgroup_removed(id);
+                None
+            }
             Body::Gap { kind, lost, counters } => Some(RecordBody::Loss(LossRecord { kind, lost, counters })),
         };
         let time = self.timebase.wall(boot_ns);

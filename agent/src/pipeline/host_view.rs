@@ -46,6 +46,19 @@ impl HostView {
         self.cgroups.path(id).cloned()
     }
 
+    /// A cgroup was made. Where its path did not fit into the record, it is looked up when it is met.
+    pub(crate) fn cgroup_made(&mut self, id: u64, path: &str) {
+        if !path.is_empty() {
+            self.cgroups.made(id, path);
+        }
+    }
+
+    /// A cgroup was removed.
+    pub(crate) fn cgroup_removed(&mut self, id: u64) {
+        let now_ms = self.now_ms();
+        self.cgroups.removed(id, now_ms);
+    }
+
     /// The host's network namespace and addresses.
     pub(crate) const fn net(&self) -> &HostNet {
         &self.net
@@ -60,6 +73,8 @@ impl HostView {
         if self.net_read.elapsed() >= ADDRESSES_INTERVAL {
             self.read_net();
         }
+        let now_ms = self.now_ms();
+        self.cgroups.expire(now_ms);
     }
 
     fn scan(&mut self) {

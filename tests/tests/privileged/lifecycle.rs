@@ -72,10 +72,11 @@ pub(crate) fn port_in_use() {
 pub(crate) fn doctor() {
     let output = Command::new(watchfire()).arg("doctor").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    for probe in ["process-fork", "process-exec", "process-exit", "socket-owner", "listen-owner", "tcp"] {
-        let line =
-            text.lines().find(|line| line.contains(probe)).unwrap_or_else(|| panic!("no {probe} in\n{text}"));
-        assert!(line.contains("rung"), "{line}\n{text}");
+    let probes =
+        ["process-fork", "process-exec", "process-exit", "cgroup ", "socket-owner", "listen-owner", "tcp"];
+    for probe in probes {
+        let attached = |line: &&str| line.contains(&format!("  {probe}")) && line.contains(" rung ");
+        assert!(text.lines().any(|line| attached(&line)), "{probe} is not attached\n{text}");
     }
     assert_eq!(output.status.code(), Some(0), "{text}");
 }

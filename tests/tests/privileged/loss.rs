@@ -32,7 +32,7 @@ fn final_account(agent: &mut Agent) -> HashMap<String, HashMap<String, u64>> {
             (kind, fields.into_iter().filter_map(|(key, value)| Some((key, value.parse().ok()?))).collect())
         })
         .collect();
-    assert_eq!(account.len(), 6, "one line a kind: {account:?}");
+    assert_eq!(account.len(), 7, "one line a kind: {account:?}");
     account
 }
 

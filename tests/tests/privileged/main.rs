@@ -40,6 +40,7 @@ fn main() {
         .test("process_long_arguments_are_cut_and_marked", AGENT, process::long_arguments)
         .test("process_secrets_are_redacted", AGENT, process::secrets)
         .test("process_older_than_the_agent_is_found", AGENT, process::older)
+        .test("first_process_of_a_short_lived_cgroup_has_its_pod", AGENT, process::short_lived_cgroups)
         .test("tcp_bytes_are_exact_at_both_ends", AGENT, tcp::exact_bytes)
         .test("tcp_ipv6_and_mapped_addresses", AGENT, tcp::families)
         .test("tcp_reset_is_told_from_fin", AGENT, tcp::reset)

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::running::{agent, has_argument, metric, nonce};
+use crate::running::{TestCgroup, agent, command, has_argument, metric, nonce, ready};
 
 fn is(record: &Value, action: &str, argument: &str) -> bool {
     record["type"] == "process" && record["action"] == action && has_argument(record, argument)
@@ -100,4 +100,30 @@ pub(crate) fn older() {
     // Its end is the same process's: /proc and the kernel agree on its identity.
     let exit = agent.record("its exit", |record| is(record, "exit", &nonce));
     assert_eq!(exit["process"]["exec_id"], found["process"]["exec_id"]);
+}
+
+pub(crate) fn short_lived_cgroups() {
+    const PODS: usize = 20;
+    let uid = |pod: usize| format!("22222222-0000-4000-8000-{pod:012}");
+    let pods: String = (0..PODS)
+        .map(|pod| {
+            format!("  - {{namespace: jobs, name: job-{pod}, uid: {}, ips: [10.99.1.{pod}]}}\n", uid(pod))
+        })
+        .collect();
+    let agent = command(&["--inventory", "inventory.yaml"])
+        .with_file("inventory.yaml", &format!("namespaces: [{{name: jobs}}]\npods:\n{pods}"));
+    let agent = ready(agent.start());
+    let nonce = nonce("short");
+    for pod in 0..PODS {
+        // Made, used and gone within a few milliseconds: no look at the tree would find it.
+        let cgroup = TestCgroup::new(&format!("kubepods/besteffort/pod{}/container", uid(pod)));
+        let script = format!("exec /bin/sh -c 'exit 0' {nonce} {pod}");
+        assert!(cgroup.shell(&script).status().unwrap().success());
+    }
+    for pod in 0..PODS {
+        let exec = agent.record(&format!("the exec in pod {pod}"), |record| {
+            is(record, "exec", &nonce) && has_argument(record, &pod.to_string())
+        });
+        assert_eq!(exec["process"]["pod"]["name"], format!("job-{pod}"), "{exec}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -96,9 +96,14 @@ impl TestCgroup {
 
 impl Drop for TestCgroup {
     fn drop(&mut self) {
-        // From the leaf upwards, as far as nobody else uses it. A process that is just ending may hold it a moment.
+        // From the leaf upwards, as far as nobody else uses it. A process that is just ending may hold it a moment; the
+        // kernel answers the same for a folder with others in it.
         let root = cgroup2_root().unwrap_or_default();
-        for folder in self.folder.ancestors().take_while(|folder| **folder != *root) {
+        let has_folders = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.into_iter().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        };
+        for folder in self.folder.ancestors().take_while(|folder| **folder != *root && !has_folders(folder)) {
             for _ in 0..200 {
                 match std::fs::remove_dir(folder) {
                     Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {

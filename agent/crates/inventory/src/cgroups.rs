@@ -43,6 +43,30 @@ impl Cgroups {
         now_ms >= self.next_scan_ms
     }
 
+    /// A cgroup was made.
+    pub fn made(&mut self, id: u64, path: &str) {
+        self.make_room(1);
+        if self.entries.len() < CGROUPS_MAX || self.entries.contains_key(&id) {
+            self.entries.insert(id, Entry { path: path.into(), removed_ms: None });
+        } else {
+            self.evicted += 1;
+        }
+    }
+
+    /// A cgroup was removed; its path is kept for a while.
+    pub fn removed(&mut self, id: u64, now_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.removed_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// Forgets cgroups that were removed long enough ago.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.entries.retain(|_, entry| {
+            entry.removed_ms.is_none_or(|removed| now_ms < removed.saturating_add(CGROUP_REMOVED_KEEP_MS))
+        });
+    }
+
     /// Takes in a walk that ended at `now_ms` after `took_ms`.
     pub fn take(&mut self, scan: CgroupScan, now_ms: u64, took_ms: u64) {
         let mut present: HashMap<u64, String> = scan.found.into_iter().collect();
@@ -59,9 +83,7 @@ impl Cgroups {
                 None => {}
             }
         }
-        self.entries.retain(|_, entry| {
-            entry.removed_ms.is_none_or(|removed| now_ms < removed.saturating_add(CGROUP_REMOVED_KEEP_MS))
-        });
+        self.expire(now_ms);
         self.make_room(present.len());
         for (id, path) in present {
             if self.entries.len() < CGROUPS_MAX {
@@ -116,6 +138,22 @@ mod tests {
             found: found.iter().map(|&(id, path)| (id, path.to_owned())).collect(),
             truncated: false,
         }
+    }
+
+    #[test]
+    fn made_and_removed_as_the_kernel_tells() {
+        let mut cgroups = Cgroups::default();
+        cgroups.made(7, "/kubepods/pod1");
+        assert_eq!(cgroups.path(7).map(|path| &**path), Some("/kubepods/pod1"));
+        cgroups.removed(7, 1000);
+        cgroups.expire(1000 + CGROUP_REMOVED_KEEP_MS - 1);
+        assert!(cgroups.path(7).is_some(), "late records still find it");
+        cgroups.expire(1000 + CGROUP_REMOVED_KEEP_MS);
+        assert!(cgroups.is_empty());
+        for id in 0..CGROUPS_MAX as u64 + 3 {
+            cgroups.made(id, "/x");
+        }
+        assert_eq!((cgroups.len(), cgroups.evicted()), (CGROUPS_MAX, 3));
     }
 
     #[test]

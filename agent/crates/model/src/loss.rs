@@ -18,17 +18,20 @@ pub enum RecordKind {
     TcpClose,
     /// A TCP connection attempt failed.
     TcpFail,
+    /// A cgroup was made or removed.
+    Cgroup,
 }
 
 impl RecordKind {
     /// All kinds, in wire order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ProcessFork,
         Self::ProcessExec,
         Self::ProcessExit,
         Self::TcpOpen,
         Self::TcpClose,
         Self::TcpFail,
+        Self::Cgroup,
     ];
 
     /// The name used in records and metrics.
@@ -41,6 +44,7 @@ impl RecordKind {
             Self::TcpOpen => "tcp-open",
             Self::TcpClose => "tcp-close",
             Self::TcpFail => "tcp-fail",
+            Self::Cgroup => "cgroup",
         }
     }
 }

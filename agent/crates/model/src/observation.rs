@@ -24,6 +24,18 @@ pub enum Body {
     FlowOpen(Flow),
     /// A connection, or an attempt at one, ended.
     FlowClose(Flow, FlowEnd),
+    /// A cgroup was made, with its path below the root of the hierarchy.
+    CgroupMade {
+        /// Cgroup v2 id.
+        id: u64,
+        /// Begins with a slash; empty where it was too long to be carried.
+        path: String,
+    },
+    /// A cgroup was removed.
+    CgroupRemoved {
+        /// Cgroup v2 id.
+        id: u64,
+    },
     /// Records of a kind were lost since the last such note.
     Gap {
         /// Which kind.

@@ -41,7 +41,7 @@ pub(crate) const PROCESS_EXEC: &str = "process-exec";
 pub(crate) const SOCKET_OWNER: &str = "socket-owner";
 
 /// Every probe, in the order of attachment: owners are written to sockets before connections are reported.
-pub(crate) const PROBES: [Probe; 6] = [
+pub(crate) const PROBES: [Probe; 7] = [
     Probe {
         name: "process-fork",
         purpose: "new processes",
@@ -64,6 +64,17 @@ pub(crate) const PROBES: [Probe; 6] = [
         rungs: &[Rung {
             hook: "tp_btf/sched_process_exit",
             programs: &[("process_exit", Hook::TpBtf("sched_process_exit"))],
+        }],
+    },
+    Probe {
+        name: "cgroup",
+        purpose: "new cgroups at once (they are looked up when first met)",
+        rungs: &[Rung {
+            hook: "tp_btf/cgroup_{mkdir,rmdir}",
+            programs: &[
+                ("cgroup_made", Hook::TpBtf("cgroup_mkdir")),
+                ("cgroup_removed", Hook::TpBtf("cgroup_rmdir")),
+            ],
         }],
     },
     Probe {

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use agent_common::{
-    EXEC_ARGS_TRUNCATED, ExecRecord, ExitRecord, FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, ForkRecord,
-    Header, Kind, TCP_NO_ERROR_KNOWN, TcpRecord, WIRE_VERSION,
+    CGROUP_PATH_BYTES_MAX, CGROUP_REMOVED, CgroupRecord, EXEC_ARGS_TRUNCATED, ExecRecord, ExitRecord,
+    FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, ForkRecord, Header, Kind, TCP_NO_ERROR_KNOWN, TcpRecord,
+    WIRE_VERSION,
 };
 use watchfire_model::{
     Body, CloseReason, Exec, ExecId, Exit, ExitStatus, Flow, FlowCounters, FlowEnd, Fork, Namespaces,
@@ -51,6 +52,8 @@ unsafe impl Plain for ExecRecord {}
 unsafe impl Plain for ExitRecord {}
 // SAFETY: as above.
 unsafe impl Plain for TcpRecord {}
+// SAFETY: as above.
+unsafe impl Plain for CgroupRecord {}
 
 fn fixed<T: Plain>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() < size_of::<T>() {
@@ -90,6 +93,7 @@ pub(crate) fn decode(bytes: &[u8], context: Context) -> Result<(RecordKind, Obse
         RecordKind::ProcessExec => Body::Exec(Box::new(exec(&fixed(bytes)?, bytes, boot)?)),
         RecordKind::ProcessExit => Body::Exit(exit(&fixed(bytes)?, boot)),
         RecordKind::TcpOpen => Body::FlowOpen(flow(&fixed(bytes)?, context)),
+        RecordKind::Cgroup => cgroup(&fixed(bytes)?, bytes)?,
         RecordKind::TcpClose | RecordKind::TcpFail => {
             let record: TcpRecord = fixed(bytes)?;
             Body::FlowClose(flow(&record, context), flow_end(&record, kind == RecordKind::TcpClose))
@@ -152,6 +156,21 @@ fn exit(record: &ExitRecord, boot: u32) -> Exit {
         gid: header.gid,
         cgroup_id: header.cgroup_id,
     }
+}
+
+fn cgroup(record: &CgroupRecord, bytes: &[u8]) -> Result<Body, DecodeError> {
+    let id = record.id;
+    if record.flags & CGROUP_REMOVED != 0 {
+        return Ok(Body::CgroupRemoved { id });
+    }
+    let tail = &bytes[size_of::<CgroupRecord>()..];
+    let path = tail.get(..record.path_bytes as usize).ok_or(DecodeError::Strings)?;
+    // A path that fills its room may have been cut: as good as none.
+    let is_whole = path.len() + 1 < CGROUP_PATH_BYTES_MAX;
+    Ok(Body::CgroupMade {
+        id,
+        path: if is_whole { String::from_utf8_lossy(path).into_owned() } else { String::new() },
+    })
 }
 
 /// Strings that are each closed by NUL; a last one that was cut counts as well.

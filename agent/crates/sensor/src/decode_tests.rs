@@ -106,6 +106,20 @@ fn exit_bytes() {
     );
 }
 
+#[test]
+fn cgroup_bytes() {
+    let path = b"/kubepods/burstable/pod1";
+    let bytes = path.len() as u32;
+    let wire = |flags: u32| Wire::header(6, 80 + bytes).u64(4242).u32(flags).u32(bytes).bytes(path);
+    let made = Body::CgroupMade { id: 4242, path: "/kubepods/burstable/pod1".to_owned() };
+    assert_eq!(decode(&wire(0).0, CONTEXT).unwrap().1.body, made);
+    let removed = decode(&wire(1).0, CONTEXT).unwrap().1.body;
+    assert_eq!(removed, Body::CgroupRemoved { id: 4242 });
+    let mut lying = wire(0).0;
+    lying[76] = 200;
+    assert_eq!(decode(&lying, CONTEXT), Err(DecodeError::Strings));
+}
+
 fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
     let mapped = |last: u8| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last];
     Wire::header(kind, 168)
