@@ -10,7 +10,8 @@ use std::{fs, io};
 pub const HOST_ADDRESSES_MAX: usize = 4096;
 
 /// The host's own network namespace: that of process 1, which is the host's where the agent sees the host's processes.
-/// Where process 1 may not be looked at, the agent's own stands for it.
+/// Some hosts let nobody look at their process 1; process 2 (kthreadd) never leaves the first namespace either. Where
+/// neither may be looked at, the agent's own stands for it, which in a container is not the host's.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct HostNet {
     /// Inode number of the namespace.
@@ -22,7 +23,8 @@ pub struct HostNet {
 impl HostNet {
     /// Reads both from procfs.
     pub fn read() -> io::Result<Self> {
-        Self::of(Path::new("/proc/1")).or_else(|_| Self::of(Path::new("/proc/self")))
+        let of = |process: &str| Self::of(Path::new(process));
+        of("/proc/1").or_else(|_| of("/proc/2")).or_else(|_| of("/proc/self"))
     }
 
     fn of(process: &Path) -> io::Result<Self> {
