@@ -117,7 +117,8 @@ fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<OwnedFd> {
         }
         let Some(socket) = process.as_ref().and_then(|process| pidfd_getfd(process, fd)) else { continue };
         seen.insert(target);
-        if option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP) {
+        let protocol = option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL);
+        if matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP)) {
             sockets.push(socket);
         }
     }
@@ -144,9 +145,13 @@ fn examine(socket: &OwnedFd) -> Option<Found> {
     let listening = option::<i32>(socket, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0;
     // The first byte of struct tcp_info is the state.
     let state = option::<u8>(socket, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    // A multipath socket is a shell around TCP sockets that no descriptor leads to: its connections are not the ones
+    // that the kernel programs tell of. As a listener it says which side is the server: a client of plain TCP gets a
+    // plain TCP socket from it. Programs in Go listen so by default, from 1.24 on.
+    let multipath = option(socket, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP);
     Some(Found {
         listening,
-        established: state == TCP_ESTABLISHED,
+        established: state == TCP_ESTABLISHED && !multipath,
         local: address(socket, libc::getsockname)?,
         remote: address(socket, libc::getpeername),
         cookie: option::<u64>(socket, libc::SOL_SOCKET, libc::SO_COOKIE)?,
@@ -186,4 +191,29 @@ fn address(socket: &OwnedFd, call: NameCall) -> Option<SocketAddr> {
         _ => return None,
     };
     Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_multipath_listener_tells_the_server_and_is_no_connection() {
+        // SAFETY: a system call without pointers.
+        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP) };
+        if fd < 0 {
+            // A kernel without multipath TCP.
+            return;
+        }
+        // SAFETY: the descriptor is ours alone; listen(2) takes no pointers.
+        let listener = unsafe {
+            assert_eq!(libc::listen(fd, 1), 0);
+            OwnedFd::from_raw_fd(fd)
+        };
+        let cookie = examine(&listener).unwrap().cookie;
+        let sockets = tcp_sockets(std::process::id(), &mut HashSet::new());
+        let facts: Vec<_> =
+            sockets.iter().filter_map(examine).filter(|facts| facts.cookie == cookie).collect();
+        assert!(matches!(&facts[..], [facts] if facts.listening && !facts.established));
+    }
 }
