@@ -9,7 +9,8 @@ use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 
 use crate::maps::socket_state;
-use crate::task;
+use crate::settings::OWNERS_IN_SOCK_OPS;
+use crate::task::{self, Task};
 
 /// `SOCK_STREAM` of the UAPI.
 const SOCK_STREAM: u32 = 1;
@@ -25,10 +26,25 @@ pub(crate) fn take(sock: *mut c_void) {
     write_current(state);
 }
 
+/// Writes the current process onto a socket that nobody was seen to make: the kernel makes the TCP sockets of a
+/// multipath one itself (net/mptcp/subflow.c). It makes some of them later, by itself, and then stands for nobody.
+#[inline(always)]
+pub(crate) fn take_unowned(state: &mut SocketState) {
+    if OWNERS_IN_SOCK_OPS.load() == 1 && state.flags & OWNER_KNOWN == 0 && !task::is_kernel_thread(current())
+    {
+        write_current(state);
+    }
+}
+
+#[inline(always)]
+fn current() -> Task {
+    // SAFETY: a helper call that returns the current task.
+    unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const()
+}
+
 #[inline(always)]
 fn write_current(state: &mut SocketState) {
-    // SAFETY: a helper call that returns the current task.
-    let task = unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const();
+    let task = current();
     let (uid, euid, gid) = task::credentials(task);
     state.start_ns = task::start_ns(task);
     state.cgroup_id = task::cgroup_id(task);

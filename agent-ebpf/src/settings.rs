@@ -16,6 +16,10 @@ pub(crate) static EXIT_HAS_GROUP_DEAD: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static WAKEUP_BYTES: Global<u64> = Global::new(0);
 
+/// 1 where `sock_ops` programs may ask who the current process is (since 5.11, and with BTF).
+#[unsafe(no_mangle)]
+pub(crate) static OWNERS_IN_SOCK_OPS: Global<u32> = Global::new(0);
+
 /// The offset of a kernel field, by its name in [`Offsets`].
 macro_rules! offset {
     ($name:ident) => {

@@ -20,6 +20,12 @@ pub(crate) fn is_thread(task: Task) -> bool {
     field!(task, task_pid as u32) != tgid(task)
 }
 
+/// Whether it has no memory of its own.
+#[inline(always)]
+pub(crate) fn is_kernel_thread(task: Task) -> bool {
+    field!(task, task_mm as *const u8).is_null()
+}
+
 /// Start of the process: of its group leader.
 #[inline(always)]
 pub(crate) fn start_ns(task: Task) -> u64 {

@@ -8,13 +8,14 @@ use agent_common::{
 };
 use aya_ebpf::bindings::{
     BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
-    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skc_to_tcp_sock};
 use aya_ebpf::macros::sock_ops;
 use aya_ebpf::programs::SockOpsContext;
 
 use crate::maps::{Count, count, reserve, socket_state, submit};
+use crate::owner::take_unowned;
 use crate::settings::{field, known, offset};
 
 /// TCP states of include/net/tcp_states.h.
@@ -32,6 +33,7 @@ const SOCK_DONE: u64 = 1;
 #[sock_ops]
 pub(crate) fn tcp_events(ctx: SockOpsContext) -> u32 {
     match ctx.op() {
+        BPF_SOCK_OPS_TCP_LISTEN_CB => listening(&ctx),
         BPF_SOCK_OPS_TCP_CONNECT_CB => attempt(&ctx),
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&ctx, FLAG_CLIENT),
         BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => established(&ctx, 0),
@@ -55,6 +57,18 @@ fn ask_for_end(ctx: &SockOpsContext) {
     let _ = ctx.set_cb_flags(flags as i32);
 }
 
+/// A socket listens, in the context of who calls listen.
+#[inline(always)]
+fn listening(ctx: &SockOpsContext) {
+    let sock = sock_of(ctx);
+    if sock.is_null() {
+        return;
+    }
+    if let Some(state) = socket_state(sock, true) {
+        take_unowned(state);
+    }
+}
+
 /// A connection attempt begins: its time is kept and its end asked for, since it may never be established.
 #[inline(always)]
 fn attempt(ctx: &SockOpsContext) {
@@ -66,6 +80,7 @@ fn attempt(ctx: &SockOpsContext) {
         // SAFETY: a helper call without arguments.
         state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
         state.tcp_flags = FLAG_CLIENT;
+        take_unowned(state);
     }
     ask_for_end(ctx);
 }

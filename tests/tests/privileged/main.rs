@@ -28,6 +28,9 @@ const PODS: &[Need] = &[
 /// What a cgroup namespace, as every container has one, needs.
 const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -C true")];
 
+const MULTIPATH: &[Need] =
+    &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("test \"$(cat /proc/sys/net/mptcp/enabled)\" = 1")];
+
 fn main() {
     // The workload's ends are this very binary, so that it needs no other program on a VM.
     if peer::run_if_asked() {
@@ -46,6 +49,7 @@ fn main() {
         .test("tcp_reset_is_told_from_fin", AGENT, tcp::reset)
         .test("tcp_refused_attempt", AGENT, tcp::refused)
         .test("tcp_attempt_that_times_out", PODS, tcp::timed_out)
+        .test("tcp_accepted_by_a_multipath_listener", MULTIPATH, tcp::multipath)
         .test("tcp_sockets_older_than_the_agent", AGENT, tcp::older)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
         .test("flood_from_one_cgroup_loses_nothing", AGENT, loss::flood)

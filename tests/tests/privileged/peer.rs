@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
@@ -12,6 +12,7 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 ///
 /// * `serve ADDRESS REPLY_BYTES` prints its port, and answers each connection, once the client has finished, with so
 ///   many bytes.
+/// * `serve-mptcp ADDRESS REPLY_BYTES` does the same on a multipath socket, as programs in Go do by default.
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
 /// * `hold ADDRESS` connects, prints its port and keeps the connection.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
@@ -21,7 +22,8 @@ pub(crate) fn run_if_asked() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
     let words: Vec<&str> = role.split(' ').collect();
     match words[..] {
-        ["serve", address, reply] => serve(address, number(reply)),
+        ["serve", address, reply] => serve(TcpListener::bind(address).expect("listen"), number(reply)),
+        ["serve-mptcp", address, reply] => serve(listen_multipath(address), number(reply)),
         ["connect", address, bytes] => connect(address, number(bytes), None),
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
         ["hold", address] => hold(address),
@@ -45,8 +47,16 @@ fn wait_for_end_of_input() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-fn serve(address: &str, reply: usize) {
-    let listener = TcpListener::bind(address).expect("listen");
+fn listen_multipath(address: &str) -> TcpListener {
+    let address: SocketAddr = address.parse().expect("an address");
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::MPTCP)).expect("a socket");
+    socket.bind(&address.into()).expect("bind");
+    socket.listen(16).expect("listen");
+    socket.into()
+}
+
+fn serve(listener: TcpListener, reply: usize) {
     tell(&listener.local_addr().expect("an address").port().to_string());
     std::thread::spawn(move || {
         for stream in listener.incoming() {

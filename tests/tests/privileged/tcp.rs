@@ -114,6 +114,26 @@ pub(crate) fn timed_out() {
     assert!(failed["duration_ns"].as_u64().unwrap() > 0);
 }
 
+pub(crate) fn multipath() {
+    // The agent meets one listener that is older than itself, and one that is younger.
+    let mut older = Peer::start("serve-mptcp 127.0.0.1:0 3");
+    let older_port = older.port();
+    let agent = agent();
+    let mut younger = Peer::start("serve-mptcp 127.0.0.1:0 3");
+    let younger_port = younger.port();
+    for (server, port) in [(&younger, younger_port), (&older, older_port)] {
+        let mut client = Peer::start(&format!("connect 127.0.0.1:{port} 1"));
+        assert_eq!(client.line(), "received 3");
+        let open = flow(&agent, "open", "server", port);
+        if port == younger_port {
+            assert_eq!(open["process"]["pid"], server.pid());
+        } else {
+            // No descriptor leads to the TCP socket inside of it.
+            assert_eq!(open["process_unknown"], "before-start");
+        }
+    }
+}
+
 pub(crate) fn older() {
     let mut server = Peer::start("serve 127.0.0.1:0 3");
     let port = server.port();

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use agent_common::UNKNOWN_OFFSET;
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfLoader};
 
 use crate::attach::{self, Site};
@@ -45,16 +47,14 @@ impl Kernel {
             Ok(btf) => (Some(btf), None),
             Err(error) => (None, Some(with_source(&error))),
         };
-        let resolved = own_btf.as_ref().map_or_else(
-            || Resolved {
-                values: [UNKNOWN_OFFSET; _],
-                missing: vec!["everything: there is no BTF".to_owned()],
-            },
-            offsets::resolve,
-        );
+        let resolved = own_btf
+            .as_ref()
+            .map_or_else(|| Resolved { values: [UNKNOWN_OFFSET; _], missing: Vec::new() }, offsets::resolve);
         let exit_args =
             own_btf.as_ref().and_then(|btf| btf.tracepoint_args("sched_process_exit")).unwrap_or(1);
         let exit_has_group_dead = u32::from(exit_args >= 2);
+        let has_types = own_btf.is_some() && resolved.missing_required().next().is_none();
+        let owners_in_sock_ops = u32::from(has_types && sock_ops_may_ask_who());
         let wakeup_bytes = u64::from(ring_bytes) / WAKEUP_FRACTION;
         let btf = own_btf.as_ref().and_then(|_| aya::Btf::from_sys_fs().ok());
         let object = |source| LoadError::Object(Box::new(source));
@@ -62,6 +62,7 @@ impl Kernel {
             .btf(btf.as_ref())
             .override_global("OFFSETS", &resolved.values, true)
             .override_global("EXIT_HAS_GROUP_DEAD", &exit_has_group_dead, true)
+            .override_global("OWNERS_IN_SOCK_OPS", &owners_in_sock_ops, true)
             .override_global("WAKEUP_BYTES", &wakeup_bytes, true)
             .map_max_entries("RECORDS", ring_bytes)
             .load(aya::include_bytes_aligned!(env!("WATCHFIRE_BPF_OBJECT")))
@@ -72,6 +73,10 @@ impl Kernel {
         let probes = attach::attach_all(&mut ebpf, &site);
         Ok(Self { ebpf, probes, btf_problem })
     }
+}
+
+fn sock_ops_may_ask_who() -> bool {
+    is_helper_supported(ProgramType::SockOps, BpfHelper::BPF_FUNC_get_current_task_btf).unwrap_or(false)
 }
 
 /// Before 5.11 BPF memory counts against RLIMIT_MEMLOCK. That it cannot be raised only matters there, and shows then
