@@ -58,14 +58,16 @@ impl Tally {
         } else if let Some((name, outcome)) =
             line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
         {
-            if outcome.starts_with("FAILED") {
-                self.failures.push(named(name));
-            } else if let Some(reason) = outcome.strip_prefix("ignored") {
+            if let Some(reason) = outcome.strip_prefix("ignored") {
                 // libtest writes `ignored, reason`, libtest-mimic `ignored (reason)`.
                 let reason = reason.trim_start_matches([',', ' ', '(']).trim_end_matches(')');
                 let reason = if reason.is_empty() { "ignored in the source" } else { reason };
                 self.reasons.entry(named(name)).or_insert_with(|| reason.to_owned());
             }
+        }
+        // From the list at the end: beside the test's name there may stand what it has printed.
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----")) {
+            self.failures.push(named(name.trim_end_matches(" stdout")));
         }
         let counts = closing(line).unwrap_or_default();
         self.passed += counts.passed;
@@ -131,7 +133,10 @@ mod tests {
         test b     ... ignored, needs luck\n\
         SKIP c: no cgroup v2 hierarchy is mounted\n\
         test c ... ignored (no cgroup v2 hierarchy is mounted)\n\
-        test d     ... FAILED\n\
+        test d     ... what it printed\n\
+        FAILED\n\
+        failures:\n\
+        ---- d ----\n\
         test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.00s\n";
 
     #[test]

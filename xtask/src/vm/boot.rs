@@ -28,8 +28,10 @@ pub(crate) fn boot(
     let mut emulator = Command::new(setup::tool(&packages::QEMU)?);
     let console = if cfg!(target_arch = "aarch64") { "ttyAMA0" } else { "ttyS0" };
     let machine = if cfg!(target_arch = "aarch64") { "virt" } else { "q35" };
+    // Both processors on one thread: with a thread each, QEMU may run code that the other processor has just patched
+    // as it was before. Kernels patch themselves when the agent attaches, and then panic on a stale breakpoint.
     emulator
-        .args(["-machine", &format!("{machine},accel=tcg"), "-cpu", "max", "-smp", "2", "-m", "1536"])
+        .args(["-machine", machine, "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(&kernel.image)
