@@ -57,13 +57,12 @@ impl Tally {
             self.reasons.insert(named(name), reason.to_owned());
         } else if let Some((name, outcome)) =
             line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
+            && let Some(reason) = outcome.strip_prefix("ignored")
         {
-            if let Some(reason) = outcome.strip_prefix("ignored") {
-                // libtest writes `ignored, reason`, libtest-mimic `ignored (reason)`.
-                let reason = reason.trim_start_matches([',', ' ', '(']).trim_end_matches(')');
-                let reason = if reason.is_empty() { "ignored in the source" } else { reason };
-                self.reasons.entry(named(name)).or_insert_with(|| reason.to_owned());
-            }
+            // libtest writes `ignored, reason`, libtest-mimic `ignored (reason)`.
+            let reason = reason.trim_start_matches([',', ' ', '(']).trim_end_matches(')');
+            let reason = if reason.is_empty() { "ignored in the source" } else { reason };
+            self.reasons.entry(named(name)).or_insert_with(|| reason.to_owned());
         }
         // From the list at the end: beside the test's name there may stand what it has printed.
         if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----")) {
