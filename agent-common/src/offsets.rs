@@ -81,5 +81,6 @@ offsets! {
     signal_exit_code: "signal_struct" "group_exit_code",
     sock_err: "sock" "sk_err",
     sock_flags: "sock" "__sk_common.skc_flags",
+    sock_net: "sock" "__sk_common.skc_net.net",
     socket_sk: "socket" "sk",
 }

@@ -63,7 +63,7 @@ pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *cons
             continue;
         }
         let parent = read(dentry, offset!(dentry_parent));
-        if parent == dentry || parent.is_null() || end > limit {
+        if parent.is_null() || end > limit {
             break;
         }
         let name = read(dentry, offset!(dentry_name));
@@ -74,6 +74,10 @@ pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *cons
             break;
         }
         end += written as usize;
+        // A file that was never in a folder, such as one of memfd_create(2): its name is all there is.
+        if parent == dentry {
+            break;
+        }
         dentry = parent;
     }
     bounded(end)

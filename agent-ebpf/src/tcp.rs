@@ -49,6 +49,23 @@ fn sock_of(ctx: &SockOpsContext) -> *mut c_void {
     unsafe { (*ctx.ops).__bindgen_anon_2.sk.cast() }
 }
 
+/// The same socket as a pointer that the verifier knows as a `tcp_sock`, or null.
+#[inline(always)]
+fn tcp_sock(sock: *mut c_void) -> *const u8 {
+    // SAFETY: a helper call on a socket that is not null.
+    unsafe { bpf_skc_to_tcp_sock(sock) }.cast::<u8>().cast_const()
+}
+
+/// Inode number of the socket's own network namespace; its owner may have moved since, or not be known.
+#[inline(always)]
+fn net_ns(tcp: *const u8, otherwise: u32) -> u32 {
+    if tcp.is_null() || !known(offset!(sock_net)) {
+        return otherwise;
+    }
+    let net = field!(tcp, sock_net as *const u8);
+    field!(net, net_ns_inum as u32)
+}
+
 /// Asks the kernel to call again when this socket changes its state, and leaves what other programs asked for.
 #[inline(always)]
 fn ask_for_end(ctx: &SockOpsContext) {
@@ -97,6 +114,7 @@ fn established(ctx: &SockOpsContext, tcp_flags: u32) {
             state.tcp_flags = tcp_flags;
             owner = *state;
         }
+        owner.net_ns = net_ns(tcp_sock(sock), owner.net_ns);
     }
     ask_for_end(ctx);
     emit(Kind::TCP_OPEN, ctx, &owner, tcp_flags, TCP_SYN_SENT, 0);
@@ -117,8 +135,8 @@ fn state_change(ctx: &SockOpsContext) {
         if let Some(state) = socket_state(sock, false) {
             owner = *state;
         }
-        // SAFETY: a helper call; the result is null or a pointer that the verifier knows as a tcp_sock.
-        let tcp = unsafe { bpf_skc_to_tcp_sock(sock) }.cast::<u8>().cast_const();
+        let tcp = tcp_sock(sock);
+        owner.net_ns = net_ns(tcp, owner.net_ns);
         if !tcp.is_null() && known(offset!(sock_err)) && known(offset!(sock_flags)) {
             error = field!(tcp, sock_err as u32);
             fin_received = field!(tcp, sock_flags as u64) & (1 << SOCK_DONE) != 0;

@@ -40,6 +40,7 @@ fn main() {
         .test("process_exec_and_exit_are_reported", AGENT, process::exec_and_exit)
         .test("process_ended_by_a_signal", AGENT, process::signal)
         .test("process_threads_are_filtered", AGENT, process::threads)
+        .test("process_from_a_file_in_no_folder", AGENT, process::memfd)
         .test("process_long_arguments_are_cut_and_marked", AGENT, process::long_arguments)
         .test("process_secrets_are_redacted", AGENT, process::secrets)
         .test("process_older_than_the_agent_is_found", AGENT, process::older)

@@ -1,5 +1,7 @@
 //! Process life.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -126,4 +128,17 @@ pub(crate) fn short_lived_cgroups() {
         });
         assert_eq!(exec["process"]["pod"]["name"], format!("job-{pod}"), "{exec}");
     }
+}
+
+pub(crate) fn memfd() {
+    let agent = agent();
+    let nonce = nonce("memfd");
+    let memory = rustix::fs::memfd_create("fileless", rustix::fs::MemfdFlags::empty()).unwrap();
+    let mut memory = File::from(memory);
+    std::io::copy(&mut File::open("/proc/self/exe").unwrap(), &mut memory).unwrap();
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    let status = Command::new(path).args(["--list", &nonce]).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let exec = agent.record("the exec", |record| is(record, "exec", &nonce));
+    assert_eq!(exec["process"]["binary"], "/memfd:fileless");
 }

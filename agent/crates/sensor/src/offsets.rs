@@ -13,7 +13,7 @@ pub(crate) struct Resolved {
 }
 
 /// Fields without which a program still works, only knowing less.
-const OPTIONAL: [&str; 3] = ["sk_err", "__sk_common.skc_flags", "sk"];
+const OPTIONAL: [&str; 4] = ["sk_err", "__sk_common.skc_flags", "__sk_common.skc_net.net", "sk"];
 
 pub(crate) fn resolve(btf: &Btf) -> Resolved {
     let mut missing = Vec::new();

@@ -7,10 +7,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Observation, RecordKind};
+use watchfire_model::{Body, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
+use crate::sockets::UnmarkedListeners;
 
 /// Most observations handed on at once.
 const BATCH_RECORDS_MAX: usize = 1024;
@@ -30,6 +31,7 @@ pub(crate) struct Reader {
     dropped: Vec<(RecordKind, u64)>,
     recent_exits: Vec<watchfire_model::ExecId>,
     next_exit: usize,
+    unmarked: UnmarkedListeners,
 }
 
 /// The other side has gone.
@@ -43,7 +45,21 @@ impl Reader {
         batches: SyncSender<Vec<Observation>>,
     ) -> Self {
         let dropped = RecordKind::ALL.iter().map(|&kind| (kind, 0)).collect();
-        Self { ring, account, context, batches, dropped, recent_exits: Vec::new(), next_exit: 0 }
+        Self {
+            ring,
+            account,
+            context,
+            batches,
+            dropped,
+            recent_exits: Vec::new(),
+            next_exit: 0,
+            unmarked: UnmarkedListeners::new(),
+        }
+    }
+
+    /// Takes the listeners whose connections say nothing of their owner.
+    pub(crate) fn know(&mut self, unmarked: UnmarkedListeners) {
+        self.unmarked = unmarked;
     }
 
     /// Runs until told to stop, then empties the ring a last time.
@@ -102,9 +118,10 @@ impl Reader {
             let Some(record) = self.ring.next() else { break };
             taken += 1;
             match decode(&record, self.context) {
-                Ok((kind, observation)) => {
+                Ok((kind, mut observation)) => {
                     self.account.count_received(kind);
                     drop(record);
+                    self.fill_in_owner(&mut observation.body);
                     if !self.is_repeated_exit(&observation.body) {
                         observations.push(observation);
                     }
@@ -116,6 +133,19 @@ impl Reader {
             }
         }
         (taken, observations)
+    }
+
+    /// What an older multipath listener accepts has no owner on the socket. One that began to listen since has: so
+    /// the port is still the older one's.
+    fn fill_in_owner(&self, body: &mut Body) {
+        let (Body::FlowOpen(flow) | Body::FlowClose(flow, _)) = body else { return };
+        if flow.side != Side::Server || flow.owner != Owner::Unknown(OwnerUnknown::BeforeStart) {
+            return;
+        }
+        if let Some(listener) = self.unmarked.get(&(flow.netns, flow.server.port())) {
+            flow.owner = Owner::Known(listener.process);
+            flow.cgroup_id = listener.cgroup_id;
+        }
     }
 
     /// Where the kernel does not say which thread was the last, two that end at once both report it.

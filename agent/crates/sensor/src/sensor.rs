@@ -103,8 +103,9 @@ pub fn start(
     let mut reader = Reader::new(ring, Arc::clone(&account), context, batches);
 
     let older = procfs::running(host.boot, &host.cgroup_root, attached_ticks);
-    let found = sockets::take_in(socket_map, &older, boot_ns())
+    let (found, unmarked) = sockets::take_in(socket_map, &older, boot_ns())
         .map_err(|source| StartError::Map("SOCKETS", source))?;
+    reader.know(unmarked);
     let mut early: Vec<Observation> = older_processes(older.into_values().collect());
     early.extend(found);
     if let Some(executable) = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC)) {

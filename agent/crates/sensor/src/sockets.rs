@@ -29,17 +29,28 @@ unsafe impl aya::Pod for State {}
 struct Found {
     listening: bool,
     established: bool,
+    multipath: bool,
     local: SocketAddr,
     remote: Option<SocketAddr>,
     cookie: u64,
 }
 
-/// Takes in the sockets of `processes`. Answers the connections found.
+/// Listeners on whose connections no owner can be written, by network namespace and port.
+pub(crate) type UnmarkedListeners = HashMap<(u32, u16), Listener>;
+
+/// Who listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Listener {
+    pub(crate) process: ExecId,
+    pub(crate) cgroup_id: u64,
+}
+
+/// Takes in the sockets of `processes`. Answers the connections found, and the listeners that could not be marked.
 pub(crate) fn take_in(
     map: aya::maps::Map,
     processes: &HashMap<u32, Exec>,
     boot_ns: u64,
-) -> Result<Vec<Observation>, aya::maps::MapError> {
+) -> Result<(Vec<Observation>, UnmarkedListeners), aya::maps::MapError> {
     let mut storage: SkStorage<MapData, State> = SkStorage::try_from(map)?;
     let mut seen = HashSet::new();
     let mut found = Vec::new();
@@ -57,13 +68,28 @@ pub(crate) fn take_in(
         .filter(|(_, facts)| facts.listening)
         .map(|(exec, facts)| (exec.namespaces.net, facts.local.port()))
         .collect();
-    Ok((found.iter())
+    let connections = (found.iter())
         .filter(|(_, facts)| facts.established)
         .filter_map(|(exec, facts)| {
             let is_server = listening.contains(&(exec.namespaces.net, facts.local.port()));
             Some(Observation { boot_ns, body: Body::FlowOpen(flow(exec, facts, is_server, boot_ns)?) })
         })
-        .collect())
+        .collect();
+    let unmarked = found.iter().filter(|(_, facts)| facts.listening && facts.multipath);
+    Ok((connections, unmarked_listeners(unmarked.map(|(exec, facts)| (*exec, facts.local.port())))))
+}
+
+/// A port on which several processes listen tells of none of them.
+fn unmarked_listeners<'a>(listeners: impl Iterator<Item = (&'a Exec, u16)>) -> UnmarkedListeners {
+    let mut found: HashMap<(u32, u16), Option<Listener>> = HashMap::new();
+    for (exec, port) in listeners {
+        let listener = Listener { process: exec.process, cgroup_id: exec.cgroup_id };
+        let entry = found.entry((exec.namespaces.net, port)).or_insert(Some(listener));
+        if *entry != Some(listener) {
+            *entry = None;
+        }
+    }
+    found.into_iter().filter_map(|(key, listener)| Some((key, listener?))).collect()
 }
 
 fn owner(exec: &Exec) -> SocketState {
@@ -152,6 +178,7 @@ fn examine(socket: &OwnedFd) -> Option<Found> {
     Some(Found {
         listening,
         established: state == TCP_ESTABLISHED && !multipath,
+        multipath,
         local: address(socket, libc::getsockname)?,
         remote: address(socket, libc::getpeername),
         cookie: option::<u64>(socket, libc::SOL_SOCKET, libc::SO_COOKIE)?,
