@@ -3,6 +3,10 @@
 //! Only what is unambiguous by its name or form is replaced; `-p` is a password to one program and a port to the
 //! next, so single letters are left alone. The name of the option stays: it tells what was run.
 
+mod json;
+
+use json::redact_json;
+
 /// What stands in place of a secret.
 pub const REDACTED: &str = "REDACTED";
 
@@ -86,7 +90,7 @@ fn redact_arg(arg: String) -> String {
     {
         return format!("{name}: {REDACTED}");
     }
-    redact_parts(redact_urls(arg))
+    redact_parts(redact_urls(redact_json(arg)))
 }
 
 /// Assignments, options and headers inside one argument: the text of `sh -c`, a query string, a form body.
@@ -230,6 +234,26 @@ fn redact_urls(arg: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nested_quotes_end() {
+        let longest = 4096;
+        let around = |opening: &str| {
+            let opening = opening.repeat(longest / 2 / opening.len());
+            let closing: String = opening.chars().rev().collect();
+            opening + " password=x " + &closing
+        };
+        let repeated = |text: &str| text.repeat(longest / text.len());
+        let patterns = ["\"'", "'\"", "\"", "' ", "\"' ", "\"=' ", "\"'\"", "''\"", "\"' '"];
+        for text in
+            patterns.iter().flat_map(|pattern| [around(pattern), repeated(pattern), around(pattern) + "\""])
+        {
+            // A stack far smaller than that of any thread of the agent.
+            let small = std::thread::Builder::new().stack_size(256 * 1024);
+            let thread = small.spawn(move || redact_args(vec![text])).unwrap();
+            assert_eq!(thread.join().unwrap().len(), 1);
+        }
+    }
 
     #[test]
     fn secrets_go_and_the_rest_stays() {
