@@ -54,8 +54,12 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     let plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
-    let stages =
-        Stages::new(knowledge, HostView::read(host.cgroup_root.clone()), host.timebase, config.redact_args);
+    let stages = Stages::new(
+        knowledge,
+        HostView::read(host.cgroup_root.clone().ok()),
+        host.timebase,
+        config.redact_args,
+    );
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
     let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)

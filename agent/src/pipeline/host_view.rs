@@ -12,7 +12,8 @@ const ADDRESSES_INTERVAL: Duration = Duration::from_secs(5);
 /// Cgroups and addresses of this host.
 #[derive(Debug)]
 pub(crate) struct HostView {
-    cgroup_root: PathBuf,
+    /// None where the hierarchy is out of reach.
+    cgroup_root: Option<PathBuf>,
     cgroups: Cgroups,
     net: HostNet,
     net_read: Instant,
@@ -21,7 +22,7 @@ pub(crate) struct HostView {
 
 impl HostView {
     /// Looks at the host for the first time.
-    pub(crate) fn read(cgroup_root: PathBuf) -> Self {
+    pub(crate) fn read(cgroup_root: Option<PathBuf>) -> Self {
         let now = Instant::now();
         let mut view = Self {
             cgroup_root,
@@ -78,8 +79,9 @@ impl HostView {
     }
 
     fn scan(&mut self) {
+        let Some(root) = &self.cgroup_root else { return };
         let before_ms = self.now_ms();
-        let scan = scan_cgroups(&self.cgroup_root, CGROUPS_MAX);
+        let scan = scan_cgroups(root, CGROUPS_MAX);
         let now_ms = self.now_ms();
         self.cgroups.take(scan, now_ms, now_ms - before_ms);
     }

@@ -45,7 +45,7 @@ fn stages(policies: &str) -> Stages {
     let empty = tempfile::tempdir().unwrap();
     Stages::new(
         knowledge(policies),
-        HostView::read(empty.path().to_owned()),
+        HostView::read(Some(empty.path().to_owned())),
         Timebase { boot_epoch_ns: 0 },
         true,
     )

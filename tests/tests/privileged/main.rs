@@ -60,6 +60,7 @@ fn main() {
         .test("port_in_use_is_named", AGENT, lifecycle::port_in_use)
         .test("doctor_attaches_every_probe", AGENT, lifecycle::doctor)
         .test("without_btf_connections_are_still_seen", PODS, tcp::without_btf)
+        .test("without_cgroup_v2_processes_are_still_seen", PODS, process::without_cgroups)
         .test("agent_in_a_cgroup_namespace_sees_the_host", CGROUP_NAMESPACE, lifecycle::cgroup_namespace)
         .test("metrics_health_and_readiness", AGENT, outputs::http)
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)

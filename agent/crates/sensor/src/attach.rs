@@ -1,7 +1,7 @@
 //! The attach ladder: each probe names its hooks in order of preference and takes the first that loads.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::PathBuf;
 
 use aya::programs::links::CgroupAttachMode;
 use aya::programs::{
@@ -9,6 +9,7 @@ use aya::programs::{
 };
 use aya::{Btf, Ebpf};
 
+use crate::host::NoCgroupRoot;
 use crate::status::{ProbeStatus, RefusedRung};
 
 /// Where the kernel lists its active security modules, in order.
@@ -115,8 +116,8 @@ pub(crate) const PROBES: [Probe; 7] = [
 pub(crate) struct Site<'a> {
     /// The kernel's types; none where it has no BTF.
     pub(crate) btf: Option<&'a Btf>,
-    /// Root of the cgroup v2 hierarchy.
-    pub(crate) cgroup: File,
+    /// Root of the cgroup v2 hierarchy, or why it is out of reach.
+    pub(crate) cgroup: Result<File, String>,
     /// What [`ACTIVE_LSMS`] says; none where it cannot be read.
     pub(crate) lsms: Option<String>,
     /// Kernel fields that this kernel lacks, which programs that read task structs need.
@@ -126,15 +127,12 @@ pub(crate) struct Site<'a> {
 impl<'a> Site<'a> {
     pub(crate) fn new(
         btf: Option<&'a Btf>,
-        cgroup_root: &Path,
+        cgroup_root: &Result<PathBuf, NoCgroupRoot>,
         missing_fields: Vec<String>,
-    ) -> std::io::Result<Self> {
-        Ok(Self {
-            btf,
-            cgroup: File::open(cgroup_root)?,
-            lsms: fs::read_to_string(ACTIVE_LSMS).ok(),
-            missing_fields,
-        })
+    ) -> Self {
+        let open = |path: &PathBuf| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
+        let cgroup = cgroup_root.as_ref().map_err(ToString::to_string).and_then(open);
+        Self { btf, cgroup, lsms: fs::read_to_string(ACTIVE_LSMS).ok(), missing_fields }
     }
 }
 
@@ -214,13 +212,16 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
             run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().map(drop))
         }
         (Program::CgroupSock(program), Hook::Cgroup) => {
-            run(program, CgroupSock::load, |p| p.attach(&site.cgroup, mode).map(drop))
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, CgroupSock::load, |p| p.attach(root, mode).map(drop))
         }
         (Program::CgroupSockAddr(program), Hook::Cgroup) => {
-            run(program, CgroupSockAddr::load, |p| p.attach(&site.cgroup, mode).map(drop))
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, CgroupSockAddr::load, |p| p.attach(root, mode).map(drop))
         }
         (Program::SockOps(program), Hook::Cgroup) => {
-            run(program, SockOps::load, |p| p.attach(&site.cgroup, mode).map(drop))
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, SockOps::load, |p| p.attach(root, mode).map(drop))
         }
         _ => Err("the object's program has another type than the ladder says".to_owned()),
     }

@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::host::Host;
+
 /// Most directories looked at.
 const CGROUPS_MAX: usize = 65_536;
 
@@ -16,8 +18,13 @@ const CGROUPS_MAX: usize = 65_536;
 pub(crate) struct CgroupMembers(HashMap<u32, u64>);
 
 impl CgroupMembers {
+    /// Reads the members of every cgroup of the host, of none where its hierarchy is out of reach.
+    pub(crate) fn of_host(host: &Host) -> Self {
+        host.cgroup_root.as_ref().map_or_else(|_| Self::default(), |root| Self::read(root))
+    }
+
     /// Reads the members of every cgroup below `root`.
-    pub(crate) fn read(root: &Path) -> Self {
+    fn read(root: &Path) -> Self {
         let mut members = HashMap::new();
         let mut folders: Vec<PathBuf> = vec![root.to_owned()];
         let mut next = 0;

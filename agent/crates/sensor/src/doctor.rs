@@ -111,10 +111,13 @@ pub fn diagnose() -> Diagnosis {
     ];
     let mut probes = Vec::new();
     match Host::read() {
-        Err(error) => facts.push(fact("cgroup v2", Health::Bad, &with_source(&error))),
+        Err(error) => facts.push(fact("host", Health::Bad, &with_source(&error))),
         Ok(host) => {
-            facts.push(fact("cgroup v2", Health::Good, &host.cgroup_root.display().to_string()));
-            match Kernel::load(RING_BYTES_RANGE.0, &host.cgroup_root) {
+            facts.push(match &host.cgroup_root {
+                Ok(root) => fact("cgroup v2", Health::Good, &root.display().to_string()),
+                Err(error) => fact("cgroup v2", Health::Bad, &format!("{error}; connections are not seen")),
+            });
+            match Kernel::load(RING_BYTES_RANGE.0, &host) {
                 Ok(kernel) => {
                     if let Some(problem) = &kernel.btf_problem {
                         tracing::debug!("{problem}");

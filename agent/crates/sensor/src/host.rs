@@ -12,8 +12,8 @@ use watchfire_model::Timebase;
 pub struct Host {
     /// First 32 bits of the boot id.
     pub boot: u32,
-    /// Root of the cgroup v2 hierarchy.
-    pub cgroup_root: PathBuf,
+    /// Root of the cgroup v2 hierarchy. Without it connections are not seen, and processes without their cgroup.
+    pub cgroup_root: Result<PathBuf, NoCgroupRoot>,
     /// Kernel release, as uname(2) tells it.
     pub kernel_release: String,
     /// Wall clock of boot.
@@ -34,12 +34,17 @@ pub enum HostError {
     /// The boot id has another form than a UUID.
     #[error("boot id \"{0}\" is no UUID")]
     BootId(String),
+}
+
+/// Why the root of the cgroup v2 hierarchy is out of reach.
+#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
+pub enum NoCgroupRoot {
     /// No cgroup v2 hierarchy is mounted.
     #[error("no cgroup v2 hierarchy is mounted: /proc/self/mountinfo lists none of type cgroup2")]
-    NoCgroup2,
+    NotMounted,
     /// Only a part of the hierarchy is to be seen: the agent runs in a container that was not given the host's.
     #[error("the cgroup v2 hierarchy at {} is only a part of the host's; mount the host's into the container", .0.display())]
-    PartOfCgroup2(PathBuf),
+    Part(PathBuf),
 }
 
 impl Host {
@@ -50,7 +55,7 @@ impl Host {
         let boot = boot_id.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         Ok(Self {
             boot: boot.ok_or_else(|| HostError::BootId(boot_id.to_owned()))?,
-            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?)?,
+            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?),
             kernel_release: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             timebase: Timebase { boot_epoch_ns: boot_epoch_ns() },
         })
@@ -66,13 +71,13 @@ fn read(path: &'static str) -> Result<String, HostError> {
 /// number is what tells the root.
 const CGROUP_ROOT_INODE: u64 = 1;
 
-fn cgroup2_root(mountinfo: &str) -> Result<PathBuf, HostError> {
+fn cgroup2_root(mountinfo: &str) -> Result<PathBuf, NoCgroupRoot> {
     let mounts = cgroup2_mounts(mountinfo);
     let is_root = |path: &&PathBuf| fs::metadata(path).is_ok_and(|dir| dir.ino() == CGROUP_ROOT_INODE);
     match (mounts.iter().find(is_root), mounts.first()) {
         (Some(root), _) => Ok(root.clone()),
-        (None, Some(part)) => Err(HostError::PartOfCgroup2(part.clone())),
-        (None, None) => Err(HostError::NoCgroup2),
+        (None, Some(part)) => Err(NoCgroupRoot::Part(part.clone())),
+        (None, None) => Err(NoCgroupRoot::NotMounted),
     }
 }
 
@@ -136,6 +141,6 @@ mod tests {
     fn a_part_of_the_hierarchy_is_not_taken_for_the_whole() {
         let folder = std::env::temp_dir();
         let text = format!("30 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", folder.display());
-        assert!(matches!(cgroup2_root(&text), Err(HostError::PartOfCgroup2(path)) if path == folder));
+        assert!(cgroup2_root(&text) == Err(NoCgroupRoot::Part(folder)));
     }
 }

@@ -1,7 +1,5 @@
 //! Loading the kernel programs.
 
-use std::path::Path;
-
 use agent_common::UNKNOWN_OFFSET;
 use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
@@ -9,6 +7,7 @@ use aya::{Ebpf, EbpfLoader};
 
 use crate::attach::{self, Site};
 use crate::btf::Btf;
+use crate::host::Host;
 use crate::offsets::{self, Resolved};
 use crate::status::ProbeStatus;
 
@@ -29,19 +28,11 @@ pub enum LoadError {
     /// Maps could not be made or the object not be read.
     #[error("cannot load the kernel programs")]
     Object(#[source] Box<aya::EbpfError>),
-    /// The cgroup v2 root could not be opened.
-    #[error("cannot open the cgroup v2 root {path}")]
-    CgroupRoot {
-        /// Where it should be.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl Kernel {
     /// Makes the maps, then attaches every probe to the best hook that this kernel admits.
-    pub(crate) fn load(ring_bytes: u32, cgroup_root: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn load(ring_bytes: u32, host: &Host) -> Result<Self, LoadError> {
         raise_memlock_limit();
         let (own_btf, btf_problem) = match Btf::of_running_kernel() {
             Ok(btf) => (Some(btf), None),
@@ -68,8 +59,7 @@ impl Kernel {
             .load(aya::include_bytes_aligned!(env!("WATCHFIRE_BPF_OBJECT")))
             .map_err(object)?;
         let missing = resolved.missing_required().map(str::to_owned).collect();
-        let site = Site::new(btf.as_ref(), cgroup_root, missing)
-            .map_err(|source| LoadError::CgroupRoot { path: cgroup_root.display().to_string(), source })?;
+        let site = Site::new(btf.as_ref(), &host.cgroup_root, missing);
         let probes = attach::attach_all(&mut ebpf, &site);
         Ok(Self { ebpf, probes, btf_problem })
     }

@@ -19,7 +19,7 @@ mod sockets;
 mod status;
 
 pub use doctor::{Diagnosis, Fact, Health, diagnose};
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, NoCgroupRoot};
 pub use kernel::LoadError;
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Options, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Sensor, StartError, start};

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
 
 use watchfire_model::{Exec, ExecId, Namespaces};
 
 use crate::cgroup_members::CgroupMembers;
 use crate::decode::strings;
+use crate::host::Host;
 
 /// `PF_KTHREAD` of include/linux/sched.h.
 const PF_KTHREAD: u64 = 0x0020_0000;
@@ -79,11 +79,15 @@ pub(crate) fn describe(pid: u32, boot: u32, cgroups: &CgroupMembers) -> Option<E
 }
 
 /// Every user process that had started when the clock showed `until_ticks`; younger ones are in the ring.
-pub(crate) fn running(boot: u32, cgroup_root: &Path, until_ticks: u64) -> HashMap<u32, Exec> {
-    let cgroups = CgroupMembers::read(cgroup_root);
+pub(crate) fn running(host: &Host, until_ticks: u64) -> HashMap<u32, Exec> {
+    let cgroups = CgroupMembers::of_host(host);
     let older =
         |pid: &u32| stat(*pid).is_some_and(|stat| !stat.kernel_thread && stat.start_ticks <= until_ticks);
-    pids().into_iter().filter(older).filter_map(|pid| Some((pid, describe(pid, boot, &cgroups)?))).collect()
+    pids()
+        .into_iter()
+        .filter(older)
+        .filter_map(|pid| Some((pid, describe(pid, host.boot, &cgroups)?)))
+        .collect()
 }
 
 fn id(boot: u32, pid: u32, stat: Stat) -> ExecId {

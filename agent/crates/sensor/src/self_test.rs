@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use watchfire_model::{Body, Exec, Observation};
 
 use crate::cgroup_members::CgroupMembers;
+use crate::host::Host;
 use crate::procfs;
 use crate::reader::Reader;
 
@@ -51,8 +52,7 @@ pub enum SelfTestError {
 pub(crate) fn run(
     reader: &mut Reader,
     executable: &Path,
-    boot: u32,
-    cgroup_root: &Path,
+    host: &Host,
 ) -> Result<Vec<Observation>, SelfTestError> {
     let name = executable.display().to_string();
     let child = Command::new(executable).arg(SELF_TEST_ARGUMENT).stdin(Stdio::piped()).spawn();
@@ -76,8 +76,12 @@ pub(crate) fn run(
         }
         reader.wait(LOOK_MS);
     };
-    let proc =
-        procfs::describe(pid, boot, &CgroupMembers::read(cgroup_root)).ok_or(SelfTestError::Gone(pid))?;
+    let cgroups = CgroupMembers::of_host(host);
+    let mut proc = procfs::describe(pid, host.boot, &cgroups).ok_or(SelfTestError::Gone(pid))?;
+    if host.cgroup_root.is_err() {
+        // Nothing to compare with.
+        proc.cgroup_id = kernel.cgroup_id;
+    }
     compare(pid, &kernel, &proc)?;
     child.finish();
     Ok(observations)

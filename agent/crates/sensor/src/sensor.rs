@@ -86,7 +86,7 @@ pub fn start(
     if !options.ring_bytes.is_power_of_two() || !range.contains(&options.ring_bytes) {
         return Err(StartError::RingBytes(options.ring_bytes));
     }
-    let Kernel { mut ebpf, probes, .. } = Kernel::load(options.ring_bytes, &host.cgroup_root)?;
+    let Kernel { mut ebpf, probes, .. } = Kernel::load(options.ring_bytes, host)?;
     let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
     if probes.iter().all(|probe| probe.hook.is_none()) {
@@ -102,14 +102,14 @@ pub fn start(
     let context = Context { boot: host.boot, owners_probed: attached(attach::SOCKET_OWNER) };
     let mut reader = Reader::new(ring, Arc::clone(&account), context, batches);
 
-    let older = procfs::running(host.boot, &host.cgroup_root, attached_ticks);
+    let older = procfs::running(host, attached_ticks);
     let (found, unmarked) = sockets::take_in(socket_map, &older, boot_ns())
         .map_err(|source| StartError::Map("SOCKETS", source))?;
     reader.know(unmarked);
     let mut early: Vec<Observation> = older_processes(older.into_values().collect());
     early.extend(found);
     if let Some(executable) = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC)) {
-        early.extend(self_test::run(&mut reader, executable, host.boot, &host.cgroup_root)?);
+        early.extend(self_test::run(&mut reader, executable, host)?);
     }
     reader.send(early).map_err(|_| StartError::Closed)?;
 
