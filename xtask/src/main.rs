@@ -14,7 +14,9 @@ mod paths;
 mod process;
 mod run;
 mod setup;
+mod tally;
 mod test;
+mod test_binaries;
 mod unpacked;
 mod vm;
 

@@ -1,17 +1,13 @@
 //! `test`: every tier that this machine can run, one count at the end.
 
-mod binaries;
-mod tally;
-
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use clap::ValueEnum;
 
-pub(crate) use binaries::TestBinary;
-pub(crate) use tally::Tally;
-
 use crate::process::{self, Step};
+use crate::tally::Tally;
+use crate::test_binaries::{self, TestBinary};
 use crate::{build, cargo, vm};
 
 /// Arguments of `test`.
@@ -39,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tiers = if args.tier.is_empty() { Tier::value_variants() } else { &args.tier };
     build::kernel_programs()?;
     let agent = build::agent(false)?;
-    let binaries = binaries::build()?;
+    let binaries = test_binaries::build()?;
     let mut tally = Tally::default();
     for tier in tiers {
         match tier {
@@ -49,11 +45,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     tally.close()
-}
-
-/// Builds every test binary.
-pub(crate) fn binaries() -> Result<Vec<TestBinary>> {
-    binaries::build()
 }
 
 fn unit(binaries: &[TestBinary], filter: Option<&str>, tally: &mut Tally) -> Result<()> {

@@ -12,8 +12,9 @@ use clap::builder::PossibleValuesParser;
 use crate::packages::{self, KERNELS, Kernel};
 use crate::process::Step;
 use crate::setup::{self, KernelFiles};
-use crate::test::{Tally, TestBinary};
-use crate::{build, paths, test};
+use crate::tally::Tally;
+use crate::test_binaries::{self, TestBinary};
+use crate::{build, paths};
 use initramfs::Initramfs;
 
 /// Arguments of `vm`.
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     });
     if args.command.is_empty() {
         let mut tally = Tally::default();
-        let suites = test::binaries()?;
+        let suites = test_binaries::build()?;
         for kernel in wanted {
             tests_on(*kernel, &suites, &agent, None, &mut tally);
         }
