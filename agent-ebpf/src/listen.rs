@@ -7,7 +7,7 @@
 use aya_ebpf::macros::{cgroup_sock, fentry, lsm};
 use aya_ebpf::programs::{FEntryContext, LsmContext, SockContext};
 
-use crate::owner::take;
+use crate::owner::{is_tcp, take};
 use crate::settings::field;
 
 /// What lets a socket call go on.
@@ -37,13 +37,19 @@ pub(crate) fn listen_fentry(ctx: FEntryContext) -> i32 {
 /// Sockets bound to an IPv4 address.
 #[cgroup_sock(post_bind4)]
 pub(crate) fn listen_bind4(ctx: SockContext) -> i32 {
-    take(ctx.sock.cast());
-    ALLOW
+    bound(&ctx)
 }
 
 /// Sockets bound to an IPv6 address.
 #[cgroup_sock(post_bind6)]
 pub(crate) fn listen_bind6(ctx: SockContext) -> i32 {
-    take(ctx.sock.cast());
+    bound(&ctx)
+}
+
+#[inline(always)]
+fn bound(ctx: &SockContext) -> i32 {
+    if is_tcp(ctx.sock) {
+        take(ctx.sock.cast());
+    }
     ALLOW
 }

@@ -57,7 +57,7 @@ fn write_current(state: &mut SocketState) {
 }
 
 #[inline(always)]
-fn is_tcp(sock: *const bpf_sock) -> bool {
+pub(crate) fn is_tcp(sock: *const bpf_sock) -> bool {
     // SAFETY: context fields of a socket program.
     unsafe { (*sock).type_ == SOCK_STREAM && (*sock).protocol == IPPROTO_TCP }
 }
@@ -85,7 +85,7 @@ pub(crate) fn socket_connect6(ctx: SockAddrContext) -> i32 {
 
 #[inline(always)]
 fn connect(ctx: &SockAddrContext) -> i32 {
-    // SAFETY: context fields; `sk` is null-checked by `take`'s verifier-known type below.
+    // SAFETY: context fields; `sk` is null-checked below.
     let (kind, protocol, sock) =
         unsafe { ((*ctx.sock_addr).type_, (*ctx.sock_addr).protocol, (*ctx.sock_addr).__bindgen_anon_1.sk) };
     if kind == SOCK_STREAM && protocol == IPPROTO_TCP && !sock.is_null() {

@@ -53,12 +53,6 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Whether every probe is attached and nothing is missing.
-    #[must_use]
-    pub fn healthy(&self) -> bool {
-        self.exit_code() == 0
-    }
-
     /// 0: everything works; 1: something is not seen; 2: nothing works.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -62,7 +62,7 @@ pub enum StartError {
     Closed,
 }
 
-/// The running sensor. Dropping it without [`Sensor::stop`] detaches the probes and loses what is still in the ring.
+/// The running sensor. Dropping it does what [`Sensor::stop`] does, and tells no final account.
 pub struct Sensor {
     ebpf: Option<Ebpf>,
     account: Arc<Account>,
@@ -75,8 +75,8 @@ pub struct Sensor {
 ///
 /// What was there before comes first, as [`Body::Exec`] with `before_start` and as flows of origin `BeforeStart`.
 /// The probes are attached before /proc is read, so that nothing falls between the two; what started in the very
-/// moment of attachment may come from both. A full channel blocks the
-/// reader; what then does not fit into the ring is counted as dropped.
+/// moment of attachment may come from both. A full channel blocks the reader; what then does not fit into the ring is
+/// counted as dropped.
 pub fn start(
     options: &Options,
     host: &Host,
@@ -153,12 +153,6 @@ impl Sensor {
     #[must_use]
     pub fn probes(&self) -> &[ProbeStatus] {
         &self.probes
-    }
-
-    /// Whether the reader thread still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| !reader.is_finished())
     }
 
     /// Detaches the probes, hands on what is still in the ring and answers the final account.
