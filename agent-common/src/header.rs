@@ -1,10 +1,10 @@
 //! What every record begins with.
 
 /// Changes whenever the layout of any record does; the agent refuses records of another version.
-pub const WIRE_VERSION: u16 = 1;
+pub const WIRE_VERSION: u16 = 2;
 
 /// Number of record kinds: codes run from 0 to this, exclusive.
-pub const KIND_COUNT: usize = 7;
+pub const KIND_COUNT: usize = 16;
 
 /// Code of a record kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +26,40 @@ impl Kind {
     pub const TCP_FAIL: Self = Self(5);
     /// [`crate::CgroupRecord`]
     pub const CGROUP: Self = Self(6);
+    /// [`crate::CredentialsRecord`]
+    pub const CREDENTIALS: Self = Self(7);
+    /// [`crate::CapabilityRecord`]
+    pub const CAPABILITY: Self = Self(8);
+    /// [`crate::FileRecord`]
+    pub const FILE: Self = Self(9);
+    /// [`crate::NamespaceRecord`]
+    pub const NAMESPACE: Self = Self(10);
+    /// [`crate::KernelRecord`]
+    pub const KERNEL: Self = Self(11);
+    /// [`crate::MemoryRecord`]
+    pub const MEMORY: Self = Self(12);
+    /// [`crate::SocketRecord`]
+    pub const SOCKET: Self = Self(13);
+    /// [`crate::SignalRecord`]
+    pub const SIGNAL: Self = Self(14);
+    /// [`crate::StdioRecord`]
+    pub const STDIO: Self = Self(15);
+
+    /// Whether records of this kind go into the priority ring, past every limit on floods: what tells who did
+    /// something, and what changes what a process may do.
+    #[must_use]
+    pub const fn is_priority(self) -> bool {
+        matches!(
+            self,
+            Self::PROCESS_FORK
+                | Self::PROCESS_EXEC
+                | Self::PROCESS_EXIT
+                | Self::CGROUP
+                | Self::CREDENTIALS
+                | Self::NAMESPACE
+                | Self::KERNEL
+        )
+    }
 }
 
 /// The first 64 bytes of every record.

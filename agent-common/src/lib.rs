@@ -6,19 +6,39 @@
 
 mod cgroup;
 mod counters;
+mod credentials;
+mod endpoint;
+mod event;
+mod file;
 mod header;
+mod kernel;
+mod memory;
+mod namespace;
 mod offsets;
 mod process;
+mod signal;
 mod socket;
 mod tcp;
 
 pub use cgroup::{CGROUP_PATH_BYTES_MAX, CGROUP_REMOVED, CgroupRecord};
-pub use counters::KindCount;
+pub use counters::{KindCount, Loss, LossKey};
+pub use credentials::{CREDENTIALS_OLD_KNOWN, CapabilityRecord, CredentialSet, CredentialsRecord};
+pub use endpoint::{SocketRecord, StdioRecord};
+pub use event::{
+    EVENT_COMPAT, EVENT_IO_URING, EVENT_RESULT_KNOWN, EVENT_TRUNCATED, EVENT_UNREADABLE, EventHead, Operation,
+    TEXT_BYTES_MAX,
+};
+pub use file::{FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT, FileRecord};
 pub use header::{Header, KIND_COUNT, Kind, WIRE_VERSION};
+pub use kernel::{KERNEL_NAME_IS_PATH, KernelRecord};
+pub use memory::{MEMORY_WAS_WRITABLE, MEMORY_WRITABLE_UNKNOWN, MemoryRecord};
+pub use namespace::NamespaceRecord;
 pub use offsets::{KernelField, Offsets, UNKNOWN_OFFSET};
 pub use process::{
-    ARGS_BYTES_MAX, EXEC_ARGS_TRUNCATED, ExecRecord, ExitRecord, ForkRecord, NAME_BYTES_MAX, PATH_BYTES_MAX,
-    PATH_COMPONENTS_MAX,
+    ARGS_BYTES_MAX, ENV_BYTES_MAX, EXEC_ARGS_TRUNCATED, EXEC_ARGS_UNREADABLE, EXEC_ENV_TRUNCATED,
+    EXEC_ENV_UNREADABLE, EXEC_OVERLAY, EXEC_SECURE, EXEC_UNLINKED, EXEC_UPPER_LAYER, ExecRecord, ExitRecord,
+    ForkRecord, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX,
 };
+pub use signal::SignalRecord;
 pub use socket::{OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
 pub use tcp::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};

@@ -11,6 +11,7 @@ mod doctor;
 mod host;
 mod kernel;
 mod offsets;
+mod options;
 mod procfs;
 mod reader;
 mod self_test;
@@ -22,5 +23,9 @@ pub use doctor::{Diagnosis, Fact, Health, diagnose};
 pub use host::{Host, HostError, NoCgroupRoot};
 pub use kernel::LoadError;
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
-pub use sensor::{Options, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Sensor, StartError, start};
+pub use options::{
+    FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options, RATE_DEFAULT,
+    RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate,
+};
+pub use sensor::{Sensor, StartError, start};
 pub use status::{ProbeStatus, RefusedRung};

@@ -1,6 +1,5 @@
 //! Starting and stopping.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -15,23 +14,10 @@ use crate::decode::Context;
 use crate::host::{Host, boot_ns};
 use crate::kernel::{Kernel, LoadError};
 use crate::reader::Reader;
+use crate::options::{Options, RING_BYTES_RANGE};
 use crate::self_test::{self, SelfTestError};
 use crate::status::ProbeStatus;
 use crate::{attach, procfs, sockets};
-
-/// Size of the ring unless set otherwise, bytes.
-pub const RING_BYTES_DEFAULT: u32 = 4 * 1024 * 1024;
-/// Smallest and largest ring, bytes.
-pub const RING_BYTES_RANGE: (u32, u32) = (4096, 1 << 30);
-
-/// Settings of the sensor.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Size of the ring, bytes: a power of two of at least a page.
-    pub ring_bytes: u32,
-    /// Executable that the self-test starts with [`crate::SELF_TEST_ARGUMENT`]; none leaves the self-test out.
-    pub self_test: Option<PathBuf>,
-}
 
 /// Why the sensor did not start.
 #[derive(thiserror::Error, Debug)]
