@@ -10,6 +10,7 @@ mod credentials;
 mod endpoint;
 mod event;
 mod file;
+mod filter;
 mod header;
 mod kernel;
 mod memory;
@@ -29,6 +30,11 @@ pub use event::{
     TEXT_BYTES_MAX,
 };
 pub use file::{FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT, FileRecord};
+pub use filter::{
+    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE, FilterKey,
+    FilterNode, FilterRoot, HANDLER_CREDENTIALS, HANDLER_FILE, HANDLER_FILE_TEXT, HANDLER_KERNEL, HANDLER_MEMORY, HANDLER_NAMESPACE,
+    HANDLER_SOCKET, HANDLER_STDIO, HANDLERS, InodeKey, NO_ARGUMENT, SYSCALL_NUMBERS, Syscall,
+};
 pub use header::{Header, KIND_COUNT, Kind, WIRE_VERSION};
 pub use kernel::{KERNEL_NAME_IS_PATH, KernelRecord};
 pub use memory::{MEMORY_WAS_WRITABLE, MEMORY_WRITABLE_UNKNOWN, MemoryRecord};

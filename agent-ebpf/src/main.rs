@@ -7,13 +7,22 @@
     feature(asm_experimental_arch)
 )]
 
+mod account;
 mod cgroup;
+mod event;
+mod exec;
+mod fd;
+mod file;
+mod filter;
+mod limit;
 mod listen;
 mod maps;
 mod owner;
 mod path;
 mod process;
+mod ring;
 mod settings;
+mod syscall;
 mod task;
 mod tcp;
 
