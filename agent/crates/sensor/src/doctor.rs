@@ -7,7 +7,7 @@ use crate::attach::ACTIVE_LSMS;
 use crate::btf::VMLINUX;
 use crate::host::Host;
 use crate::kernel::{Kernel, with_source};
-use crate::sensor::RING_BYTES_RANGE;
+use crate::options::RING_BYTES_RANGE;
 use crate::status::ProbeStatus;
 
 /// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
