@@ -65,6 +65,7 @@ impl Account {
                     for ((_, total), count) in totals.iter_mut().zip(&cpu.0) {
                         total.seen += count.seen;
                         total.filtered += count.filtered;
+                        total.suppressed += count.suppressed;
                         total.emitted += count.emitted;
                         total.dropped += count.dropped;
                     }

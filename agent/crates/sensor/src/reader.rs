@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Observation, Owner, OwnerUnknown, RecordKind, Side};
+use watchfire_model::{Body, Gap, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
@@ -170,10 +170,17 @@ impl Reader {
             let lost = counters.dropped.saturating_sub(*known);
             if lost > 0 {
                 *known = counters.dropped;
-                gaps.push(Observation {
-                    boot_ns: crate::host::boot_ns(),
-                    body: Body::Gap { kind, lost, counters },
-                });
+                let boot_ns = crate::host::boot_ns();
+                let gap = Gap {
+                    kind,
+                    cgroup_id: None,
+                    lost,
+                    suppressed: 0,
+                    first_boot_ns: boot_ns.saturating_sub(GAP_CHECK_MS * 1_000_000),
+                    last_boot_ns: boot_ns,
+                    counters,
+                };
+                gaps.push(Observation { boot_ns, body: Body::Gap(gap) });
             }
         }
         self.send(gaps)
