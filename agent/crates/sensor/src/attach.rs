@@ -6,8 +6,8 @@ mod process;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use agent_common::{HANDLER_FILE, HANDLER_FILE_TEXT, KernelField, Operation};
 use aya::programs::links::CgroupAttachMode;
-use agent_common::{KernelField, Operation};
 use aya::programs::{
     BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
 };
@@ -28,13 +28,31 @@ pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
 
 /// How the last rungs are called.
-const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
+pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
 
 /// Structs that only some probes read; a kernel without them loses those probes alone.
 const OWN_STRUCTS: &[&str] = &[
-    "ovl_inode", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_link", "io_mkdir", "io_xattr", "io_ftrunc",
-    "io_socket", "io_bind", "io_listen", "io_connect", "filename", "sock", "socket",
+    "ovl_inode",
+    "io_kiocb",
+    "io_open",
+    "io_unlink",
+    "io_rename",
+    "io_link",
+    "io_mkdir",
+    "io_xattr",
+    "io_ftrunc",
+    "io_socket",
+    "io_bind",
+    "io_listen",
+    "io_connect",
+    "filename",
+    "sock",
+    "socket",
 ];
+
+/// The programs that system calls are handed to.
+pub(crate) const HANDLERS: [(&str, u16); 2] =
+    [("file_syscall", HANDLER_FILE), ("file_syscall_text", HANDLER_FILE_TEXT)];
 
 /// Every probe, in the order of attachment.
 fn probes() -> impl Iterator<Item = &'static Probe> {
@@ -135,9 +153,7 @@ impl Site<'_> {
         match &self.lsms {
             Some(lsms) if lsms.trim().split(',').any(|lsm| lsm == "bpf") => Ok(()),
             Some(lsms) => Err(format!("bpf is not among the active LSMs ({})", lsms.trim())),
-            None => {
-                Err(format!("whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}"))
-            }
+            None => Err(format!("whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}")),
         }
     }
 }

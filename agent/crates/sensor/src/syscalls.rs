@@ -30,13 +30,14 @@ pub(crate) fn wrapper(name: &str) -> String {
 pub(crate) fn table(handed_over: &[(u16, &[Operation])]) -> Vec<Numbered> {
     let mut table = Vec::new();
     for row in rows() {
-        let wanted = handed_over
-            .iter()
-            .any(|(handler, operations)| *handler == row.entry.handler && operations.contains(&row.entry.operation));
+        let wanted = handed_over.iter().any(|(handler, operations)| {
+            *handler == row.entry.handler && operations.contains(&row.entry.operation)
+        });
         if !wanted {
             continue;
         }
-        let known = |number: i64| u32::try_from(number).ok().filter(|&number| number < SYSCALL_NUMBERS as u32);
+        let known =
+            |number: i64| u32::try_from(number).ok().filter(|&number| number < SYSCALL_NUMBERS as u32);
         table.extend(known(row.native).map(|number| (number, row.entry)));
         if cfg!(target_arch = "x86_64") {
             let compat = known(row.compat).map(|number| (number + SYSCALL_NUMBERS as u32, row.entry));
@@ -75,12 +76,14 @@ mod tests {
 
     #[test]
     fn each_number_stands_once() {
-        let mut numbers: Vec<i64> = rows().iter().map(|row| row.native).filter(|&number| number != ABSENT).collect();
+        let mut numbers: Vec<i64> =
+            rows().iter().map(|row| row.native).filter(|&number| number != ABSENT).collect();
         let all = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), all);
-        let mut compat: Vec<i64> = rows().iter().map(|row| row.compat).filter(|&number| number != ABSENT).collect();
+        let mut compat: Vec<i64> =
+            rows().iter().map(|row| row.compat).filter(|&number| number != ABSENT).collect();
         let all = compat.len();
         compat.sort_unstable();
         compat.dedup();
