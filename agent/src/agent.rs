@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use watchfire_export::{
     Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs, SinkCounters,
 };
+use watchfire_inventory::{Intake, Redactor};
 use watchfire_sensor::{Host, Sensor};
 
 use self::account::{Account, log_totals, show_probes};
@@ -58,7 +59,7 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
         knowledge,
         HostView::read(host.cgroup_root.clone().ok()),
         host.timebase,
-        config.redact_args,
+        Intake { redactor: config.redact_args.then(Redactor::default), environment: Vec::new() },
     );
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
@@ -115,7 +116,11 @@ fn sensor_options(config: &Config) -> watchfire_sensor::Options {
     let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
         executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
     });
-    watchfire_sensor::Options { ring_bytes: config.sensor.ring_bytes.get(), self_test }
+    watchfire_sensor::Options {
+        ring_bytes: config.sensor.ring_bytes.get(),
+        self_test,
+        ..watchfire_sensor::Options::default()
+    }
 }
 
 /// Why watching ended.
