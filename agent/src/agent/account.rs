@@ -50,7 +50,7 @@ impl Account {
                 .register_counter("records_malformed", "Kernel records that could not be decoded"),
             reload_failures: metrics.register_counter(
                 "reload_failures",
-                "Reloads of inventory and policies that failed; the old ones stayed",
+                "Reloads of inventory, policies and file filter that failed; the old ones stayed",
             ),
         }
     }
