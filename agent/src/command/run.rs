@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::agent;
-use crate::config::{Config, ConfigFlags};
+use crate::config::{ConfigFlags, ConfigSource};
 use crate::logging;
 
 /// Arguments of `run`.
@@ -20,7 +20,8 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let config = Config::load(args.config.as_deref(), &args.flags)?;
+    let source = ConfigSource { file: args.config.as_deref(), flags: &args.flags };
+    let config = source.load()?;
     logging::start(&config.log)?;
-    agent::run(&config)
+    agent::run(&config, source)
 }
