@@ -11,8 +11,9 @@ use crate::account::{Count, count};
 use crate::event::Outcome;
 use crate::filter;
 use crate::maps::{Scratch, names};
+use crate::memory;
 use crate::path::Location;
-use crate::settings::{WITH_FILES, field, offset};
+use crate::settings::{WITH_FILES, WITH_MEMORY, field, offset};
 use crate::task::{self, Task};
 
 use record::{Details, Source, Text, tell};
@@ -41,6 +42,9 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
 #[inline(always)]
 fn opened(file: *const u8, which: Scratch, outcome: Outcome) {
     let (flags, mode) = (field!(file, file_flags as u32), field!(file, file_mode as u32));
+    if WITH_MEMORY.load() == 1 && mode & FMODE_WRITE != 0 {
+        memory::opened(file, flags, outcome);
+    }
     let details = Details { flags, ..Details::new(Operation::OPEN, outcome) };
     touched(file, which, details, access_of(flags, mode));
 }
@@ -110,7 +114,7 @@ fn mapped(file: *const u8, protection: u32, which: Scratch, outcome: Outcome) {
 
 /// The folder that a relative path starts from, or the root of the process.
 #[inline(always)]
-fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
+pub(crate) fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
     /// `AT_FDCWD` of the UAPI.
     const AT_FDCWD: i32 = -100;
     let fs = field!(task, task_fs as *const u8);
