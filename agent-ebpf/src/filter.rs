@@ -5,8 +5,8 @@
 //! to be watched, and one filter holds in every container.
 
 use agent_common::{
-    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE, FilterKey,
-    FilterNode, FilterRoot, InodeKey, PATH_COMPONENTS_MAX,
+    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE,
+    FilterKey, FilterNode, FilterRoot, InodeKey, PATH_COMPONENTS_MAX,
 };
 use aya_ebpf::btf_maps::{Array, HashMap};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
@@ -52,7 +52,8 @@ impl Position {
     #[inline(always)]
     pub(crate) fn root() -> Self {
         // SAFETY: a value of the map.
-        let node = slot(&raw const FILTER_ROOT, 0).map_or(0, |root| unsafe { (*root.cast::<FilterRoot>()).node });
+        let node =
+            slot(&raw const FILTER_ROOT, 0).map_or(0, |root| unsafe { (*root.cast::<FilterRoot>()).node });
         Self { node, mask: mask_of(node), below: 0 }
     }
 
@@ -74,7 +75,8 @@ impl Position {
         }
         key.node = self.node;
         // SAFETY: values of the maps.
-        let named = lookup(&raw const FILTER_CHILDREN, &raw const *key).map(|child| unsafe { *child.cast::<u32>() });
+        let named =
+            lookup(&raw const FILTER_CHILDREN, &raw const *key).map(|child| unsafe { *child.cast::<u32>() });
         let child = match named {
             Some(child) => child,
             None => node_of(self.node).map_or(0, |node| node.wildcard),
@@ -114,7 +116,8 @@ fn mask_of(node: u32) -> u32 {
 #[inline(always)]
 pub(crate) fn is_watched_inode(inode: u64, device: u32) -> bool {
     // SAFETY: a value of the map.
-    let any = slot(&raw const FILTER_ROOT, 0).is_some_and(|root| unsafe { (*root.cast::<FilterRoot>()).inodes != 0 });
+    let any = slot(&raw const FILTER_ROOT, 0)
+        .is_some_and(|root| unsafe { (*root.cast::<FilterRoot>()).inodes != 0 });
     let key = InodeKey { inode, device, reserved: 0 };
     any && lookup(&raw const FILTER_INODES, &raw const key).is_some()
 }
@@ -171,7 +174,11 @@ pub(crate) fn place(names: *mut Names, dentry: *const u8, vfsmount: *const u8) -
         // SAFETY: the index was masked; the name is read into the key.
         unsafe {
             let name = *names.add(count) as *const u8;
-            bpf_probe_read_kernel_str(key.name.as_mut_ptr().cast(), FILTER_NAME_BYTES_MAX as u32, name.cast());
+            bpf_probe_read_kernel_str(
+                key.name.as_mut_ptr().cast(),
+                FILTER_NAME_BYTES_MAX as u32,
+                name.cast(),
+            );
         }
         position.down(&mut key);
     }

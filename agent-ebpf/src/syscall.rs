@@ -7,11 +7,11 @@
 use core::ffi::c_void;
 
 use agent_common::{HANDLERS, NO_ARGUMENT, SYSCALL_NUMBERS, Syscall};
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::btf_maps::{Array, ProgramArray};
 use aya_ebpf::helpers::generated::bpf_tail_call;
 use aya_ebpf::macros::{btf_map, btf_tracepoint};
 use aya_ebpf::programs::BtfTracePointContext;
-use aya_ebpf::EbpfContext as _;
 
 use crate::maps::slot;
 use crate::path::read;

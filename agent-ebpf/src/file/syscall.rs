@@ -3,9 +3,7 @@
 //! A descriptor that the call used or returned leads to the file itself. Otherwise the path is what the caller wrote,
 //! read again after the call, with the folder that it starts from; links in it are not followed.
 
-use agent_common::{
-    FILTER_READ, FILTER_WRITE, HANDLER_FILE_TEXT, Kind, NO_ARGUMENT, Operation, Syscall,
-};
+use agent_common::{FILTER_READ, FILTER_WRITE, HANDLER_FILE_TEXT, Kind, NO_ARGUMENT, Operation, Syscall};
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::btf_tracepoint;

@@ -4,22 +4,49 @@
 //! this one imports none of them.
 #![forbid(unsafe_code)]
 
+mod capability;
+mod credentials;
+mod device;
+mod endpoint;
+mod errno;
+mod event;
+mod exec_detail;
 mod exec_id;
+mod file;
+mod flags;
 mod flow;
+mod kernel;
 mod loss;
+mod memory;
+mod namespace;
 mod observation;
+mod operation;
 mod policy_ref;
 mod process;
 mod protocol;
 mod record;
+mod signal;
 mod time;
 mod verdict;
 mod workload;
 
+pub use capability::{CapabilityEvent, CapabilityView, capability_name, capability_names, capability_number};
+pub use credentials::{CredentialSet, CredentialSetView, CredentialsEvent, CredentialsView};
+pub use device::Device;
+pub use endpoint::{SocketEvent, SocketView, StdioEvent, StdioView};
+pub use errno::errno_name;
+pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, Interface, TargetView};
+pub use exec_detail::ExecDetail;
 pub use exec_id::{ExecId, ParseExecIdError};
+pub use file::{FileEvent, FileView};
+pub use flags::clone_flag_names;
 pub use flow::{CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Side};
+pub use kernel::{KernelEvent, KernelView, NumberName};
 pub use loss::{KindCounters, RecordKind};
-pub use observation::{Body, Exec, Exit, Fork, Observation};
+pub use memory::{MemoryEvent, MemoryView};
+pub use namespace::{NamespaceEvent, NamespaceView};
+pub use observation::{BinaryFile, Body, Exec, Exit, Fork, Gap, Observation};
+pub use operation::Operation;
 pub use policy_ref::{Dialect, Direction, PolicyRef, RuleRef, Tier};
 pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
@@ -27,6 +54,7 @@ pub use record::{
     EndpointView, FlowRecord, FlowStage, LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView,
     Record, RecordBody,
 };
+pub use signal::{SignalEvent, SignalView, signal_name};
 pub use time::{Timebase, WallTime};
 pub use verdict::{ExemptReason, Outcome, SideVerdict, UnknownReason, Verdict};
 pub use workload::{ContainerPort, Labels, Namespace, Node, Peer, Pod};

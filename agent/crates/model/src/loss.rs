@@ -2,61 +2,78 @@
 
 use serde::Serialize;
 
-/// The kinds of record that the kernel side emits, each with counters of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RecordKind {
-    /// A process was forked.
-    ProcessFork,
-    /// A process replaced its image.
-    ProcessExec,
-    /// A process ended.
-    ProcessExit,
-    /// A TCP connection was established.
-    TcpOpen,
-    /// A TCP connection ended.
-    TcpClose,
-    /// A TCP connection attempt failed.
-    TcpFail,
-    /// A cgroup was made or removed.
-    Cgroup,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident $text:literal,)+) => {
+        /// The kinds of record that the kernel side emits, each with counters of its own; in wire order.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum RecordKind {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl RecordKind {
+            /// All kinds, in wire order.
+            pub const ALL: [Self; 16] = [$(Self::$name,)+];
+
+            /// The name used in records and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
 }
 
-impl RecordKind {
-    /// All kinds, in wire order.
-    pub const ALL: [Self; 7] = [
-        Self::ProcessFork,
-        Self::ProcessExec,
-        Self::ProcessExit,
-        Self::TcpOpen,
-        Self::TcpClose,
-        Self::TcpFail,
-        Self::Cgroup,
-    ];
+kinds! {
+    /// A process was forked.
+    ProcessFork "process-fork",
+    /// A process replaced its image.
+    ProcessExec "process-exec",
+    /// A process ended.
+    ProcessExit "process-exit",
+    /// A TCP connection was established.
+    TcpOpen "tcp-open",
+    /// A TCP connection ended.
+    TcpClose "tcp-close",
+    /// A TCP connection attempt failed.
+    TcpFail "tcp-fail",
+    /// A cgroup was made or removed.
+    Cgroup "cgroup",
+    /// Users, groups or capability sets changed.
+    Credentials "credentials",
+    /// A capability of the watched set was asked for.
+    Capability "capability",
+    /// Something was done to a file.
+    File "file",
+    /// Namespaces or mounts were changed.
+    Namespace "namespace",
+    /// Code or an observer entered the kernel.
+    Kernel "kernel",
+    /// Code or control entered a process.
+    Memory "memory",
+    /// A socket was made, bound, put to listen or connected.
+    Socket "socket",
+    /// A signal went to another container, or to the agent.
+    Signal "signal",
+    /// A socket became standard input, output or error.
+    Stdio "stdio",
+}
 
-    /// The name used in records and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ProcessFork => "process-fork",
-            Self::ProcessExec => "process-exec",
-            Self::ProcessExit => "process-exit",
-            Self::TcpOpen => "tcp-open",
-            Self::TcpClose => "tcp-close",
-            Self::TcpFail => "tcp-fail",
-            Self::Cgroup => "cgroup",
-        }
+impl Serialize for RecordKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 /// Totals of one kind since the agent started. When the rings are drained,
-/// `seen = filtered + emitted + dropped` and `emitted = received`.
+/// `seen = filtered + suppressed + emitted + dropped` and `emitted = received`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct KindCounters {
     /// The hook fired.
     pub seen: u64,
     /// Not wanted, by design (a thread and no process, for one).
     pub filtered: u64,
+    /// Wanted, but its cgroup had used up its rate.
+    pub suppressed: u64,
     /// Put into a ring.
     pub emitted: u64,
     /// No room in the ring.
@@ -69,6 +86,29 @@ impl KindCounters {
     /// Whether everything that was seen is accounted for.
     #[must_use]
     pub const fn balances(&self) -> bool {
-        self.seen == self.filtered + self.emitted + self.dropped && self.emitted == self.received
+        self.unbalanced() == 0 && self.emitted == self.received
+    }
+
+    /// What was seen and is in no other count of the kernel side: 0 whenever no kernel program is running.
+    #[must_use]
+    pub const fn unbalanced(&self) -> i64 {
+        let told =
+            self.filtered.wrapping_add(self.suppressed).wrapping_add(self.emitted).wrapping_add(self.dropped);
+        self.seen.wrapping_sub(told).cast_signed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_balance_counts_what_was_suppressed() {
+        let counters =
+            KindCounters { seen: 10, filtered: 1, suppressed: 2, emitted: 4, dropped: 3, received: 4 };
+        assert!(counters.balances());
+        let missing = KindCounters { seen: 12, ..counters };
+        assert_eq!((missing.unbalanced(), missing.balances()), (2, false));
+        assert_eq!(KindCounters { seen: 9, ..counters }.unbalanced(), -1);
     }
 }

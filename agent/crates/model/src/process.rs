@@ -86,6 +86,12 @@ pub struct Process {
     pub euid: u32,
     /// Real group id.
     pub gid: u32,
+    /// Effective group id, where known.
+    pub egid: Option<u32>,
+    /// Permitted capabilities, bit n for capability n, where known.
+    pub permitted: Option<u64>,
+    /// Process id in its own pid namespace; 0 where not known.
+    pub ns_pid: u32,
     /// Id of the cgroup v2 directory: its inode number.
     pub cgroup_id: u64,
     /// Namespaces.

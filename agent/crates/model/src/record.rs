@@ -2,14 +2,17 @@
 //!
 //! The JSON form of these types is the event log's format; fields are only ever added.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::{
-    CloseReason, ExecId, ExitStatus, FlowCounters, KindCounters, Namespaces, Origin, OwnerUnknown,
-    ProcessOrigin, Protocol, RecordKind, Side, Verdict, WallTime,
+    CapabilityView, CloseReason, CredentialsView, EventRecord, ExecDetail, ExecId, ExitStatus, FileView,
+    FlowCounters, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces, Operation, Origin,
+    OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, SignalView, SocketView, StdioView, Verdict,
+    WallTime,
 };
 
 /// One line of the event log.
@@ -17,6 +20,8 @@ use crate::{
 pub struct Record {
     /// When it happened.
     pub time: WallTime,
+    /// The same, nanoseconds of CLOCK_BOOTTIME.
+    pub boot_ns: u64,
     /// Node name.
     pub node: Arc<str>,
     /// What happened.
@@ -32,8 +37,45 @@ pub enum RecordBody {
     Process(Box<ProcessRecord>),
     /// A connection opened, ended or failed.
     Flow(Box<FlowRecord>),
+    /// Users, groups or capability sets changed.
+    Credentials(Box<EventRecord<CredentialsView>>),
+    /// A capability of the watched set was asked for.
+    Capability(Box<EventRecord<CapabilityView>>),
+    /// Something was done to a file.
+    File(Box<EventRecord<FileView>>),
+    /// Namespaces or mounts were changed.
+    Namespace(Box<EventRecord<NamespaceView>>),
+    /// Code or an observer entered the kernel.
+    Kernel(Box<EventRecord<KernelView>>),
+    /// Code or control entered a process.
+    Memory(Box<EventRecord<MemoryView>>),
+    /// A socket was made, bound, put to listen or connected.
+    Socket(Box<EventRecord<SocketView>>),
+    /// A signal went to another container, or to the agent.
+    Signal(Box<EventRecord<SignalView>>),
+    /// A socket became standard input, output or error.
+    Stdio(Box<EventRecord<StdioView>>),
     /// Records were lost.
-    Loss(LossRecord),
+    Loss(Box<LossRecord>),
+}
+
+impl RecordBody {
+    /// What a security event tells of; none for the other records.
+    #[must_use]
+    pub const fn operation(&self) -> Option<Operation> {
+        Some(match self {
+            Self::Process(_) | Self::Flow(_) | Self::Loss(_) => return None,
+            Self::Credentials(event) => event.operation,
+            Self::Capability(event) => event.operation,
+            Self::File(event) => event.operation,
+            Self::Namespace(event) => event.operation,
+            Self::Kernel(event) => event.operation,
+            Self::Memory(event) => event.operation,
+            Self::Socket(event) => event.operation,
+            Self::Signal(event) => event.operation,
+            Self::Stdio(event) => event.operation,
+        })
+    }
 }
 
 /// What a process did.
@@ -63,6 +105,12 @@ pub struct ProcessRecord {
     /// How it ended, for exits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitStatus>,
+    /// How it was made, for forks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clone_flags: Option<Vec<Cow<'static, str>>>,
+    /// What is told of a new image alone.
+    #[serde(flatten)]
+    pub exec: Option<ExecDetail>,
 }
 
 /// A process as records show it.
@@ -72,6 +120,9 @@ pub struct ProcessView {
     pub exec_id: ExecId,
     /// Process id in the initial pid namespace.
     pub pid: u32,
+    /// Process id in its own pid namespace, where known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ns_pid: u32,
     /// Executable path.
     pub binary: String,
     /// Argument vector, redacted.
@@ -204,12 +255,32 @@ pub struct EndpointView {
 }
 
 /// A gap in the stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LossRecord {
     /// Which kind of record.
     pub kind: RecordKind,
-    /// How many were lost since the last loss record of this kind.
+    /// Cgroup v2 id of those whose records they were, where it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_id: Option<u64>,
+    /// Its path below the v2 root, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Arc<str>>,
+    /// Its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodView>,
+    /// How many found no room in a ring.
     pub lost: u64,
+    /// How many were over the cgroup's rate.
+    pub suppressed: u64,
+    /// When the first of them was lost.
+    pub first: WallTime,
+    /// When the last of them was lost.
+    pub last: WallTime,
     /// Totals of the kind.
     pub counters: KindCounters,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

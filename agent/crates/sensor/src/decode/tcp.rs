@@ -1,0 +1,91 @@
+//! TCP records.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use agent_common::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};
+use watchfire_model::{
+    Body, CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Protocol, Side,
+};
+
+use super::wire::fixed;
+use super::{Context, DecodeError, actor};
+
+pub(super) fn open(bytes: &[u8], context: Context) -> Result<Body, DecodeError> {
+    Ok(Body::FlowOpen(flow(&fixed(bytes)?.0, context)))
+}
+
+/// The end of a connection, or of an attempt at one.
+pub(super) fn close(bytes: &[u8], context: Context, established: bool) -> Result<Body, DecodeError> {
+    let record: TcpRecord = fixed(bytes)?.0;
+    Ok(Body::FlowClose(flow(&record, context), flow_end(&record, established)))
+}
+
+/// An address of the wire, IPv4 in v4-mapped form.
+pub(super) fn socket_address(address: [u8; 16], port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
+}
+
+fn flow(record: &TcpRecord, context: Context) -> Flow {
+    let header = &record.header;
+    let local = socket_address(record.local, record.local_port);
+    let remote = socket_address(record.remote, record.remote_port);
+    let is_client = record.flags & FLAG_CLIENT != 0;
+    let owner = match (header.pid, record.opened_ns) {
+        (0, _) if !context.owners_probed => Owner::Unknown(OwnerUnknown::NoProbe),
+        (0, 0) => Owner::Unknown(OwnerUnknown::NoStorage),
+        (0, _) => Owner::Unknown(OwnerUnknown::BeforeStart),
+        _ => Owner::Known(actor(header, context.boot)),
+    };
+    Flow {
+        cookie: record.cookie,
+        protocol: Protocol::Tcp,
+        client: if is_client { local } else { remote },
+        server: if is_client { remote } else { local },
+        side: if is_client { Side::Client } else { Side::Server },
+        direction_guessed: false,
+        owner,
+        cgroup_id: header.cgroup_id,
+        netns: header.net_ns,
+        opened_boot_ns: if record.opened_ns == 0 { header.boot_ns } else { record.opened_ns },
+        origin: Origin::Observed,
+    }
+}
+
+fn flow_end(record: &TcpRecord, established: bool) -> FlowEnd {
+    let flag = |flag: u32| u64::from(record.flags & flag != 0);
+    let handshake = u64::from(established) * flag(FLAG_CLIENT);
+    FlowEnd {
+        reason: close_reason(record.error, record.old_state, established),
+        established,
+        duration_ns: (record.opened_ns != 0).then(|| record.header.boot_ns.saturating_sub(record.opened_ns)),
+        counters: FlowCounters {
+            // The socket counts SYN and FIN as a byte each, in the direction that sent them and once acknowledged.
+            // An accepted socket starts counting after its own SYN (tcp_create_openreq_child()).
+            bytes_sent: record.bytes_acked.saturating_sub(handshake + flag(FLAG_FIN_ACKED)),
+            bytes_received: record.bytes_received.saturating_sub(flag(FLAG_FIN_RECEIVED)),
+            segments_sent: record.segments_out,
+            segments_received: record.segments_in,
+            retransmits: record.retransmits,
+            srtt_us: record.srtt_us_8 / 8,
+            min_rtt_us: if record.min_rtt_us == u32::MAX { 0 } else { record.min_rtt_us },
+        },
+    }
+}
+
+/// Reads `sk_err` and the state that was left (include/net/tcp_states.h).
+fn close_reason(error: u32, old_state: u32, established: bool) -> CloseReason {
+    const ESTABLISHED: u32 = 1;
+    const FIN_WAIT1: u32 = 4;
+    const CLOSE_WAIT: u32 = 8;
+    let finished = !matches!(old_state, ESTABLISHED | FIN_WAIT1 | CLOSE_WAIT);
+    match error.cast_signed() {
+        0 if established && finished => CloseReason::Fin,
+        0 | libc::ECONNABORTED => CloseReason::AbortedLocally,
+        libc::ECONNREFUSED => CloseReason::Refused,
+        libc::ECONNRESET | libc::EPIPE => CloseReason::ResetByPeer,
+        libc::ETIMEDOUT => CloseReason::TimedOut,
+        libc::EHOSTUNREACH | libc::ENETUNREACH => CloseReason::Unreachable,
+        _ if error == TCP_NO_ERROR_KNOWN && established && finished => CloseReason::Fin,
+        _ => CloseReason::Error,
+    }
+}
