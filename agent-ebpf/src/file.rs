@@ -11,8 +11,9 @@ use crate::account::{Count, count};
 use crate::event::Outcome;
 use crate::filter;
 use crate::maps::Scratch;
+use crate::memory;
 use crate::path::{Location, read};
-use crate::settings::{WITH_FILES, field, offset};
+use crate::settings::{WITH_FILES, WITH_MEMORY, field, offset};
 use crate::task::{self, Task};
 
 use record::{Details, Source, Text, tell};
@@ -39,6 +40,7 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
 
 /// What is needed of a `struct file`.
 struct OpenFile {
+    file: *const u8,
     flags: u32,
     mode: u32,
     inode: *const u8,
@@ -50,6 +52,7 @@ impl OpenFile {
     #[inline(always)]
     fn typed(file: *const u8) -> Self {
         Self {
+            file,
             flags: field!(file, file_flags as u32),
             mode: field!(file, file_mode as u32),
             inode: field!(file, file_inode as *const u8),
@@ -61,6 +64,7 @@ impl OpenFile {
     #[inline(always)]
     fn probed(file: *const u8) -> Self {
         Self {
+            file,
             flags: read(file, offset!(file_flags)),
             mode: read(file, offset!(file_mode)),
             inode: read(file, offset!(file_inode)),
@@ -72,6 +76,9 @@ impl OpenFile {
 /// A file was opened, or is about to be.
 #[inline(always)]
 fn opened(file: &OpenFile, which: Scratch, outcome: Outcome) {
+    if WITH_MEMORY.load() == 1 && file.mode & FMODE_WRITE != 0 {
+        memory::opened(file.file, file.flags, outcome);
+    }
     let details = Details { flags: file.flags, ..Details::new(Operation::OPEN, outcome) };
     touched(file, which, details, access_of(file.flags, file.mode));
 }
@@ -136,7 +143,7 @@ fn mapped(file: &OpenFile, protection: u32, which: Scratch, outcome: Outcome) {
 
 /// The folder that a relative path starts from, or the root of the process.
 #[inline(always)]
-fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
+pub(crate) fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
     /// `AT_FDCWD` of the UAPI.
     const AT_FDCWD: i32 = -100;
     let fs = field!(task, task_fs as *const u8);

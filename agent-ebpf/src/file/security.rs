@@ -1,7 +1,6 @@
 //! The first rungs: the security hooks, which see an operation however it was asked for, and before its end.
 //!
-//! Each hook stands here twice, as a BPF LSM program and as one on the entry of the function that calls the LSMs. A
-//! function has its program's name, with the rung at its end.
+//! A function has its program's name, with the rung at its end.
 
 use agent_common::{FILTER_WRITE, Operation};
 use aya_ebpf::macros::{fentry, lsm};
@@ -10,26 +9,10 @@ use aya_ebpf::programs::{FEntryContext, LsmContext};
 use super::record::{Details, Text};
 use super::{OpenFile, mapped, opened, resolved, touched};
 use crate::event::Outcome;
+use crate::hooks::hooks;
 use crate::maps::Scratch;
 use crate::path::{Location, read};
 use crate::settings::{SETXATTR_DENTRY, offset};
-
-/// One hook as two programs. An LSM program answers what the programs before it did: watching only.
-macro_rules! hooks {
-    ($($lsm:ident $fentry:ident ($hook:literal, $function:literal) |$ctx:ident, $arguments:literal| $body:block)+) => { $(
-        #[lsm(hook = $hook)]
-        pub(crate) fn $lsm($ctx: LsmContext) -> i32 {
-            $body;
-            $ctx.arg::<i32>($arguments)
-        }
-
-        #[fentry(function = $function)]
-        pub(crate) fn $fentry($ctx: FEntryContext) -> i32 {
-            $body;
-            0
-        }
-    )+ };
-}
 
 /// A name in the folder that a hook gives as `struct path`.
 #[inline(always)]
