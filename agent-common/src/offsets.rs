@@ -123,7 +123,6 @@ offsets! {
     files_fdt: "files_struct" "fdt",
     fdt_max: "fdtable" "max_fds",
     fdt_fd: "fdtable" "fd",
-    task_subjective: "task_struct" "cred",
     task_exec_id: "task_struct" "self_exec_id",
     task_pid_links: "task_struct" "pid_links",
     cred_groups: "cred" "group_info",

@@ -43,7 +43,8 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
 fn opened(file: *const u8, which: Scratch, outcome: Outcome) {
     let (flags, mode) = (field!(file, file_flags as u32), field!(file, file_mode as u32));
     if WITH_MEMORY.load() == 1 && mode & FMODE_WRITE != 0 {
-        memory::opened(file, flags, outcome);
+        let location = Location::of_path(file.wrapping_add(offset!(file_path)));
+        memory::opened(field!(file, file_inode as *const u8), location, flags, outcome);
     }
     let details = Details { flags, ..Details::new(Operation::OPEN, outcome) };
     touched(file, which, details, access_of(flags, mode));

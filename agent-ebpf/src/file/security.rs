@@ -12,7 +12,7 @@ use crate::event::Outcome;
 use crate::hooks::hooks;
 use crate::maps::Scratch;
 use crate::path::{Location, read};
-use crate::settings::{SETXATTR_DENTRY, field, offset};
+use crate::settings::{SETXATTR_DENTRY, offset};
 
 /// A name in the folder that a hook gives as `struct path`.
 #[inline(always)]
