@@ -147,7 +147,6 @@ offsets! {
     io_xattr_key: "io_xattr" "ctx.kname",
     io_truncate_length: "io_ftrunc" "len",
     filename_text: "filename" "name",
-    task_subjective: "task_struct" "cred",
     task_exec_id: "task_struct" "self_exec_id",
     task_pid_links: "task_struct" "pid_links",
     cred_groups: "cred" "group_info",

@@ -40,7 +40,6 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
 
 /// What is needed of a `struct file`.
 struct OpenFile {
-    file: *const u8,
     flags: u32,
     mode: u32,
     inode: *const u8,
@@ -52,7 +51,6 @@ impl OpenFile {
     #[inline(always)]
     fn typed(file: *const u8) -> Self {
         Self {
-            file,
             flags: field!(file, file_flags as u32),
             mode: field!(file, file_mode as u32),
             inode: field!(file, file_inode as *const u8),
@@ -64,7 +62,6 @@ impl OpenFile {
     #[inline(always)]
     fn probed(file: *const u8) -> Self {
         Self {
-            file,
             flags: read(file, offset!(file_flags)),
             mode: read(file, offset!(file_mode)),
             inode: read(file, offset!(file_inode)),
@@ -77,7 +74,7 @@ impl OpenFile {
 #[inline(always)]
 fn opened(file: &OpenFile, which: Scratch, outcome: Outcome) {
     if WITH_MEMORY.load() == 1 && file.mode & FMODE_WRITE != 0 {
-        memory::opened(file.file, file.flags, outcome);
+        memory::opened(file.inode, file.at, file.flags, outcome);
     }
     let details = Details { flags: file.flags, ..Details::new(Operation::OPEN, outcome) };
     touched(file, which, details, access_of(file.flags, file.mode));

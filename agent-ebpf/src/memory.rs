@@ -97,8 +97,6 @@ ends! {
     memory_ptrace memory_ptrace_compat ("__x64_sys_ptrace", "__ia32_compat_sys_ptrace") PTRACE;
     memory_vm_writev memory_vm_writev_compat ("__x64_sys_process_vm_writev", "__ia32_sys_process_vm_writev") VM_WRITEV;
     memory_memfd_create memory_memfd_create_compat ("__x64_sys_memfd_create", "__ia32_sys_memfd_create") MEMFD_CREATE;
-    memory_mprotect memory_mprotect_compat ("__x64_sys_mprotect", "__ia32_sys_mprotect") MPROTECT;
-    memory_pkey_mprotect memory_pkey_mprotect_compat ("__x64_sys_pkey_mprotect", "__ia32_sys_pkey_mprotect") MPROTECT;
     memory_userfaultfd memory_userfaultfd_compat ("__x64_sys_userfaultfd", "__ia32_sys_userfaultfd") USERFAULTFD;
 }
 

@@ -21,13 +21,11 @@ const PATH_BYTES_MAX: usize = 800;
 
 /// A file was opened for writing, or is about to be: told where it is the memory of a process.
 #[inline(always)]
-pub(crate) fn opened(file: *const u8, flags: u32, outcome: Outcome) {
-    let inode: *const u8 = read(file, offset!(file_inode));
+pub(crate) fn opened(inode: *const u8, location: Location, flags: u32, outcome: Outcome) {
     let superblock: *const u8 = read(inode, offset!(inode_sb));
     if read::<u32>(superblock, offset!(sb_magic)) != PROC_FILESYSTEM {
         return;
     }
-    let location = Location::of_path(file.wrapping_add(offset!(file_path)));
     let name: *const u8 = read(location.dentry, offset!(dentry_name));
     if read::<u32>(name, 0) != u32::from_ne_bytes(*b"mem\0") {
         return;

@@ -28,6 +28,7 @@ impl Frozen {
         let setxattr =
             |btf: &Btf| btf.argument_points_to("security_inode_setxattr", 1, "dentry") == Some(true);
         let secure_exec = types.and_then(|btf| btf.field_bit("linux_binprm", "secureexec"));
+        let in_execve = types.and_then(|btf| btf.field_bit("task_struct", "in_execve"));
         let interval_ns = 1_000_000_000u64.checked_div(options.rate.events_per_second.into()).unwrap_or(0);
         let words = vec![
             ("EXIT_HAS_GROUP_DEAD", u32::from(exit_args >= 2)),
@@ -39,6 +40,7 @@ impl Frozen {
             ("WITH_MEMORY", options.families.memory.into()),
             ("SETXATTR_DENTRY", types.is_some_and(setxattr).into()),
             ("SECURE_EXEC_BIT", secure_exec.unwrap_or(0)),
+            ("IN_EXECVE_BIT", in_execve.unwrap_or(u32::MAX)),
             ("CALL_NUMBER", registers.call_number),
             ("COMPAT_STATUS", registers.compat_status),
             ("COMPAT_BIT", registers.compat_bit),

@@ -57,12 +57,15 @@ impl Kernel {
         let frozen = Frozen::new(options, types, bulk_rings);
         let btf = types.and_then(|_| aya::Btf::from_sys_fs().ok());
         let object = |source| LoadError::Object(Box::new(source));
+        let (reserving, reserving_compat) = (syscalls::reserving(), syscalls::reserving_compat());
         let mut loader = EbpfLoader::new();
         loader
             .btf(btf.as_ref())
             .override_global("OFFSETS", &resolved.values, true)
             .override_global("ARGUMENTS", &frozen.registers.arguments, true)
             .override_global("COMPAT_ARGUMENTS", &frozen.registers.compat_arguments, true)
+            .override_global("RESERVING_CALLS", &reserving, true)
+            .override_global("RESERVING_COMPAT_CALLS", &reserving_compat, true)
             .map_max_entries(RINGS[0], options.priority_ring_bytes);
         for (name, value) in &frozen.words {
             loader.override_global(name, value, true);

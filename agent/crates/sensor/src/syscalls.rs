@@ -3,9 +3,14 @@
 //! Numbers of the running architecture come from the C library's headers; those of the 32-bit interface of x86 are
 //! arch/x86/entry/syscalls/syscall_32.tbl.
 
+mod credentials;
 mod file;
+mod others;
+mod reserving;
 
 use agent_common::{NO_ARGUMENT, Operation, SYSCALL_NUMBERS, Syscall};
+
+pub(crate) use reserving::{reserving, reserving_compat};
 
 /// A system call of one table: its number there, and what it does.
 pub(crate) type Numbered = (u32, Syscall);
@@ -14,6 +19,7 @@ pub(crate) type Numbered = (u32, Syscall);
 const ABSENT: i64 = -1;
 
 /// One system call with its numbers.
+#[derive(Clone)]
 struct Row {
     native: i64,
     compat: i64,
@@ -48,7 +54,7 @@ pub(crate) fn table(handed_over: &[(u16, &[Operation])]) -> Vec<Numbered> {
 }
 
 fn rows() -> Vec<Row> {
-    file::rows()
+    [file::rows(), credentials::rows(), others::rows()].concat()
 }
 
 /// An entry without arguments.
