@@ -60,6 +60,8 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        // CALL OUT to the kernel side: `self.metrics.set_programs(…)` with `sensor.program_statistics()` belongs here as
+        // soon as the sensor offers it.
     }
 
     /// The event log's part of the final account; answers how many records it lacks.

@@ -111,7 +111,10 @@ fn targets_are_found_by_the_kernels_word_or_the_callers() {
     ] {
         let found = target(memory).unwrap();
         assert_eq!((found.exec_id, found.pid, found.cgroup_id), (Some(id(3)), 3, Some(7)));
-        assert_eq!((found.binary.as_deref(), found.pod.unwrap().name.as_str()), (Some("/usr/sbin/sshd"), "db"));
+        assert_eq!(
+            (found.binary.as_deref(), found.pod.unwrap().name.as_str()),
+            (Some("/usr/sbin/sshd"), "db")
+        );
     }
     assert_eq!(target(MemoryEvent { target_ns_pid: 9, ..none() }), None);
     assert_eq!(target(none()), None);

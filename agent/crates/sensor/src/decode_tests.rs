@@ -86,7 +86,7 @@ fn fork_bytes() {
 
 fn exec() -> Vec<u8> {
     let strings: [&[u8]; 6] =
-        [b"sh\0-c\0\0", b"sh\0bin\0usr\0", b"", b"A=1\0B=\xff\0", b"/tmp/run.sh", b"/bin/sh"];
+        [b"sh\0-c\0\0", b"sh\0bin\0usr\0", b"", b"A=1\0B=\xff\0", b"tmp/run.sh", b"/bin/sh"];
     let [args, binary, cwd, env, script, interpreter] = strings.map(|string| string.len() as u16);
     let wire = Wire::header(1, 144 + strings.concat().len() as u32)
         .u32(4000)
