@@ -10,6 +10,7 @@ mod credentials;
 mod endpoint;
 mod event;
 mod file;
+mod filter;
 mod header;
 mod kernel;
 mod memory;
@@ -25,10 +26,16 @@ pub use counters::{KindCount, Loss, LossKey};
 pub use credentials::{CREDENTIALS_OLD_KNOWN, CapabilityRecord, CredentialSet, CredentialsRecord};
 pub use endpoint::{SocketRecord, StdioRecord};
 pub use event::{
-    EVENT_COMPAT, EVENT_IO_URING, EVENT_RESULT_KNOWN, EVENT_TRUNCATED, EVENT_UNREADABLE, EventHead, Operation,
-    TEXT_BYTES_MAX,
+    EVENT_COMPAT, EVENT_IO_URING, EVENT_RESULT_KNOWN, EVENT_TRUNCATED, EVENT_UNREADABLE, EventHead,
+    Operation, TEXT_BYTES_MAX,
 };
 pub use file::{FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT, FileRecord};
+pub use filter::{
+    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE,
+    FilterKey, FilterNode, FilterRoot, HANDLER_CREDENTIALS, HANDLER_FILE, HANDLER_FILE_TEXT, HANDLER_KERNEL,
+    HANDLER_MEMORY, HANDLER_NAMESPACE, HANDLER_SOCKET, HANDLER_STDIO, HANDLERS, InodeKey, NO_ARGUMENT,
+    SYSCALL_NUMBERS, Syscall,
+};
 pub use header::{Header, KIND_COUNT, Kind, WIRE_VERSION};
 pub use kernel::{KERNEL_NAME_IS_PATH, KernelRecord};
 pub use memory::{MEMORY_WAS_WRITABLE, MEMORY_WRITABLE_UNKNOWN, MemoryRecord};

@@ -1,11 +1,13 @@
 //! Cgroups: their paths at the moment they are made, so that the first process of a container already has its pod.
 
 use agent_common::{CGROUP_PATH_BYTES_MAX, CGROUP_REMOVED, CgroupRecord, Kind};
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::maps::{Count, Scratch, count, output, scratch};
+use crate::account::{Count, count, lose};
+use crate::maps::{Scratch, scratch};
+use crate::ring::output;
 use crate::settings::field;
 use crate::task;
 
@@ -33,8 +35,10 @@ fn report(ctx: &BtfTracePointContext, flags: u32, which: Scratch) -> i32 {
         count(Kind::CGROUP, Count::Filtered);
         return 0;
     }
+    let current = task::current();
+    let cgroup_id = task::cgroup_id(current);
     let Some(buffer) = scratch(which) else {
-        count(Kind::CGROUP, Count::Dropped);
+        lose(Kind::CGROUP, cgroup_id, Count::Dropped);
         return 0;
     };
     // SAFETY: a bounded read to a fixed position of the buffer.
@@ -46,8 +50,6 @@ fn report(ctx: &BtfTracePointContext, flags: u32, which: Scratch) -> i32 {
     let path_bytes = if written <= 0 { 0 } else { (written as usize - 1) & (CGROUP_PATH_BYTES_MAX - 1) };
     let bytes = size_of::<CgroupRecord>() + path_bytes;
     let node = field!(cgroup, cgroup_kn as *const u8);
-    // SAFETY: a helper call that returns the current task.
-    let current = unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const();
     let record = buffer.cast::<CgroupRecord>();
     // SAFETY: the scratch buffer is larger than a CgroupRecord.
     unsafe {
@@ -56,6 +58,6 @@ fn report(ctx: &BtfTracePointContext, flags: u32, which: Scratch) -> i32 {
         (*record).flags = flags;
         (*record).path_bytes = path_bytes as u32;
     }
-    output(Kind::CGROUP, buffer, bytes as u64);
+    output(Kind::CGROUP, cgroup_id, buffer, bytes as u64);
     0
 }

@@ -4,13 +4,12 @@ use core::ffi::c_void;
 
 use agent_common::{OWNER_KNOWN, SocketState};
 use aya_ebpf::bindings::bpf_sock;
-use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 
 use crate::maps::socket_state;
 use crate::settings::OWNERS_IN_SOCK_OPS;
-use crate::task::{self, Task};
+use crate::task::{self, current};
 
 /// `SOCK_STREAM` of the UAPI.
 const SOCK_STREAM: u32 = 1;
@@ -34,12 +33,6 @@ pub(crate) fn take_unowned(state: &mut SocketState) {
     {
         write_current(state);
     }
-}
-
-#[inline(always)]
-fn current() -> Task {
-    // SAFETY: a helper call that returns the current task.
-    unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const()
 }
 
 #[inline(always)]

@@ -2,71 +2,92 @@
 
 use core::mem::MaybeUninit;
 
-use agent_common::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX};
+use agent_common::{NAME_BYTES_MAX, PATH_COMPONENTS_MAX};
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
-use crate::maps::SCRATCH_BYTES;
+use crate::maps::{SCRATCH_BYTES, Scratch, scratch_at};
 use crate::settings::offset;
 
-/// Largest position at which a name may be written: the verifier wants it as a mask.
-const POSITION_MASK: usize = SCRATCH_BYTES / 2 - 1;
-
-/// Keeps a position within the scratch buffer, in a way that the compiler cannot take away as needless.
+/// Keeps a position within the lower half of a buffer of `BUFFER` bytes, a power of two, in a way that the compiler
+/// cannot take away as needless. The verifier wants a mask.
 #[inline(always)]
-pub(crate) fn bounded(position: usize) -> usize {
+pub(crate) fn bounded<const BUFFER: usize>(position: usize) -> usize {
     let mut position = position;
     // SAFETY: one AND on a register.
-    unsafe { core::arch::asm!("{0} &= {1}", inout(reg) position, const POSITION_MASK) };
+    unsafe { core::arch::asm!("{0} &= {1}", inout(reg) position, const BUFFER / 2 - 1) };
     position
 }
 
-/// Reads a pointer-sized kernel value; null where the address is bad. One path through the program, not two: the
+/// Reads a kernel value of integers or pointers; zero where the address is bad. One path through the program, not two: the
 /// helper itself clears what it could not read.
 #[inline(always)]
-fn read(base: *const u8, offset: usize) -> *const u8 {
-    let mut value = MaybeUninit::<*const u8>::uninit();
+pub(crate) fn read<T: Copy>(base: *const u8, offset: usize) -> T {
+    let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: a probe read: a bad address yields an error, not a fault, and the value is written in either case.
     unsafe {
-        let size = size_of::<*const u8>() as u32;
+        let size = size_of::<T>() as u32;
         bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, base.add(offset).cast());
         value.assume_init()
     }
 }
 
-/// Appends the components of `path` to `buffer` at `start`, from the file upwards, each closed by NUL, and
-/// returns the position after them. The walk stops at the process's root, crosses mount points, and gives up at
-/// [`PATH_COMPONENTS_MAX`] components or [`PATH_BYTES_MAX`] bytes.
+/// A place in the tree of mounts.
+#[derive(Clone, Copy)]
+pub(crate) struct Location {
+    /// The name.
+    pub(crate) dentry: *const u8,
+    /// The mount that it is seen through.
+    pub(crate) vfsmount: *const u8,
+}
+
+impl Location {
+    /// Nowhere: a root that no walk meets, and where a walk ends at once.
+    pub(crate) const NONE: Self = Self { dentry: core::ptr::null(), vfsmount: core::ptr::null() };
+
+    /// What a `struct path` says.
+    #[inline(always)]
+    pub(crate) fn of_path(path: *const u8) -> Self {
+        Self { dentry: read(path, offset!(path_dentry)), vfsmount: read(path, offset!(path_mnt)) }
+    }
+}
+
+/// Appends the components of a location to a buffer of `BUFFER` bytes at `start`, from the file upwards, each closed by
+/// NUL, and returns the position after them. The walk stops at `root`, crosses mount points, and gives up at
+/// [`PATH_COMPONENTS_MAX`] components or `most` bytes.
 #[inline(always)]
-pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *const u8) -> usize {
-    let mut dentry = read(path, offset!(path_dentry));
-    let mut vfsmount = read(path, offset!(path_mnt));
-    let root_dentry = read(root, offset!(path_dentry));
-    let root_vfsmount = read(root, offset!(path_mnt));
-    let limit = bounded(start + PATH_BYTES_MAX - NAME_BYTES_MAX);
+pub(crate) fn append<const BUFFER: usize>(
+    buffer: *mut u8,
+    start: usize,
+    location: Location,
+    root: Location,
+    most: usize,
+) -> usize {
+    let Location { mut dentry, mut vfsmount } = location;
+    let Location { dentry: root_dentry, vfsmount: root_vfsmount } = root;
+    let limit = bounded::<BUFFER>(start + most - NAME_BYTES_MAX);
     let mut end = start;
     for _ in 0..PATH_COMPONENTS_MAX {
         // Also makes every turn look alike to the verifier, which then needs to follow only one.
-        end = bounded(end);
+        end = bounded::<BUFFER>(end);
         if dentry == root_dentry && vfsmount == root_vfsmount {
             break;
         }
-        if dentry == read(vfsmount, offset!(vfsmount_root)) {
-            // SAFETY: `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
-            let mount = unsafe { vfsmount.sub(offset!(mount_mnt)) };
-            let parent = read(mount, offset!(mount_parent));
+        if dentry == read::<*const u8>(vfsmount, offset!(vfsmount_root)) {
+            // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
+            let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
+            let parent: *const u8 = read(mount, offset!(mount_parent));
             if parent == mount {
                 break;
             }
             dentry = read(mount, offset!(mount_mountpoint));
-            // SAFETY: as above, the other way round.
-            vfsmount = unsafe { parent.add(offset!(mount_mnt)) };
+            vfsmount = parent.wrapping_add(offset!(mount_mnt));
             continue;
         }
-        let parent = read(dentry, offset!(dentry_parent));
+        let parent: *const u8 = read(dentry, offset!(dentry_parent));
         if parent.is_null() || end > limit {
             break;
         }
-        let name = read(dentry, offset!(dentry_name));
+        let name: *const u8 = read(dentry, offset!(dentry_name));
         // SAFETY: the position was masked to the lower half of the buffer, a name is far shorter than the upper half.
         let written =
             unsafe { bpf_probe_read_kernel_str(buffer.add(end).cast(), NAME_BYTES_MAX as u32, name.cast()) };
@@ -80,5 +101,28 @@ pub(crate) fn append(buffer: *mut u8, start: usize, path: *const u8, root: *cons
         }
         dentry = parent;
     }
-    bounded(end)
+    bounded::<BUFFER>(end)
+}
+
+/// [`append`] to a scratch buffer, up to the root of the mount namespace: a global function, which the verifier follows
+/// once by itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn path_append(which: u32, start: u64, dentry: u64, vfsmount: u64, most: u64) -> u64 {
+    let Some(buffer) = scratch_at(which) else { return start };
+    let at = Location { dentry: dentry as *const u8, vfsmount: vfsmount as *const u8 };
+    let start = bounded::<SCRATCH_BYTES>(start as usize);
+    append::<SCRATCH_BYTES>(buffer, start, at, Location::NONE, most as usize) as u64
+}
+
+/// Appends the components of a location to a scratch buffer, up to the root of its mount namespace.
+#[inline(always)]
+pub(crate) fn append_to(which: Scratch, start: usize, at: Location, most: usize) -> usize {
+    bounded::<SCRATCH_BYTES>(path_append(
+        which as u32,
+        start as u64,
+        at.dentry as u64,
+        at.vfsmount as u64,
+        most as u64,
+    ) as usize)
 }

@@ -1,9 +1,13 @@
 //! Reading who a task is.
 
 use agent_common::{Header, Kind, WIRE_VERSION};
-use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_ktime_get_boot_ns};
 
-use crate::settings::field;
+use crate::path::read;
+use crate::settings::{field, load, offset};
+
+/// Size of `struct upid` (include/linux/pid.h): an int and a pointer.
+const UPID_BYTES: usize = 16;
 
 /// A `task_struct` pointer that the verifier knows as such.
 pub(crate) type Task = *const u8;
@@ -93,4 +97,27 @@ pub(crate) fn write_header(header: *mut Header, kind: Kind, size: u32, task: Tas
             gid,
         });
     }
+}
+
+/// Thread group id in the innermost pid namespace of the task.
+#[inline(always)]
+pub(crate) fn ns_pid(task: Task) -> u32 {
+    let leader = field!(task, task_group_leader as *const u8);
+    let pid = field!(leader, task_thread_pid as *const u8);
+    let level = field!(pid, pid_level as u32) as usize;
+    // One `struct upid` a level; its first member is the number.
+    read(pid, offset!(pid_numbers) + level * UPID_BYTES)
+}
+
+/// The task whose program runs.
+#[inline(always)]
+pub(crate) fn current() -> Task {
+    // SAFETY: a helper call that returns the current task.
+    unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const()
+}
+
+/// A capability set of a `struct cred`, at the given offset: two words in every kernel, whatever it calls them.
+#[inline(always)]
+pub(crate) fn capabilities(cred: *const u8, offset: usize) -> u64 {
+    u64::from(load::<u32>(cred, offset)) | u64::from(load::<u32>(cred, offset + 4)) << 32
 }

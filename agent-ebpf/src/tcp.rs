@@ -14,8 +14,10 @@ use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
 use aya_ebpf::macros::sock_ops;
 use aya_ebpf::programs::SockOpsContext;
 
-use crate::maps::{Count, count, reserve, socket_state, submit};
+use crate::account::{Count, count};
+use crate::maps::socket_state;
 use crate::owner::take_unowned;
+use crate::ring::{reserve, submit};
 use crate::settings::{field, known, offset};
 
 /// TCP states of include/net/tcp_states.h.
@@ -174,7 +176,7 @@ fn write_address(into: *mut [u8; 16], family: u32, v4: u32, v6: [u32; 4]) {
 
 #[inline(always)]
 fn emit(kind: Kind, ctx: &SockOpsContext, owner: &SocketState, flags: u32, old_state: u32, error: u32) {
-    let Some(record) = reserve::<TcpRecord>(kind) else { return };
+    let Some(record) = reserve::<TcpRecord>(kind, owner.cgroup_id) else { return };
     let ops: *const bpf_sock_ops = ctx.ops;
     // SAFETY: `record` is room for a whole TcpRecord; `ops` is the program's context.
     unsafe {

@@ -19,8 +19,15 @@ pub(crate) struct RunArgs {
     flags: ConfigFlags,
 }
 
+impl RunArgs {
+    /// Where the settings come from.
+    pub(super) fn source(&self) -> ConfigSource<'_> {
+        ConfigSource { file: self.config.as_deref(), flags: &self.flags }
+    }
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let source = ConfigSource { file: args.config.as_deref(), flags: &args.flags };
+    let source = args.source();
     let config = source.load()?;
     logging::start(&config.log)?;
     agent::run(&config, source)

@@ -1,215 +1,282 @@
 //! The attach ladder: each probe names its hooks in order of preference and takes the first that loads.
 
+mod file;
+mod process;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use agent_common::{HANDLER_FILE, HANDLER_FILE_TEXT, KernelField, Operation};
 use aya::programs::links::CgroupAttachMode;
 use aya::programs::{
-    BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, Lsm, Program, ProgramError, ProgramFd, SockOps,
+    BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
 };
 use aya::{Btf, Ebpf};
 
+use crate::btf;
 use crate::host::NoCgroupRoot;
+use crate::options::Options;
 use crate::status::{ProbeStatus, RefusedRung};
+use crate::syscalls;
+
+pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
 
 /// Where the kernel lists its active security modules, in order.
 pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 
+/// The program on the end of every system call.
+pub(crate) const SYS_EXIT: &str = "syscall_exit";
+
+/// How the last rungs are called.
+pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
+
+/// Structs that only some probes read; a kernel without them loses those probes alone.
+const OWN_STRUCTS: &[&str] = &[
+    "ovl_inode",
+    "io_kiocb",
+    "io_open",
+    "io_unlink",
+    "io_rename",
+    "io_link",
+    "io_mkdir",
+    "io_xattr",
+    "io_ftrunc",
+    "io_socket",
+    "io_bind",
+    "io_listen",
+    "io_connect",
+    "filename",
+    "sock",
+    "socket",
+];
+
+/// The programs that system calls are handed to.
+pub(crate) const HANDLERS: [(&str, u16); 2] =
+    [("file_syscall", HANDLER_FILE), ("file_syscall_text", HANDLER_FILE_TEXT)];
+
+/// Every probe, in the order of attachment.
+fn probes() -> impl Iterator<Item = &'static Probe> {
+    process::PROBES.iter().chain(&file::PROBES)
+}
+
 /// One thing to see, and the ways to see it.
 pub(crate) struct Probe {
-    name: &'static str,
-    purpose: &'static str,
-    rungs: &'static [Rung],
+    pub(crate) name: &'static str,
+    /// What is not seen without it.
+    pub(crate) purpose: &'static str,
+    /// Whether the configuration asks for it.
+    pub(crate) wanted: fn(&Options) -> bool,
+    /// Kernel structs that are read for it alone: it is not attached where the kernel lacks a field of one.
+    pub(crate) structs: &'static [&'static str],
+    pub(crate) rungs: &'static [Rung],
 }
 
 /// One way: all its programs, or none.
-struct Rung {
-    hook: &'static str,
-    programs: &'static [(&'static str, Hook)],
+pub(crate) struct Rung {
+    /// How the way is called in what people read.
+    pub(crate) hook: &'static str,
+    pub(crate) programs: &'static [(&'static str, Hook)],
 }
 
-#[derive(Clone, Copy)]
-enum Hook {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hook {
+    /// A tracepoint with typed arguments.
     TpBtf(&'static str),
+    /// As [`Hook::TpBtf`], in addition: the rung does without where the kernel has no such tracepoint.
+    ExtraTpBtf(&'static str),
+    /// A BPF LSM hook.
     Lsm(&'static str),
+    /// A BPF LSM hook that only newer kernels have: the rung does without where it is not there.
+    NewLsm(&'static str),
+    /// The entry of a kernel function.
     FEntry(&'static str),
+    /// A kernel function that only newer kernels have.
+    NewFEntry(&'static str),
+    /// The end of a system call, by its name.
+    Syscall(&'static str),
+    /// The end of a system call of the 32-bit interface, where this kernel has that.
+    CompatSyscall(&'static str),
+    /// The end of the system calls with these operations, by the program that gets every system call: last resort.
+    SysExit(u16, &'static [Operation]),
+    /// The root of the cgroup hierarchy.
     Cgroup,
 }
-
-/// The probe without which records say nothing of programs.
-pub(crate) const PROCESS_EXEC: &str = "process-exec";
-/// The probe without which connections have no process.
-pub(crate) const SOCKET_OWNER: &str = "socket-owner";
-
-/// Every probe, in the order of attachment: owners are written to sockets before connections are reported.
-pub(crate) const PROBES: [Probe; 7] = [
-    Probe {
-        name: "process-fork",
-        purpose: "new processes",
-        rungs: &[Rung {
-            hook: "tp_btf/sched_process_fork",
-            programs: &[("process_fork", Hook::TpBtf("sched_process_fork"))],
-        }],
-    },
-    Probe {
-        name: PROCESS_EXEC,
-        purpose: "program execution",
-        rungs: &[Rung {
-            hook: "tp_btf/sched_process_exec",
-            programs: &[("process_exec", Hook::TpBtf("sched_process_exec"))],
-        }],
-    },
-    Probe {
-        name: "process-exit",
-        purpose: "the end of processes",
-        rungs: &[Rung {
-            hook: "tp_btf/sched_process_exit",
-            programs: &[("process_exit", Hook::TpBtf("sched_process_exit"))],
-        }],
-    },
-    Probe {
-        name: "cgroup",
-        purpose: "new cgroups at once (they are looked up when first met)",
-        rungs: &[Rung {
-            hook: "tp_btf/cgroup_{mkdir,rmdir}",
-            programs: &[
-                ("cgroup_made", Hook::TpBtf("cgroup_mkdir")),
-                ("cgroup_removed", Hook::TpBtf("cgroup_rmdir")),
-            ],
-        }],
-    },
-    Probe {
-        name: SOCKET_OWNER,
-        purpose: "the process that opens a connection",
-        rungs: &[Rung {
-            hook: "cgroup/sock_create + cgroup/connect{4,6}",
-            programs: &[
-                ("socket_create", Hook::Cgroup),
-                ("socket_connect4", Hook::Cgroup),
-                ("socket_connect6", Hook::Cgroup),
-            ],
-        }],
-    },
-    Probe {
-        name: "listen-owner",
-        purpose: "the process that listens, where another one made the socket",
-        rungs: &[
-            Rung { hook: "lsm/socket_listen", programs: &[("listen_lsm", Hook::Lsm("socket_listen"))] },
-            Rung {
-                hook: "fentry/security_socket_listen",
-                programs: &[("listen_fentry", Hook::FEntry("security_socket_listen"))],
-            },
-            Rung {
-                hook: "cgroup/post_bind{4,6}",
-                programs: &[("listen_bind4", Hook::Cgroup), ("listen_bind6", Hook::Cgroup)],
-            },
-        ],
-    },
-    Probe {
-        name: "tcp",
-        purpose: "TCP connections",
-        rungs: &[Rung { hook: "sock_ops", programs: &[("tcp_events", Hook::Cgroup)] }],
-    },
-];
 
 /// What attaching needs from the host.
 pub(crate) struct Site<'a> {
     /// The kernel's types; none where it has no BTF.
     pub(crate) btf: Option<&'a Btf>,
+    /// The same, as this crate reads them.
+    pub(crate) types: Option<&'a btf::Btf>,
     /// Root of the cgroup v2 hierarchy, or why it is out of reach.
     pub(crate) cgroup: Result<File, String>,
     /// What [`ACTIVE_LSMS`] says; none where it cannot be read.
     pub(crate) lsms: Option<String>,
-    /// Kernel fields that this kernel lacks, which programs that read task structs need.
-    pub(crate) missing_fields: Vec<String>,
+    /// Kernel fields that this kernel lacks.
+    pub(crate) missing_fields: Vec<KernelField>,
 }
 
 impl<'a> Site<'a> {
     pub(crate) fn new(
         btf: Option<&'a Btf>,
+        types: Option<&'a btf::Btf>,
         cgroup_root: &Result<PathBuf, NoCgroupRoot>,
-        missing_fields: Vec<String>,
+        missing_fields: Vec<KernelField>,
     ) -> Self {
         let open = |path: &PathBuf| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
         let cgroup = cgroup_root.as_ref().map_err(ToString::to_string).and_then(open);
-        Self { btf, cgroup, lsms: fs::read_to_string(ACTIVE_LSMS).ok(), missing_fields }
+        Self { btf, types, cgroup, lsms: fs::read_to_string(ACTIVE_LSMS).ok(), missing_fields }
     }
 }
 
 impl Site<'_> {
-    /// Whether task structs can be read.
-    fn has_types(&self) -> Result<&Btf, String> {
+    /// Whether what a program reads is there: what every program reads, and what its probe reads besides.
+    fn has_types(&self, own: &[&str]) -> Result<&Btf, String> {
         let btf = self.btf.ok_or_else(|| "this kernel has no BTF".to_owned())?;
-        if self.missing_fields.is_empty() {
+        let lacking: Vec<String> = (self.missing_fields.iter())
+            .filter(|field| own.contains(&field.of) || !OWN_STRUCTS.contains(&field.of))
+            .map(|field| format!("{}.{}", field.of, field.path))
+            .collect();
+        if lacking.is_empty() {
             Ok(btf)
         } else {
-            Err(format!("this kernel's BTF lacks {}", self.missing_fields.join(", ")))
+            Err(format!("this kernel's BTF lacks {}", lacking.join(", ")))
+        }
+    }
+
+    fn has_function(&self, name: &str) -> bool {
+        self.types.is_some_and(|types| types.has_function(name))
+    }
+
+    /// Whether a program on a BPF LSM hook would ever be called: the kernel takes it even where it would not.
+    fn calls_lsm(&self) -> Result<(), String> {
+        match &self.lsms {
+            Some(lsms) if lsms.trim().split(',').any(|lsm| lsm == "bpf") => Ok(()),
+            Some(lsms) => Err(format!("bpf is not among the active LSMs ({})", lsms.trim())),
+            None => Err(format!("whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}")),
         }
     }
 }
 
-/// Climbs down every probe's ladder.
-pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>) -> Vec<ProbeStatus> {
-    PROBES.iter().map(|probe| attach(ebpf, site, probe)).collect()
+/// The outcome of all ladders.
+pub(crate) struct Attached {
+    pub(crate) probes: Vec<ProbeStatus>,
+    /// Programs in use, with the probe that each is for.
+    pub(crate) programs: Vec<(&'static str, &'static str)>,
+    /// What the program on every system call is to hand over.
+    pub(crate) handed_over: Vec<(u16, &'static [Operation])>,
 }
 
-fn attach(ebpf: &mut Ebpf, site: &Site<'_>, probe: &Probe) -> ProbeStatus {
-    let mut status =
-        ProbeStatus { probe: probe.name, hook: None, rung: 0, purpose: probe.purpose, refused: Vec::new() };
-    for (index, rung) in probe.rungs.iter().enumerate() {
-        match attach_rung(ebpf, site, rung) {
-            Ok(()) => {
-                status.hook = Some(rung.hook);
-                status.rung = index as u8 + 1;
-                break;
+/// Climbs down the ladder of every probe that is wanted. The last rungs share one program on the end of every system
+/// call: that one is attached by the caller, when its table is filled.
+pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>, options: &Options) -> Attached {
+    let mut attached = Attached { probes: Vec::new(), programs: Vec::new(), handed_over: Vec::new() };
+    for probe in probes().filter(|probe| (probe.wanted)(options)) {
+        let mut status = ProbeStatus {
+            probe: probe.name,
+            hook: None,
+            rung: 0,
+            purpose: probe.purpose,
+            refused: Vec::new(),
+        };
+        for (index, rung) in probe.rungs.iter().enumerate() {
+            match attach_rung(ebpf, site, probe, rung, &mut attached) {
+                Ok(()) => {
+                    status.hook = Some(rung.hook);
+                    status.rung = index as u8 + 1;
+                    break;
+                }
+                Err(why) => status.refused.push(RefusedRung { hook: rung.hook, why }),
             }
-            Err(why) => status.refused.push(RefusedRung { hook: rung.hook, why }),
         }
+        attached.probes.push(status);
     }
-    status
+    attached
 }
 
-fn attach_rung(ebpf: &mut Ebpf, site: &Site<'_>, rung: &Rung) -> Result<(), String> {
+fn attach_rung(
+    ebpf: &mut Ebpf,
+    site: &Site<'_>,
+    probe: &Probe,
+    rung: &Rung,
+    attached: &mut Attached,
+) -> Result<(), String> {
+    let mut done: Vec<&'static str> = Vec::new();
+    let mut handed_over = Vec::new();
     for (name, hook) in rung.programs {
         // sock_ops alone does without the fields of task structs.
         if *name != "tcp_events" {
-            site.has_types()?;
+            site.has_types(probe.structs)?;
+        }
+        if let Hook::SysExit(handler, operations) = hook {
+            handed_over.push((*handler, *operations));
+        }
+        // Probes may share a program; and what only newer kernels have is no loss on the others.
+        if attached.programs.iter().any(|(known, _)| known == name) || !site.offers(*hook) {
+            continue;
         }
         let program = ebpf.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
+        done.push(name);
         if let Err(why) = attach_program(program, *hook, site) {
-            for (name, _) in rung.programs {
+            for name in done {
                 ebpf.program_mut(name).map(unload);
             }
-            return Err(why);
+            return Err(format!("{why} ({name})"));
         }
     }
+    attached.programs.extend(done.into_iter().map(|name| (name, probe.name)));
+    attached.handed_over.extend(handed_over);
     Ok(())
+}
+
+impl Site<'_> {
+    /// Whether this kernel has a hook that a rung can do without.
+    fn offers(&self, hook: Hook) -> bool {
+        match hook {
+            Hook::ExtraTpBtf(name) => self.types.is_some_and(|types| types.has_tracepoint(name)),
+            Hook::NewLsm(name) => self.has_function(&format!("bpf_lsm_{name}")),
+            Hook::NewFEntry(name) => self.has_function(name),
+            Hook::CompatSyscall(name) => self.compat_wrapper(name).is_some(),
+            _ => true,
+        }
+    }
+
+    /// The function that a system call of the 32-bit interface enters by.
+    fn compat_wrapper(&self, name: &str) -> Option<String> {
+        let names = [format!("__ia32_compat_sys_{name}"), format!("__ia32_sys_{name}")];
+        names.into_iter().find(|name| self.has_function(name))
+    }
 }
 
 fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<(), String> {
     let mode = CgroupAttachMode::Single; // links are always of the multi kind; the multi flag is refused
+    let btf = || site.btf.ok_or_else(|| "this kernel has no BTF".to_owned());
     match (program, hook) {
-        (Program::BtfTracePoint(program), Hook::TpBtf(name)) => {
-            let btf = site.has_types()?;
+        (Program::BtfTracePoint(program), Hook::TpBtf(name) | Hook::ExtraTpBtf(name)) => {
+            let btf = btf()?;
             run(program, |p: &mut BtfTracePoint| p.load(name, btf), |p| p.attach().map(drop))
         }
-        (Program::Lsm(program), Hook::Lsm(name)) => {
-            // The kernel takes the program all the same, and then never calls it.
-            match &site.lsms {
-                Some(lsms) if lsms.trim().split(',').any(|lsm| lsm == "bpf") => {}
-                Some(lsms) => return Err(format!("bpf is not among the active LSMs ({})", lsms.trim())),
-                None => {
-                    return Err(format!(
-                        "whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}"
-                    ));
-                }
-            }
-            let btf = site.has_types()?;
+        (Program::BtfTracePoint(program), Hook::SysExit(..)) => {
+            // Called by another program, so loading is all.
+            program.load("sys_exit", btf()?).map_err(|error| explain(&error))
+        }
+        (Program::Lsm(program), Hook::Lsm(name) | Hook::NewLsm(name)) => {
+            site.calls_lsm()?;
+            let btf = btf()?;
             run(program, |p: &mut Lsm| p.load(name, btf), |p| p.attach().map(drop))
         }
-        (Program::FEntry(program), Hook::FEntry(name)) => {
-            let btf = site.has_types()?;
+        (Program::FEntry(program), Hook::FEntry(name) | Hook::NewFEntry(name)) => {
+            let btf = btf()?;
             run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().map(drop))
+        }
+        (Program::FExit(program), Hook::Syscall(name)) => {
+            let (btf, name) = (btf()?, syscalls::wrapper(name));
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().map(drop))
+        }
+        (Program::FExit(program), Hook::CompatSyscall(name)) => {
+            let btf = btf()?;
+            let name = site.compat_wrapper(name).ok_or("no such system call")?;
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().map(drop))
         }
         (Program::CgroupSock(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
@@ -227,12 +294,19 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
     }
 }
 
+/// Attaches the program on the end of every system call.
+pub(crate) fn attach_sys_exit(ebpf: &mut Ebpf, site: &Site<'_>) -> Result<(), String> {
+    let program = ebpf.program_mut(SYS_EXIT).ok_or("the object has no program for system calls")?;
+    attach_program(program, Hook::TpBtf("sys_exit"), site)
+}
+
 /// Undoes a part of a rung. That a program was not loaded is no news.
 fn unload(program: &mut Program) {
     let _ = match program {
         Program::BtfTracePoint(program) => program.unload(),
         Program::Lsm(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
         Program::CgroupSock(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::SockOps(program) => program.unload(),
@@ -267,10 +341,4 @@ fn explain(error: &ProgramError) -> String {
         ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
         other => other.to_string(),
     }
-}
-
-/// File descriptors of the loaded programs, for their statistics.
-pub(crate) fn loaded(ebpf: &Ebpf) -> Vec<(String, ProgramFd)> {
-    let fd = |program: &Program| program.fd().ok().and_then(|fd| fd.try_clone().ok());
-    ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), fd(program)?))).collect()
 }

@@ -7,11 +7,18 @@ use std::path::{Path, PathBuf};
 /// Where the running kernel shows its types.
 pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
+/// Where it shows those of its overlay filesystem, where that is a module.
+const OVERLAY: &str = "/sys/kernel/btf/overlay";
+/// How the functions begin that programs may be attached to; the others are not kept.
+const FUNCTIONS: [&str; 6] =
+    ["bpf_lsm_", "security_", "__ia32_", "__x64_sys_", "__arm64_sys_", "commit_creds"];
+
 const MAGIC: u16 = 0xeb9f;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_DATASEC: u32 = 15;
 const KIND_ENUM64: u32 = 19;
@@ -44,6 +51,8 @@ pub(crate) struct Btf {
     types: Vec<usize>,
     structs: HashMap<String, usize>,
     typedefs: HashMap<String, usize>,
+    /// Functions that programs may be attached to, with their prototypes.
+    functions: HashMap<String, usize>,
 }
 
 /// One type, borrowed.
@@ -58,11 +67,42 @@ struct Type {
 }
 
 impl Btf {
-    /// Reads the running kernel's.
+    /// Reads the running kernel's, with the types of its overlay filesystem where that is a module.
     pub(crate) fn of_running_kernel() -> Result<Self, BtfError> {
         let path = Path::new(VMLINUX);
         let bytes = fs::read(path).map_err(|source| BtfError::Read { path: path.to_owned(), source })?;
-        Self::parse(bytes)
+        match fs::read(OVERLAY).ok().and_then(|module| joined(&bytes, &module)) {
+            Some(both) => Self::parse(both),
+            None => Self::parse(bytes),
+        }
+    }
+
+    /// Whether the kernel has a function that programs attach to, out of those that [`FUNCTIONS`] names.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
+    }
+
+    /// Whether the kernel has a tracepoint.
+    pub(crate) fn has_tracepoint(&self, name: &str) -> bool {
+        self.typedefs.contains_key(&format!("btf_trace_{name}"))
+    }
+
+    /// Position of a bit-field or field, bits from the start of the struct.
+    pub(crate) fn field_bit(&self, of: &str, name: &str) -> Option<u32> {
+        Some(self.member(*self.structs.get(of)?, name)?.0)
+    }
+
+    /// Whether an argument of a function is a pointer to a struct of that name.
+    pub(crate) fn argument_points_to(&self, function: &str, position: usize, of: &str) -> Option<bool> {
+        let id = *self.functions.get(function)?;
+        let proto = self.type_at(id)?;
+        let argument = (position < proto.entries)
+            .then(|| read_u32(&self.bytes, proto.at + 12 + position * 8 + 4).ok())??;
+        let pointer = self.type_at(self.unwrap(argument)?)?;
+        if pointer.kind != KIND_PTR {
+            return Some(false);
+        }
+        Some(self.unwrap(pointer.size_or_type) == self.structs.get(of).copied())
     }
 
     /// Indexes the types of a BTF blob.
@@ -79,6 +119,7 @@ impl Btf {
             types: vec![0],
             structs: HashMap::new(),
             typedefs: HashMap::new(),
+            functions: HashMap::new(),
             strings,
             bytes: Vec::new(),
         };
@@ -88,7 +129,7 @@ impl Btf {
             let info = word(at + 4)?;
             let (kind, entries) = ((info >> 24) & 0x1f, (info & 0xffff) as usize);
             let id = btf.types.len();
-            if matches!(kind, KIND_STRUCT | KIND_UNION | KIND_TYPEDEF) {
+            if matches!(kind, KIND_STRUCT | KIND_UNION | KIND_TYPEDEF | KIND_FUNC) {
                 named.push((word(at)?, id, kind));
             }
             btf.types.push(at);
@@ -97,7 +138,12 @@ impl Btf {
         btf.bytes = bytes;
         for (name, id, kind) in named {
             let name = btf.string(name);
-            if !name.is_empty() {
+            if kind == KIND_FUNC {
+                if FUNCTIONS.iter().any(|start| name.starts_with(start)) {
+                    let proto = btf.type_at(id).map_or(0, |function| function.size_or_type as usize);
+                    btf.functions.insert(name, proto);
+                }
+            } else if !name.is_empty() {
                 let index = if kind == KIND_TYPEDEF { &mut btf.typedefs } else { &mut btf.structs };
                 index.entry(name).or_insert(id);
             }
@@ -181,6 +227,29 @@ impl Btf {
         let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     }
+}
+
+/// The types of the kernel and of a module as one blob: a module's ids and string offsets go on where the kernel's end.
+fn joined(kernel: &[u8], module: &[u8]) -> Option<Vec<u8>> {
+    const HEADER_BYTES: usize = 24;
+    let sections = |bytes: &[u8]| {
+        let word = |at| read_u32(bytes, at).ok().map(|word| word as usize);
+        let header = word(4)?;
+        let section = |offset, length| {
+            let start: usize = header + offset;
+            Some(bytes.get(start..start.checked_add(length)?)?.to_vec())
+        };
+        Some((section(word(8)?, word(12)?)?, section(word(16)?, word(20)?)?))
+    };
+    let ((kernel_types, kernel_strings), (types, strings)) = (sections(kernel)?, sections(module)?);
+    let (types, strings) = ([kernel_types, types].concat(), [kernel_strings, strings].concat());
+    let mut joined = kernel.get(..4)?.to_vec();
+    for word in [HEADER_BYTES, 0, types.len(), types.len(), strings.len()] {
+        joined.extend(u32::try_from(word).ok()?.to_ne_bytes());
+    }
+    joined.extend(types);
+    joined.extend(strings);
+    Some(joined)
 }
 
 /// Bytes that follow the 12 common ones.

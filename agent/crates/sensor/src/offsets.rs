@@ -1,6 +1,6 @@
 //! Resolving what the kernel programs read.
 
-use agent_common::{Offsets, UNKNOWN_OFFSET};
+use agent_common::{KernelField, Offsets, UNKNOWN_OFFSET};
 
 use crate::btf::Btf;
 
@@ -8,31 +8,25 @@ use crate::btf::Btf;
 pub(crate) struct Resolved {
     /// In the order of [`Offsets::FIELDS`].
     pub(crate) values: [u32; Offsets::FIELDS.len()],
-    /// `struct.field` of what was not found.
-    pub(crate) missing: Vec<String>,
+    /// What was not found.
+    pub(crate) missing: Vec<KernelField>,
 }
 
-/// Fields without which a program still works, only knowing less.
-const OPTIONAL: [&str; 4] = ["sk_err", "__sk_common.skc_flags", "__sk_common.skc_net.net", "sk"];
+impl Resolved {
+    /// Of a kernel whose types are not known.
+    pub(crate) const NOTHING: Self = Self { values: [UNKNOWN_OFFSET; _], missing: Vec::new() };
+}
 
+/// Looks every field up.
 pub(crate) fn resolve(btf: &Btf) -> Resolved {
     let mut missing = Vec::new();
     let values = Offsets::FIELDS.map(|field| {
         btf.field_offset(field.of, field.path).unwrap_or_else(|| {
-            missing.push(format!("{}.{}", field.of, field.path));
+            missing.push(field);
             UNKNOWN_OFFSET
         })
     });
     Resolved { values, missing }
-}
-
-impl Resolved {
-    /// The missing fields that programs cannot do without.
-    pub(crate) fn missing_required(&self) -> impl Iterator<Item = &str> {
-        self.missing.iter().map(String::as_str).filter(|name| {
-            !OPTIONAL.iter().any(|optional| name.split_once('.').is_some_and(|(_, path)| path == *optional))
-        })
-    }
 }
 
 #[cfg(test)]
@@ -46,7 +40,7 @@ mod tests {
             return;
         };
         let resolved = resolve(&btf);
-        assert_eq!(resolved.missing, Vec::<String>::new());
+        assert_eq!(resolved.missing, Vec::new());
         assert!(resolved.values.iter().all(|&offset| offset < 1 << 16), "{:?}", resolved.values);
     }
 }

@@ -11,7 +11,7 @@ pub const RATE_DEFAULT: Rate = Rate { events_per_second: 2000, burst: 8000 };
 /// Most paths in one list of [`FileFilter`].
 pub const FILTER_PATHS_MAX: usize = 256;
 /// Longest component of a path in [`FileFilter`], bytes.
-pub const FILTER_COMPONENT_BYTES_MAX: usize = 55;
+pub const FILTER_COMPONENT_BYTES_MAX: usize = 58;
 /// Most files watched by identity.
 pub const FILTER_INODES_MAX: usize = 1024;
 
