@@ -1,6 +1,6 @@
 //! What the kernel side tells of itself, to metrics and log.
 
-use watchfire_export::{CounterHandle, Metrics, ProbeInfo, SinkCounters};
+use watchfire_export::{CounterHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor};
 
@@ -60,6 +60,18 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        let programs = sensor.program_statistics();
+        let shown: Vec<_> = programs
+            .iter()
+            .map(|program| ProgramStatistics {
+                probe: program.probe,
+                program: &program.program,
+                runs: program.runs,
+                run_ns: program.run_ns,
+                missed: program.missed,
+            })
+            .collect();
+        self.metrics.set_programs(&shown);
     }
 
     /// The event log's part of the final account; answers how many records it lacks.
