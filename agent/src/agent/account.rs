@@ -2,7 +2,7 @@
 
 use watchfire_export::{CounterHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
-use watchfire_sensor::{ProbeStatus, Sensor};
+use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
@@ -19,6 +19,12 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
                 "refused by this kernel"
             );
         }
+    }
+    if let Some(probes) = slowing_probes(probes) {
+        tracing::warn!(
+            probes,
+            "every system call of this node is made slower: these probes have no better hook here"
+        );
     }
     let infos: Vec<_> = probes
         .iter()
