@@ -128,7 +128,12 @@ fn told(image: &Image) -> Option<*mut Told> {
     // SAFETY: key and value are on the stack; of two that insert at once, one finds the other's.
     unsafe {
         let image = (&raw const *image).cast();
-        bpf_map_update_elem(map.cast_mut().cast(), image, (&raw const nothing).cast(), u64::from(BPF_NOEXIST));
+        bpf_map_update_elem(
+            map.cast_mut().cast(),
+            image,
+            (&raw const nothing).cast(),
+            u64::from(BPF_NOEXIST),
+        );
     }
     lookup(map, &raw const *image).map(|told| told.cast())
 }

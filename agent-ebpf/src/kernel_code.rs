@@ -1,6 +1,6 @@
 //! Code that enters the kernel: modules, BPF programs, another kernel; and observers of other tasks.
 
-use agent_common::{KERNEL_NAME_IS_PATH, Kind, KernelRecord, Operation, TEXT_BYTES_MAX};
+use agent_common::{KERNEL_NAME_IS_PATH, KernelRecord, Kind, Operation, TEXT_BYTES_MAX};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
@@ -87,7 +87,8 @@ impl Asked {
 
     #[inline(always)]
     fn bpf(nothing: Self, call: &Call, task: Task) -> Option<Self> {
-        let (command, attributes, size) = (call.argument(0) as u32, call.argument(1), call.argument(2) as u32);
+        let (command, attributes, size) =
+            (call.argument(0) as u32, call.argument(1), call.argument(2) as u32);
         let named = |operation, name: u64| {
             // Older programs give a shorter union, without the name.
             let has_name = u64::from(size) >= name + BPF_NAME_BYTES as u64;

@@ -166,6 +166,12 @@ impl Processes {
         self.entries.get(&id).map(|entry| &entry.process)
     }
 
+    /// The pid namespace that a process is in, where known.
+    #[must_use]
+    pub fn pid_namespace(&self, id: ExecId) -> Option<u32> {
+        self.entries.get(&id)?.place.map(|(pid_ns, _)| pid_ns)
+    }
+
     /// The running process with that id in the initial pid namespace.
     #[must_use]
     pub fn running_pid(&self, pid: u32) -> Option<&Process> {

@@ -28,8 +28,7 @@ fn is_connection(text: &str) -> bool {
     segments().count() >= 2
         && segments().all(|segment| {
             segment.split_once('=').is_some_and(|(key, _)| {
-                let is_key =
-                    |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.');
+                let is_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.');
                 !key.trim().is_empty() && key.bytes().all(is_key)
             })
         })
