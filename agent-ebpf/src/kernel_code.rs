@@ -38,7 +38,7 @@ const PERF_CONFIG: u64 = 8;
 enum Name {
     /// A text of the caller; address 0 for none.
     Text(u64),
-    /// The same, with room for [`BPF_NAME_BYTES`].
+    /// The same, of [`BPF_NAME_BYTES`].
     Bpf(u64),
     /// The path of an open file.
     File(i32),
@@ -137,7 +137,8 @@ fn finished(operation: Operation, call: &Call) {
     let buffer = room.cast::<u8>();
     let (end, flags) = match asked.name {
         Name::Text(text) => (at + user_text(buffer.wrapping_add(at), text, TEXT_BYTES_MAX, &mut outcome), 0),
-        Name::Bpf(name) => (at + user_text(buffer.wrapping_add(at), name, BPF_NAME_BYTES, &mut outcome), 0),
+        // A name that fills its room with its NUL is whole.
+        Name::Bpf(name) => (at + user_text(buffer.wrapping_add(at), name, BPF_NAME_BYTES + 1, &mut outcome), 0),
         Name::File(descriptor) => {
             let file = crate::fd::file(task, descriptor);
             let mut end = at;

@@ -116,7 +116,8 @@ pub(crate) enum Hook {
     Syscall(&'static str),
     /// The end of a system call that not every kernel has: the rung does without where it is not there.
     NewSyscall(&'static str),
-    /// The end of a system call of the 32-bit interface, where this kernel has that.
+    /// The end of a system call of the 32-bit interface, where this kernel has that: `sys_NAME`, or `compat_sys_NAME` for
+    /// those whose arguments differ.
     CompatSyscall(&'static str),
     /// The end of the system calls with these operations, by the program that gets every system call: last resort.
     SysExit(u16, &'static [Operation]),
@@ -264,10 +265,10 @@ impl Site<'_> {
         }
     }
 
-    /// The function that a system call of the 32-bit interface enters by.
+    /// The function that a system call of the 32-bit interface enters by. Only x86 has it apart from the native one.
     fn compat_wrapper(&self, name: &str) -> Option<String> {
-        let names = [format!("__ia32_compat_sys_{name}"), format!("__ia32_sys_{name}")];
-        names.into_iter().find(|name| self.has_function(name))
+        let name = format!("__ia32_{name}");
+        self.has_function(&name).then_some(name)
     }
 }
 

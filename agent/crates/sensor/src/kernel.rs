@@ -1,7 +1,7 @@
 //! Loading the kernel programs.
 
 use agent_common::Operation;
-use aya::maps::{Array, MapData, ProgramArray};
+use aya::maps::{Array, MapData, MapError, ProgramArray};
 use aya::{Ebpf, EbpfLoader};
 
 use crate::attach::{self, Attached, Site};
@@ -81,6 +81,7 @@ impl Kernel {
         }
         let mut ebpf =
             loader.load(aya::include_bytes_aligned!(env!("WATCHFIRE_BPF_OBJECT"))).map_err(object)?;
+        name_agent(&mut ebpf).map_err(|source| object(source.into()))?;
         let site = Site::new(btf.as_ref(), types, &host.cgroup_root, resolved.missing);
         let Attached { mut probes, mut programs, handed_over } =
             attach::attach_all(&mut ebpf, &site, options);
@@ -96,6 +97,12 @@ impl Kernel {
         }
         Ok(Self { ebpf, probes, programs, handlers, rings: 1 + bulk_rings, btf_problem })
     }
+}
+
+/// Tells the programs which process is the agent, before any of them sees it load the others.
+fn name_agent(ebpf: &mut Ebpf) -> Result<(), MapError> {
+    let Some(map) = ebpf.map_mut("AGENT") else { return Ok(()) };
+    Array::<_, u32>::try_from(map)?.set(0, std::process::id(), 0)
 }
 
 /// The probes on the last rung have none after all.

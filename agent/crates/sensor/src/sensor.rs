@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use aya::Ebpf;
-use aya::maps::{Array, Map, MapData, MapError, ProgramArray};
+use aya::maps::{Map, MapData, MapError, ProgramArray};
 use aya::sys::{Stats, enable_stats};
 use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
 
@@ -101,8 +101,6 @@ pub fn start(
     }
     let mut maps = Maps(&mut ebpf);
     let socket_map = maps.take("SOCKETS")?;
-    let mut agent: Array<_, u32> = maps.get("AGENT")?;
-    agent.set(0, std::process::id(), 0).map_err(|source| StartError::Map("AGENT", source))?;
     let mut filters = FilterMaps {
         children: maps.get("FILTER_CHILDREN")?,
         nodes: maps.get("FILTER_NODES")?,

@@ -76,11 +76,11 @@ pub(super) const PROBES: [Probe; 4] = [
                 hook: "fexit/sys_{dup,dup2,dup3}",
                 programs: &[
                     ("stdio_dup", Hook::Syscall("dup")),
-                    ("stdio_dup_compat", Hook::CompatSyscall("dup")),
+                    ("stdio_dup_compat", Hook::CompatSyscall("sys_dup")),
                     ("stdio_dup2", Hook::NewSyscall("dup2")),
-                    ("stdio_dup2_compat", Hook::CompatSyscall("dup2")),
+                    ("stdio_dup2_compat", Hook::CompatSyscall("sys_dup2")),
                     ("stdio_dup3", Hook::Syscall("dup3")),
-                    ("stdio_dup3_compat", Hook::CompatSyscall("dup3")),
+                    ("stdio_dup3_compat", Hook::CompatSyscall("sys_dup3")),
                 ],
             },
             Rung {
