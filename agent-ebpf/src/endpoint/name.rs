@@ -64,7 +64,7 @@ impl Name {
         if self.at == 0 {
             return 0;
         }
-        let mut bytes = (self.bytes as i64 - PATH as i64) as usize;
+        let mut bytes = (i64::from(self.bytes) - PATH as i64) as usize;
         // Also what is negative.
         if bytes > PATH_BYTES_MAX {
             bytes = 0;

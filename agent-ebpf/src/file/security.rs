@@ -53,7 +53,7 @@ hooks! {
     }
     file_mkdir_lsm file_mkdir_fentry ("path_mkdir", "security_path_mkdir") |ctx, 3| {
         let at = in_folder(ctx.arg(0), number(&ctx, 1));
-        let details = Details { value: ctx.arg::<u64>(2) as u16 as u32, ..change(Operation::MKDIR) };
+        let details = Details { value: u32::from(ctx.arg::<u64>(2) as u16), ..change(Operation::MKDIR) };
         resolved(core::ptr::null(), at, Location::NONE, Scratch::FileMkdir, details, FILTER_WRITE);
     }
     file_rename_lsm file_rename_fentry ("path_rename", "security_path_rename") |ctx, 5| {
@@ -77,7 +77,7 @@ hooks! {
     file_chmod_lsm file_chmod_fentry ("path_chmod", "security_path_chmod") |ctx, 2| {
         let path: *const u8 = ctx.arg(0);
         let at = Location::of_path(path);
-        let details = Details { value: ctx.arg::<u64>(1) as u16 as u32, ..change(Operation::CHMOD) };
+        let details = Details { value: u32::from(ctx.arg::<u64>(1) as u16), ..change(Operation::CHMOD) };
         resolved(inode(at.dentry), at, Location::NONE, Scratch::FileChmod, details, FILTER_WRITE);
     }
     file_chown_lsm file_chown_fentry ("path_chown", "security_path_chown") |ctx, 3| {
