@@ -14,7 +14,7 @@ use aya_ebpf::macros::btf_map;
 
 use crate::maps::{self, SCRATCH_BYTES, Scratch, lookup, slot};
 use crate::path::{Location, read};
-use crate::settings::{load, offset};
+use crate::settings::{offset, own};
 
 /// Bytes of a text that are compared; a longer text is told whatever it names.
 pub(crate) const FILTER_TEXT_BYTES: usize = 256;
@@ -272,7 +272,7 @@ fn walk_text(walk: *mut Walk, from: Position, text: *const u8) -> Position {
     for at in 0..FILTER_TEXT_BYTES {
         length = index(length);
         // The caller's text has room for as many bytes.
-        let byte: u8 = load(text, at);
+        let byte: u8 = own(text, at);
         if byte != b'/' && byte != 0 {
             if length == 0 {
                 first = byte;

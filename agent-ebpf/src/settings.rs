@@ -130,6 +130,13 @@ pub(crate) fn frozen_word(table: *const [u64; 8], index: u32) -> u64 {
     unsafe { core::ptr::read_volatile(table.cast::<u64>().add(index as usize & 7)) }
 }
 
+/// Reads from memory of the programs themselves: a map's or a ring's.
+#[inline(always)]
+pub(crate) fn own<T: Copy>(pointer: *const u8, offset: usize) -> T {
+    // SAFETY: the verifier checks the access against the size of the memory.
+    unsafe { *pointer.wrapping_add(offset).cast::<T>() }
+}
+
 #[inline(always)]
 pub(crate) fn load<T: Copy>(pointer: *const u8, offset: usize) -> T {
     if TYPED_TASKS.load() == 0 {
