@@ -68,9 +68,7 @@ impl Asked {
             Operation::FINIT_MODULE => {
                 Self { file: call.argument(0) as i32, value: call.argument(2), ..nothing }
             }
-            Operation::DELETE_MODULE => {
-                Self { text: call.argument(0), value: call.argument(1), ..nothing }
-            }
+            Operation::DELETE_MODULE => Self { text: call.argument(0), value: call.argument(1), ..nothing },
             Operation::KEXEC_LOAD => Self { value: call.argument(3), ..nothing },
             Operation::KEXEC_FILE_LOAD => {
                 Self { file: call.argument(0) as i32, value: call.argument(4), ..nothing }
