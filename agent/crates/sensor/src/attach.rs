@@ -54,6 +54,7 @@ const OWN_STRUCTS: &[&str] = &[
     "io_bind",
     "io_listen",
     "io_connect",
+    "io_async_msghdr",
     "filename",
     "sock",
     "socket",

@@ -4,6 +4,9 @@ use agent_common::{HANDLER_SOCKET, HANDLER_STDIO, Operation};
 
 use super::{Hook, Probe, Rung, SYS_EXIT_HOOK};
 
+/// What is asked for through io_uring is no system call, so the last rung has a program of its own for it.
+const RING: (&str, Hook) = ("socket_ring", Hook::ExtraTpBtf("io_uring_submit_req"));
+
 pub(super) const PROBES: [Probe; 4] = [
     Probe {
         name: "socket",
@@ -29,10 +32,16 @@ pub(super) const PROBES: [Probe; 4] = [
             },
             Rung {
                 hook: SYS_EXIT_HOOK,
-                programs: &[(
-                    "socket_syscall",
-                    Hook::SysExit(HANDLER_SOCKET, &[Operation::SOCKET, Operation::BIND, Operation::LISTEN]),
-                )],
+                programs: &[
+                    (
+                        "socket_syscall",
+                        Hook::SysExit(
+                            HANDLER_SOCKET,
+                            &[Operation::SOCKET, Operation::BIND, Operation::LISTEN],
+                        ),
+                    ),
+                    RING,
+                ],
             },
         ],
     },
@@ -52,7 +61,7 @@ pub(super) const PROBES: [Probe; 4] = [
             },
             Rung {
                 hook: SYS_EXIT_HOOK,
-                programs: &[("socket_syscall", Hook::SysExit(HANDLER_SOCKET, &[Operation::CONNECT]))],
+                programs: &[("socket_syscall", Hook::SysExit(HANDLER_SOCKET, &[Operation::CONNECT])), RING],
             },
         ],
     },
