@@ -24,6 +24,18 @@ impl Outcome {
         let flags = if call.compat { EVENT_RESULT_KNOWN | EVENT_COMPAT } else { EVENT_RESULT_KNOWN };
         Self { flags, result: call.result as i32 }
     }
+
+    /// The same without its result.
+    #[inline(always)]
+    pub(crate) const fn unknown(self) -> Self {
+        Self { flags: self.flags & !EVENT_RESULT_KNOWN, result: 0 }
+    }
+
+    /// Another result, of a hook that knows it.
+    #[inline(always)]
+    pub(crate) const fn known(result: i32) -> Self {
+        Self { flags: EVENT_RESULT_KNOWN, result }
+    }
 }
 
 /// Fills the head of a record of `size` bytes about the task, in place.

@@ -10,9 +10,10 @@ use agent_common::{FILTER_READ, FILTER_WRITE, Kind, Operation};
 use crate::account::{Count, count};
 use crate::event::Outcome;
 use crate::filter;
-use crate::maps::{Scratch, names};
-use crate::path::Location;
-use crate::settings::{WITH_FILES, field, offset};
+use crate::maps::Scratch;
+use crate::memory;
+use crate::path::{Location, read};
+use crate::settings::{WITH_FILES, WITH_MEMORY, field, offset};
 use crate::task::{self, Task};
 
 use record::{Details, Source, Text, tell};
@@ -37,20 +38,52 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
     }
 }
 
+/// What is needed of a `struct file`.
+struct OpenFile {
+    flags: u32,
+    mode: u32,
+    inode: *const u8,
+    at: Location,
+}
+
+impl OpenFile {
+    /// Of a pointer whose type the verifier knows.
+    #[inline(always)]
+    fn typed(file: *const u8) -> Self {
+        Self {
+            flags: field!(file, file_flags as u32),
+            mode: field!(file, file_mode as u32),
+            inode: field!(file, file_inode as *const u8),
+            at: Location::of_path(file.wrapping_add(offset!(file_path))),
+        }
+    }
+
+    /// Of any pointer.
+    #[inline(always)]
+    fn probed(file: *const u8) -> Self {
+        Self {
+            flags: read(file, offset!(file_flags)),
+            mode: read(file, offset!(file_mode)),
+            inode: read(file, offset!(file_inode)),
+            at: Location::of_path(file.wrapping_add(offset!(file_path))),
+        }
+    }
+}
+
 /// A file was opened, or is about to be.
 #[inline(always)]
-fn opened(file: *const u8, which: Scratch, outcome: Outcome) {
-    let (flags, mode) = (field!(file, file_flags as u32), field!(file, file_mode as u32));
-    let details = Details { flags, ..Details::new(Operation::OPEN, outcome) };
-    touched(file, which, details, access_of(flags, mode));
+fn opened(file: &OpenFile, which: Scratch, outcome: Outcome) {
+    if WITH_MEMORY.load() == 1 && file.mode & FMODE_WRITE != 0 {
+        memory::opened(file.inode, file.at, file.flags, outcome);
+    }
+    let details = Details { flags: file.flags, ..Details::new(Operation::OPEN, outcome) };
+    touched(file, which, details, access_of(file.flags, file.mode));
 }
 
 /// Something was done to an open file: told where the file is watched for `access`.
 #[inline(always)]
-fn touched(file: *const u8, which: Scratch, details: Details, access: u32) {
-    let inode = field!(file, file_inode as *const u8);
-    let location = Location::of_path(file.wrapping_add(offset!(file_path)));
-    resolved(inode, location, Location::NONE, which, details, access);
+fn touched(file: &OpenFile, which: Scratch, details: Details, access: u32) {
+    resolved(file.inode, file.at, Location::NONE, which, details, access);
 }
 
 /// Something is done to a file whose place is known, with a second place for renames and links.
@@ -65,10 +98,9 @@ fn resolved(inode: *const u8, at: Location, other: Location, which: Scratch, det
     if details.inode != 0 && filter::is_watched_inode(details.inode, details.device) {
         details.by_inode = true;
     } else {
-        let Some(names) = names(which) else { return count(Kind::FILE, Count::Filtered) };
-        let mut wanted = filter::place(names, at.dentry, at.vfsmount).tells(access);
+        let mut wanted = filter::place(which, at).tells(access);
         if !wanted && !other.dentry.is_null() {
-            wanted = filter::place(names, other.dentry, other.vfsmount).tells(access);
+            wanted = filter::place(which, other).tells(access);
         }
         if !wanted {
             return count(Kind::FILE, Count::Filtered);
@@ -82,8 +114,7 @@ fn resolved(inode: *const u8, at: Location, other: Location, which: Scratch, det
 fn linked(at: Location, target: Text) {
     count(Kind::FILE, Count::Seen);
     let details = Details::new(Operation::SYMLINK, Outcome::UNKNOWN);
-    let Some(names) = names(Scratch::FileSymlink) else { return count(Kind::FILE, Count::Filtered) };
-    if filter::place(names, at.dentry, at.vfsmount).tells(FILTER_WRITE) {
+    if filter::place(Scratch::FileSymlink, at).tells(FILTER_WRITE) {
         let target = Source::Text(target, Location::NONE);
         tell(Scratch::FileSymlink, task::current(), &details, Source::Resolved(at), target);
     } else {
@@ -93,9 +124,9 @@ fn linked(at: Location, target: Text) {
 
 /// A file was mapped: told where that makes it executable while it can be written to.
 #[inline(always)]
-fn mapped(file: *const u8, protection: u32, which: Scratch, outcome: Outcome) {
+fn mapped(file: &OpenFile, protection: u32, which: Scratch, outcome: Outcome) {
     let details = Details { flags: protection, ..Details::new(Operation::MMAP_EXEC, outcome) };
-    if protection & PROT_EXEC == 0 || file.is_null() || field!(file, file_mode as u32) & FMODE_WRITE == 0 {
+    if protection & PROT_EXEC == 0 || file.mode & FMODE_WRITE == 0 {
         return;
     }
     if WITH_FILES.load() == 0 {
@@ -103,14 +134,13 @@ fn mapped(file: *const u8, protection: u32, which: Scratch, outcome: Outcome) {
     }
     count(Kind::FILE, Count::Seen);
     let mut details = details;
-    details.take_inode(field!(file, file_inode as *const u8));
-    let location = Location::of_path(file.wrapping_add(offset!(file_path)));
-    tell(which, task::current(), &details, Source::Resolved(location), Source::Resolved(Location::NONE));
+    details.take_inode(file.inode);
+    tell(which, task::current(), &details, Source::Resolved(file.at), Source::Resolved(Location::NONE));
 }
 
 /// The folder that a relative path starts from, or the root of the process.
 #[inline(always)]
-fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
+pub(crate) fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
     /// `AT_FDCWD` of the UAPI.
     const AT_FDCWD: i32 = -100;
     let fs = field!(task, task_fs as *const u8);

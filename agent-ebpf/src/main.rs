@@ -8,20 +8,31 @@
 )]
 
 mod account;
+mod capability;
 mod cgroup;
+mod credentials;
+mod endpoint;
 mod event;
 mod exec;
 mod fd;
 mod file;
 mod filter;
+mod hooks;
+mod kernel_code;
 mod limit;
 mod listen;
 mod maps;
+mod memory;
+mod namespace;
 mod owner;
 mod path;
 mod process;
 mod ring;
+mod room;
 mod settings;
+mod signal;
+mod sock;
+mod stdio;
 mod syscall;
 mod task;
 mod tcp;

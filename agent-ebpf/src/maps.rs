@@ -8,7 +8,7 @@ use aya_ebpf::btf_maps::PerCpuArray;
 use aya_ebpf::helpers::generated::{bpf_map_lookup_elem, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
 
-use crate::filter::Names;
+use crate::filter::Walk;
 
 /// Room for a record that is being built, bytes: twice the largest, so that one more read fits at any position.
 pub(crate) const SCRATCH_BYTES: usize = 8 * 1024;
@@ -100,7 +100,13 @@ pub(crate) enum Scratch {
 /// A program's scratch buffer on this CPU.
 #[inline(always)]
 pub(crate) fn scratch(which: Scratch) -> Option<*mut u8> {
-    slot(&raw const SCRATCH, which as u32)
+    scratch_at(which as u32)
+}
+
+/// As [`scratch`], by its number.
+#[inline(always)]
+pub(crate) fn scratch_at(which: u32) -> Option<*mut u8> {
+    slot(&raw const SCRATCH, which)
 }
 
 /// The scratch buffer of exec on this CPU.
@@ -110,10 +116,10 @@ pub(crate) fn exec_scratch() -> Option<*mut u8> {
 }
 
 #[btf_map]
-static NAMES: PerCpuArray<Names, SCRATCHES> = PerCpuArray::new();
+static WALKS: PerCpuArray<Walk, SCRATCHES> = PerCpuArray::new();
 
-/// A program's room for name pointers on this CPU.
+/// A program's room for the walk of a path on this CPU.
 #[inline(always)]
-pub(crate) fn names(which: Scratch) -> Option<*mut Names> {
-    slot(&raw const NAMES, which as u32).map(|names| names.cast())
+pub(crate) fn walk(which: u32) -> Option<*mut Walk> {
+    slot(&raw const WALKS, which).map(|walk| walk.cast())
 }

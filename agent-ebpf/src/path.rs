@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use agent_common::{NAME_BYTES_MAX, PATH_COMPONENTS_MAX};
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
+use crate::maps::{SCRATCH_BYTES, Scratch, scratch_at};
 use crate::settings::offset;
 
 /// Keeps a position within the lower half of a buffer of `BUFFER` bytes, a power of two, in a way that the compiler
@@ -72,15 +73,14 @@ pub(crate) fn append<const BUFFER: usize>(
             break;
         }
         if dentry == read::<*const u8>(vfsmount, offset!(vfsmount_root)) {
-            // SAFETY: `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
-            let mount = unsafe { vfsmount.wrapping_sub(offset!(mount_mnt)) };
+            // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
+            let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
             let parent: *const u8 = read(mount, offset!(mount_parent));
             if parent == mount {
                 break;
             }
             dentry = read(mount, offset!(mount_mountpoint));
-            // SAFETY: as above, the other way round.
-            vfsmount = unsafe { parent.wrapping_add(offset!(mount_mnt)) };
+            vfsmount = parent.wrapping_add(offset!(mount_mnt));
             continue;
         }
         let parent: *const u8 = read(dentry, offset!(dentry_parent));
@@ -102,4 +102,27 @@ pub(crate) fn append<const BUFFER: usize>(
         dentry = parent;
     }
     bounded::<BUFFER>(end)
+}
+
+/// [`append`] to a scratch buffer, up to the root of the mount namespace: a global function, which the verifier follows
+/// once by itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn path_append(which: u32, start: u64, dentry: u64, vfsmount: u64, most: u64) -> u64 {
+    let Some(buffer) = scratch_at(which) else { return start };
+    let at = Location { dentry: dentry as *const u8, vfsmount: vfsmount as *const u8 };
+    let start = bounded::<SCRATCH_BYTES>(start as usize);
+    append::<SCRATCH_BYTES>(buffer, start, at, Location::NONE, most as usize) as u64
+}
+
+/// Appends the components of a location to a scratch buffer, up to the root of its mount namespace.
+#[inline(always)]
+pub(crate) fn append_to(which: Scratch, start: usize, at: Location, most: usize) -> usize {
+    bounded::<SCRATCH_BYTES>(path_append(
+        which as u32,
+        start as u64,
+        at.dentry as u64,
+        at.vfsmount as u64,
+        most as u64,
+    ) as usize)
 }

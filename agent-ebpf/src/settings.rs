@@ -60,6 +60,19 @@ pub(crate) static WITH_UNIX_SOCKETS: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static SECURE_EXEC_BIT: Global<u32> = Global::new(0);
 
+/// Position of the bit-field `task_struct.in_execve`, bits from the start of the struct; `u32::MAX` where it is not known.
+#[unsafe(no_mangle)]
+pub(crate) static IN_EXECVE_BIT: Global<u32> = Global::new(u32::MAX);
+
+/// Native system calls that reserve memory, for which the kernel asks for `CAP_SYS_ADMIN` though they do not need it: bit n
+/// for number n.
+#[unsafe(no_mangle)]
+pub(crate) static RESERVING_CALLS: [u64; 8] = [0; 8];
+
+/// As [`RESERVING_CALLS`], of the 32-bit interface.
+#[unsafe(no_mangle)]
+pub(crate) static RESERVING_COMPAT_CALLS: [u64; 8] = [0; 8];
+
 /// Where system call arguments lie in `pt_regs`, first to last, bytes; eight, so that a position can be masked.
 #[unsafe(no_mangle)]
 pub(crate) static ARGUMENTS: [u32; 8] = [UNKNOWN_OFFSET; 8];
@@ -101,6 +114,13 @@ macro_rules! field {
 pub(crate) fn frozen(offset: *const u32) -> usize {
     // SAFETY: a field of a plain static; volatile, because the loader changes what the compiler sees as its value.
     unsafe { core::ptr::read_volatile(offset) as usize }
+}
+
+/// A word of a frozen table, by an index that the program finds out.
+#[inline(always)]
+pub(crate) fn frozen_word(table: *const [u64; 8], index: u32) -> u64 {
+    // SAFETY: within the table; volatile as above.
+    unsafe { core::ptr::read_volatile(table.cast::<u64>().add(index as usize & 7)) }
 }
 
 #[inline(always)]

@@ -7,11 +7,11 @@
 use core::ffi::c_void;
 
 use agent_common::{HANDLERS, NO_ARGUMENT, SYSCALL_NUMBERS, Syscall};
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::btf_maps::{Array, ProgramArray};
 use aya_ebpf::helpers::generated::bpf_tail_call;
 use aya_ebpf::macros::{btf_map, btf_tracepoint};
 use aya_ebpf::programs::BtfTracePointContext;
-use aya_ebpf::EbpfContext as _;
 
 use crate::maps::slot;
 use crate::path::read;
@@ -70,7 +70,7 @@ impl Call {
 
 /// Whether a task is in a system call of the 32-bit interface.
 #[inline(always)]
-fn is_compat(task: Task) -> bool {
+pub(crate) fn is_compat(task: Task) -> bool {
     let bit = COMPAT_BIT.load();
     bit != 0 && load::<u32>(task, COMPAT_STATUS.load() as usize) & bit != 0
 }
@@ -113,3 +113,23 @@ pub(crate) fn handed_over(ctx: &BtfTracePointContext) -> Option<(Call, &'static 
     let regs: *const u8 = ctx.arg(0);
     Some((Call::new(regs, ctx.arg::<i64>(1), compat), entry(regs, compat)?))
 }
+
+/// Programs at the end of system calls, each of them twice: for its native and for its 32-bit interface. They call the
+/// family's function `finished` with the operation and the call.
+macro_rules! ends {
+    ($($native:ident $compat:ident ($native_function:literal, $compat_function:literal) $operation:ident;)+) => { $(
+        #[aya_ebpf::macros::fexit(function = $native_function)]
+        pub(crate) fn $native(ctx: aya_ebpf::programs::FExitContext) -> i32 {
+            finished(agent_common::Operation::$operation, &$crate::syscall::Call::new(ctx.arg(0), ctx.arg(1), false));
+            0
+        }
+
+        #[aya_ebpf::macros::fexit(function = $compat_function)]
+        pub(crate) fn $compat(ctx: aya_ebpf::programs::FExitContext) -> i32 {
+            finished(agent_common::Operation::$operation, &$crate::syscall::Call::new(ctx.arg(0), ctx.arg(1), true));
+            0
+        }
+    )+ };
+}
+
+pub(crate) use ends;

@@ -16,8 +16,8 @@ use aya_ebpf::programs::SockOpsContext;
 
 use crate::account::{Count, count};
 use crate::maps::socket_state;
-use crate::ring::{reserve, submit};
 use crate::owner::take_unowned;
+use crate::ring::{reserve, submit};
 use crate::settings::{field, known, offset};
 
 /// TCP states of include/net/tcp_states.h.

@@ -2,6 +2,7 @@
 
 mod account;
 
+use std::cell::RefCell;
 use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use anyhow::{Context as _, Result};
 use watchfire_export::{
     Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs, SinkCounters,
 };
-use watchfire_sensor::{Host, Sensor};
+use watchfire_sensor::{FileFilter, Host, Sensor};
 
 use self::account::{Account, log_totals, show_probes};
 use crate::build_info::{COMMIT, VERSION};
-use crate::config::{Config, Output};
+use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
 use crate::knowledge::Knowledge;
 use crate::pipeline::{Control, HostView, Pipeline, Stages};
@@ -34,8 +35,8 @@ const DRAINED_PERCENT: u32 = 50;
 const WRITTEN_PERCENT: u32 = 80;
 const SERVED_PERCENT: u32 = 90;
 
-/// Runs the agent until it is told to stop or breaks.
-pub(crate) fn run(config: &Config) -> Result<ExitCode> {
+/// Runs the agent until it is told to stop or breaks. `source` is where `config` came from.
+pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode> {
     let host = Host::read().context("cannot run on this host; `watchfire doctor` says more")?;
     let knowledge = Knowledge::load(config)?;
     tracing::info!(
@@ -54,12 +55,8 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     let plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
-    let stages = Stages::new(
-        knowledge,
-        HostView::read(host.cgroup_root.clone().ok()),
-        host.timebase,
-        config.redact_args,
-    );
+    let stages =
+        Stages::new(knowledge, HostView::read(host.cgroup_root.clone().ok()), host.timebase, config.intake());
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
     let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
@@ -76,7 +73,8 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode> {
     pipeline.tell(Control::SensorStarted);
 
     let account = Account::register(&metrics, sink);
-    let agent = Agent { config, account, sensor, pipeline, plane, events };
+    let files = RefCell::new(config.sensor.files.filter());
+    let agent = Agent { config, source, files, account, sensor, pipeline, plane, events };
     match agent.watch() {
         End::Asked => Ok(agent.drain()),
         End::Broken => {
@@ -115,7 +113,7 @@ fn sensor_options(config: &Config) -> watchfire_sensor::Options {
     let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
         executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
     });
-    watchfire_sensor::Options { ring_bytes: config.sensor.ring_bytes.get(), self_test }
+    config.sensor.options(self_test)
 }
 
 /// Why watching ended.
@@ -126,6 +124,9 @@ enum End {
 
 struct Agent<'a> {
     config: &'a Config,
+    source: ConfigSource<'a>,
+    /// The files that are told of now.
+    files: RefCell<FileFilter>,
     account: Account,
     sensor: Sensor,
     pipeline: Pipeline,
@@ -147,6 +148,13 @@ impl Agent<'_> {
     }
 
     fn reload(&self) {
+        if let Err(error) = self.reload_files() {
+            self.account.reload_failures.add(1);
+            tracing::error!(
+                error = format!("{error:#}"),
+                "reload failed; the files that are told of stay as they were"
+            );
+        }
         match Knowledge::load(self.config) {
             Ok(knowledge) => {
                 let (pods, objects) = (knowledge.directory.pods().len(), knowledge.objects);
@@ -163,9 +171,26 @@ impl Agent<'_> {
         }
     }
 
+    /// Reads the configuration again for the files that are told of. The old ones stay in force on any error.
+    fn reload_files(&self) -> Result<()> {
+        let files = self.source.load()?.sensor.files.filter();
+        if *self.files.borrow() == files {
+            return Ok(());
+        }
+        set_files(&self.sensor, &files)?;
+        tracing::info!(
+            read = files.read.len(),
+            write = files.write.len(),
+            inodes = files.inodes.len(),
+            "file filter set"
+        );
+        self.files.replace(files);
+        Ok(())
+    }
+
     /// Detaches, lets everything that was seen reach the outputs, and says what was lost.
     fn drain(self) -> ExitCode {
-        let Self { config, account, sensor, pipeline, plane, events } = self;
+        let Self { config, account, sensor, pipeline, plane, events, .. } = self;
         let timeout = config.drain_timeout_seconds.get();
         let now = Instant::now();
         let deadline = |percent| now + timeout * percent / 100;
@@ -214,6 +239,11 @@ impl Agent<'_> {
         // The end of the process detaches the probes as well.
         thread::spawn(move || drop(self.sensor));
     }
+}
+
+/// CALL OUT to the kernel side: `Ok(sensor.set_files(files)?)` belongs here as soon as the sensor offers it.
+fn set_files(_sensor: &Sensor, _files: &FileFilter) -> Result<()> {
+    anyhow::bail!("the sensor cannot change its file filter while it runs")
 }
 
 fn pipeline_ended(events: &Receiver<Event>, deadline: Instant) -> bool {

@@ -25,8 +25,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Show what the running agent sees, live
     Observe(observe::ObserveArgs),
-    /// Say what this kernel and host offer, and which hook each probe gets
-    Doctor,
+    /// Say what this kernel and host offer, and which hook each probe of `run` with the same arguments gets
+    Doctor(Box<run::RunArgs>),
     /// Work with network policies, without an agent
     Policy(policy::PolicyArgs),
     /// Print version, commit and target
@@ -41,7 +41,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Observe(args) => observe::run(args),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(args) => doctor::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Version => version::run(),
         Command::SelfTestChild => self_test_child::run(),

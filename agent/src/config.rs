@@ -1,6 +1,8 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
 mod flags;
+mod lists;
+mod sensor;
 mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,13 +10,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
-use watchfire_inventory::read_yaml;
+use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPattern, read_yaml};
+
+use lists::Limited;
 
 pub(crate) use flags::ConfigFlags;
+pub(crate) use lists::AbsolutePath;
+pub(crate) use sensor::SensorConfig;
 pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
+
+/// Most names of secrets that may be configured.
+const SECRET_NAMES_MAX: usize = 256;
 
 /// Everything that can be set. `config.example.yaml` documents each key.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -24,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) inventory: Option<PathBuf>,
     pub(crate) policies: Option<PathBuf>,
     pub(crate) redact_args: bool,
+    pub(crate) redaction: RedactionConfig,
     pub(crate) drain_timeout_seconds: DrainSeconds,
     pub(crate) output: OutputConfig,
     pub(crate) metrics: MetricsConfig,
@@ -55,12 +65,12 @@ pub(crate) struct ObserveConfig {
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// The kernel side.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+/// What is a secret besides what is built in.
+#[derive(Clone, PartialEq, Default, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub(crate) struct SensorConfig {
-    pub(crate) ring_bytes: RingBytes,
-    pub(crate) self_test: bool,
+pub(crate) struct RedactionConfig {
+    pub(crate) names: Limited<SecretName, SECRET_NAMES_MAX>,
+    pub(crate) patterns: Limited<SecretPattern, PATTERNS_MAX>,
 }
 
 /// The agent's own log.
@@ -78,6 +88,7 @@ impl Default for Config {
             inventory: None,
             policies: None,
             redact_args: true,
+            redaction: RedactionConfig::default(),
             drain_timeout_seconds: DrainSeconds::default(),
             output: OutputConfig::default(),
             metrics: MetricsConfig::default(),
@@ -106,12 +117,6 @@ impl Default for ObserveConfig {
     }
 }
 
-impl Default for SensorConfig {
-    fn default() -> Self {
-        Self { ring_bytes: RingBytes::default(), self_test: true }
-    }
-}
-
 impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Text }
@@ -127,6 +132,29 @@ impl Config {
         };
         flags.apply(&mut config);
         Ok(config)
+    }
+
+    /// What gets into the process table.
+    pub(crate) fn intake(&self) -> Intake {
+        let RedactionConfig { names, patterns } = &self.redaction;
+        let redactor = || Redactor::new(names.as_slice(), patterns.as_slice().to_vec());
+        Intake {
+            redactor: self.redact_args.then(redactor),
+            environment: self.sensor.environment.as_slice().to_vec(),
+        }
+    }
+}
+
+/// Where the configuration comes from, to be read again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfigSource<'a> {
+    pub(crate) file: Option<&'a Path>,
+    pub(crate) flags: &'a ConfigFlags,
+}
+
+impl ConfigSource<'_> {
+    pub(crate) fn load(self) -> Result<Config> {
+        Config::load(self.file, self.flags)
     }
 }
 
@@ -151,12 +179,20 @@ mod tests {
     #[test]
     fn the_example_names_every_key() {
         // The unknown key makes serde list the known ones of each map.
-        for map in ["", "output", "metrics", "observe", "sensor", "log"] {
-            let text = if map.is_empty() {
-                "no-such-key: 1".to_owned()
-            } else {
-                format!("{map}: {{no-such-key: 1}}")
-            };
+        for map in [
+            "",
+            "redaction",
+            "output",
+            "metrics",
+            "observe",
+            "sensor",
+            "sensor.families",
+            "sensor.files",
+            "sensor.rate",
+            "log",
+        ] {
+            let maps = map.rsplit('.').filter(|map| !map.is_empty());
+            let text = maps.fold("{no-such-key: 1}".to_owned(), |inner, map| format!("{{{map}: {inner}}}"));
             let error = parse(&text).unwrap_err();
             let (_, keys) =
                 error.rsplit_once("expected one of ").unwrap_or_else(|| error.split_at(error.len()));
@@ -183,6 +219,34 @@ mod tests {
                 "log: {format: xml}",
                 "config.yaml:1:15: log.format: unknown variant `xml`, expected one of text, json",
             ),
+            (
+                "sensor:\n  files:\n    read:\n    - /etc/shadow\n    - etc/passwd\n",
+                "config.yaml:5:7: sensor.files.read[1]: found `etc/passwd`, expected an absolute path",
+            ),
+            (
+                "sensor: {files: {write: [/etc/*.conf]}}",
+                "config.yaml:1:26: sensor.files.write[0]: found `/etc/*.conf`, expected `*` as a whole component: it stands for any one",
+            ),
+            (
+                "sensor: {files: {write: [/etc/../x]}}",
+                "config.yaml:1:26: sensor.files.write[0]: found `/etc/../x`, expected a path without empty components, `.` and `..`",
+            ),
+            (
+                "sensor:\n  capabilities: [CAP_SYS_ADMIN, CAP_EVERYTHING]\n",
+                "config.yaml:2:33: sensor.capabilities[1]: found `CAP_EVERYTHING`, expected the name of a capability, such as CAP_SYS_ADMIN",
+            ),
+            (
+                "sensor: {environment: [A=b]}",
+                "config.yaml:1:24: sensor.environment[0]: found `A=b`, expected the name of a variable, or its beginning and `*` for any rest",
+            ),
+            (
+                "sensor: {pin: bpf/watchfire}",
+                "config.yaml:1:15: sensor.pin: found `bpf/watchfire`, expected an absolute path",
+            ),
+            (
+                "redaction:\n  patterns:\n  - 'ok'\n  - 'a('\n",
+                "config.yaml:4:5: redaction.patterns[1]: found `a(`, expected a regular expression (unclosed group)",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err(), expected);
         }
@@ -191,5 +255,38 @@ mod tests {
             error.starts_with("config.yaml:1:11: metrics.port: unknown field `port`, expected"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let list = |entry: &str, entries: usize| vec![entry; entries].join(", ");
+        for (text, expected) in [
+            (
+                format!("sensor:\n  files:\n    read: [{}]\n", list("/a", 257)),
+                "config.yaml:3:11: sensor.files.read: found 257 entries, expected at most 256",
+            ),
+            (
+                format!("sensor: {{files: {{inodes: [{}]}}}}", list("/a", 1025)),
+                "config.yaml:1:26: sensor.files.inodes: found 1025 entries, expected at most 1024",
+            ),
+            (
+                format!("redaction: {{patterns: [{}]}}", list("a", 65)),
+                "config.yaml:1:23: redaction.patterns: found 65 entries, expected at most 64",
+            ),
+        ] {
+            assert_eq!(parse(&text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_configured_is_masked_and_kept() {
+        let text = "redaction: {names: [vault-pin], patterns: ['id-([0-9]+)']}\nsensor: {environment: [LANG, 'LC_*']}\n";
+        let config = parse(text).unwrap();
+        let intake = config.intake();
+        assert_eq!(intake.environment.len(), 2);
+        let args = ["x", "--vault-pin=1", "id-7"].map(str::to_owned).to_vec();
+        assert_eq!(intake.redactor.unwrap().args(args).0, ["x", "--vault-pin=REDACTED", "id-REDACTED"]);
+        assert!(config.sensor.options(None).environment);
+        assert!(parse("redactArgs: false").unwrap().intake().redactor.is_none());
     }
 }

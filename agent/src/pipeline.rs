@@ -1,6 +1,8 @@
 //! The stages in their order: inventory, policy, records. The only place that knows them all.
 
+mod events;
 mod gauges;
+mod host_paths;
 mod host_view;
 mod open_flows;
 #[cfg(test)]
@@ -10,13 +12,14 @@ mod view;
 
 use std::sync::Arc;
 
-use watchfire_inventory::{CgroupOwner, Processes, Resolver, unknown_process};
+use watchfire_inventory::{CgroupOwner, Intake, Processes, Resolver, unknown_process};
 use watchfire_model::{
-    Body, Exec, ExecId, ExitStatus, Flow, FlowEnd, FlowRecord, FlowStage, LossRecord, Observation, Origin,
-    Owner, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase,
+    Body, Exec, ExecId, Flow, FlowEnd, FlowRecord, FlowStage, Observation, Origin, Owner, Pod, Process,
+    ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase, clone_flag_names,
 };
 use watchfire_policy::{Connection, Endpoint};
 
+use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
 pub(crate) use thread::{Control, Pipeline};
 
@@ -28,6 +31,7 @@ use open_flows::{Judged, OpenFlows};
 pub(crate) struct Stages {
     knowledge: Knowledge,
     host: HostView,
+    host_paths: HostPaths,
     processes: Processes,
     flows: OpenFlows,
     timebase: Timebase,
@@ -36,9 +40,16 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, redact_args: bool) -> Self {
-        let processes = Processes::new(redact_args);
-        Self { knowledge, host, processes, flows: OpenFlows::default(), timebase, latest_boot_ns: 0 }
+    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, intake: Intake) -> Self {
+        Self {
+            knowledge,
+            host,
+            host_paths: HostPaths::new(),
+            processes: Processes::new(intake),
+            flows: OpenFlows::default(),
+            timebase,
+            latest_boot_ns: 0,
+        }
     }
 
     /// Takes in one observation; what leaves the agent because of it is put into `records`.
@@ -48,12 +59,13 @@ impl Stages {
         let body = match body {
             Body::Fork(fork) => {
                 let id = self.processes.fork(&fork, boot_ns).exec_id;
-                self.process_record(ProcessAction::Fork, id, None)
+                let clone_flags = Some(clone_flag_names(fork.clone_flags));
+                self.process_record(ProcessAction::Fork, id, |record| record.clone_flags = clone_flags)
             }
             Body::Exec(exec) => self.exec(*exec, boot_ns),
             Body::Exit(exit) => {
                 let id = self.processes.exit(&exit, boot_ns).exec_id;
-                self.process_record(ProcessAction::Exit, id, Some(exit.status))
+                self.process_record(ProcessAction::Exit, id, |record| record.exit = Some(exit.status))
             }
             Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
             Body::FlowClose(flow, end) => Some(self.flow_close(&flow, &end)),
@@ -65,10 +77,16 @@ impl Stages {
                 self.host.cgroup_removed(id);
                 None
             }
-            Body::Gap { kind, lost, counters } => Some(RecordBody::Loss(LossRecord { kind, lost, counters })),
+            Body::Event(event) => Some(self.event(*event)),
+            Body::Gap(gap) => Some(self.loss(&gap)),
         };
         let time = self.timebase.wall(boot_ns);
-        records.extend(body.map(|body| Record { time, node: Arc::clone(&self.knowledge.node), body }));
+        records.extend(body.map(|body| Record {
+            time,
+            boot_ns,
+            node: Arc::clone(&self.knowledge.node),
+            body,
+        }));
     }
 
     /// To be called about every second.
@@ -79,20 +97,24 @@ impl Stages {
 
     fn exec(&mut self, exec: Exec, boot_ns: u64) -> Option<RecordBody> {
         let action = if exec.before_start { ProcessAction::Found } else { ProcessAction::Exec };
-        let id = self.processes.exec(exec, boot_ns).exec_id;
-        self.process_record(action, id, None)
+        let (process, detail) = self.processes.exec(exec, boot_ns);
+        let id = process.exec_id;
+        self.process_record(action, id, |record| record.exec = Some(detail))
     }
 
+    /// The record of what a process did; `add` puts in what that action tells besides.
     fn process_record(
         &mut self,
         action: ProcessAction,
         id: ExecId,
-        exit: Option<ExitStatus>,
+        add: impl FnOnce(&mut ProcessRecord),
     ) -> Option<RecordBody> {
         let parent = self.processes.get(id)?.parent;
         let process = self.process_view(id)?;
         let parent = parent.and_then(|parent| self.process_view(parent));
-        Some(RecordBody::Process(Box::new(ProcessRecord { action, process, parent, exit })))
+        let mut record = ProcessRecord { action, process, parent, exit: None, clone_flags: None, exec: None };
+        add(&mut record);
+        Some(RecordBody::Process(Box::new(record)))
     }
 
     fn process_view(&mut self, id: ExecId) -> Option<ProcessView> {
@@ -100,6 +122,12 @@ impl Stages {
         let cgroup = self.host.cgroup(process.cgroup_id);
         let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
         Some(view::process(process, cgroup.as_ref(), pod.as_deref()))
+    }
+
+    fn view_of(&mut self, process: &Process) -> ProcessView {
+        let cgroup = self.host.cgroup(process.cgroup_id);
+        let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
+        view::process(process, cgroup.as_ref(), pod.as_deref())
     }
 
     fn pod_of(&self, cgroup: &str) -> Option<Arc<Pod>> {

@@ -1,8 +1,8 @@
 //! Putting a file record together.
 
 use agent_common::{
-    EVENT_TRUNCATED, EVENT_UNREADABLE, FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT,
-    FileRecord, Kind, Operation, TEXT_BYTES_MAX,
+    EVENT_TRUNCATED, EVENT_UNREADABLE, FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM,
+    FILE_PATH_TEXT, FileRecord, Kind, Operation, TEXT_BYTES_MAX,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str};
 
@@ -113,8 +113,8 @@ pub(super) fn tell(which: Scratch, task: Task, details: &Details, path: Source, 
     let Some(buffer) = scratch(which) else { return lose(Kind::FILE, cgroup_id, Count::Dropped) };
     let mut outcome = details.outcome;
     let at_path = size_of::<FileRecord>();
-    let (at_base, at_other) = append(buffer, at_path, path, &mut outcome);
-    let (at_other_base, at_name) = append(buffer, at_other, other, &mut outcome);
+    let (at_base, at_other) = append(which, buffer, at_path, path, &mut outcome);
+    let (at_other_base, at_name) = append(which, buffer, at_other, other, &mut outcome);
     let end =
         if details.name.at == 0 { at_name } else { append_text(buffer, at_name, details.name, &mut outcome) };
     let flag = |set, flag| if set { flag } else { 0 };
@@ -145,12 +145,18 @@ pub(super) fn tell(which: Scratch, task: Task, details: &Details, path: Source, 
 
 /// Appends a path, then its base; answers where the base begins and where it ends.
 #[inline(always)]
-fn append(buffer: *mut u8, at: usize, source: Source, outcome: &mut Outcome) -> (usize, usize) {
+fn append(
+    which: Scratch,
+    buffer: *mut u8,
+    at: usize,
+    source: Source,
+    outcome: &mut Outcome,
+) -> (usize, usize) {
     let components = |at, location: Location| {
         if location.dentry.is_null() {
             return at;
         }
-        path::append::<SCRATCH_BYTES>(buffer, at, location, Location::NONE, COMPONENTS_BYTES_MAX)
+        path::append_to(which, at, location, COMPONENTS_BYTES_MAX)
     };
     match source {
         Source::Resolved(location) => {

@@ -1,35 +1,18 @@
 //! The first rungs: the security hooks, which see an operation however it was asked for, and before its end.
 //!
-//! Each hook stands here twice, as a BPF LSM program and as one on the entry of the function that calls the LSMs. A
-//! function has its program's name, with the rung at its end.
+//! A function has its program's name, with the rung at its end.
 
 use agent_common::{FILTER_WRITE, Operation};
 use aya_ebpf::macros::{fentry, lsm};
 use aya_ebpf::programs::{FEntryContext, LsmContext};
 
 use super::record::{Details, Text};
-use super::{mapped, opened, resolved, touched};
+use super::{OpenFile, mapped, opened, resolved, touched};
 use crate::event::Outcome;
+use crate::hooks::hooks;
 use crate::maps::Scratch;
 use crate::path::{Location, read};
-use crate::settings::{SETXATTR_DENTRY, field, offset};
-
-/// One hook as two programs. An LSM program answers what the programs before it did: watching only.
-macro_rules! hooks {
-    ($($lsm:ident $fentry:ident ($hook:literal, $function:literal) |$ctx:ident, $arguments:literal| $body:block)+) => { $(
-        #[lsm(hook = $hook)]
-        pub(crate) fn $lsm($ctx: LsmContext) -> i32 {
-            $body;
-            $ctx.arg::<i32>($arguments)
-        }
-
-        #[fentry(function = $function)]
-        pub(crate) fn $fentry($ctx: FEntryContext) -> i32 {
-            $body;
-            0
-        }
-    )+ };
-}
+use crate::settings::{SETXATTR_DENTRY, offset};
 
 /// A name in the folder that a hook gives as `struct path`.
 #[inline(always)]
@@ -49,7 +32,7 @@ const fn change(operation: Operation) -> Details {
 
 hooks! {
     file_open_lsm file_open_fentry ("file_open", "security_file_open") |ctx, 1| {
-        opened(ctx.arg(0), Scratch::FileOpen, Outcome::UNKNOWN);
+        opened(&OpenFile::typed(ctx.arg(0)), Scratch::FileOpen, Outcome::UNKNOWN);
     }
     file_unlink_lsm file_unlink_fentry ("path_unlink", "security_path_unlink") |ctx, 2| {
         let dentry: *const u8 = ctx.arg(1);
@@ -107,21 +90,27 @@ hooks! {
         resolved(inode(at.dentry), at, Location::NONE, Scratch::FileTruncate, details, FILTER_WRITE);
     }
     file_ftruncate_lsm file_ftruncate_fentry ("file_truncate", "security_file_truncate") |ctx, 1| {
-        touched(ctx.arg(0), Scratch::FileTruncateOpen, change(Operation::TRUNCATE), FILTER_WRITE);
+        touched(&OpenFile::typed(ctx.arg(0)), Scratch::FileTruncateOpen, change(Operation::TRUNCATE), FILTER_WRITE);
     }
 }
 
 /// proto: `int mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
 #[lsm(hook = "mmap_file")]
 pub(crate) fn file_mmap_lsm(ctx: LsmContext) -> i32 {
-    mapped(ctx.arg(0), ctx.arg::<u64>(2) as u32, Scratch::FileMmap, Outcome::UNKNOWN);
+    let file: *const u8 = ctx.arg(0);
+    if !file.is_null() {
+        mapped(&OpenFile::typed(file), ctx.arg::<u64>(2) as u32, Scratch::FileMmap, Outcome::UNKNOWN);
+    }
     ctx.arg::<i32>(4)
 }
 
 /// proto: `int security_mmap_file(struct file *file, unsigned long prot, unsigned long flags)`
 #[fentry(function = "security_mmap_file")]
 pub(crate) fn file_mmap_fentry(ctx: FEntryContext) -> i32 {
-    mapped(ctx.arg(0), ctx.arg::<u64>(1) as u32, Scratch::FileMmap, Outcome::UNKNOWN);
+    let file: *const u8 = ctx.arg(0);
+    if !file.is_null() {
+        mapped(&OpenFile::typed(file), ctx.arg::<u64>(1) as u32, Scratch::FileMmap, Outcome::UNKNOWN);
+    }
     0
 }
 

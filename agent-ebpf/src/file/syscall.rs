@@ -3,21 +3,19 @@
 //! A descriptor that the call used or returned leads to the file itself. Otherwise the path is what the caller wrote,
 //! read again after the call, with the folder that it starts from; links in it are not followed.
 
-use agent_common::{
-    FILTER_READ, FILTER_WRITE, HANDLER_FILE_TEXT, Kind, NO_ARGUMENT, Operation, Syscall,
-};
+use agent_common::{FILTER_READ, FILTER_WRITE, HANDLER_FILE_TEXT, Kind, NO_ARGUMENT, Operation, Syscall};
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use super::record::{Details, Source, Text, tell};
-use super::{O_ACCMODE, O_TRUNC, PROT_EXEC, mapped, opened, start_of, touched};
+use super::{O_ACCMODE, O_TRUNC, OpenFile, PROT_EXEC, mapped, opened, start_of, touched};
 use crate::account::{Count, count};
 use crate::event::Outcome;
 use crate::fd;
-use crate::filter::{self, Position};
-use crate::maps::{SCRATCH_BYTES, Scratch, names, scratch};
+use crate::filter;
+use crate::maps::{SCRATCH_BYTES, Scratch, scratch};
 use crate::path::Location;
 use crate::settings::load;
 use crate::syscall::{Call, hand_over, handed_over};
@@ -69,7 +67,8 @@ pub(crate) fn file_syscall(ctx: BtfTracePointContext) -> i32 {
         let failed = call.result < 0 && call.result > -4096;
         if protection & PROT_EXEC != 0 && descriptor >= 0 && !failed {
             let outcome = Outcome { result: 0, ..Outcome::of(&call) };
-            mapped(fd::file(task, descriptor), protection, Scratch::FileSyscall, outcome);
+            let file = OpenFile::probed(fd::file(task, descriptor));
+            mapped(&file, protection, Scratch::FileSyscall, outcome);
         }
         return 0;
     }
@@ -83,6 +82,7 @@ pub(crate) fn file_syscall(ctx: BtfTracePointContext) -> i32 {
         hand_over(ctx.as_ptr(), HANDLER_FILE_TEXT);
         return 0;
     }
+    let file = &OpenFile::probed(file);
     if entry.operation == Operation::OPEN {
         opened(file, Scratch::FileSyscall, Outcome::of(&call));
     } else {
@@ -97,13 +97,8 @@ pub(crate) fn file_syscall_text(ctx: BtfTracePointContext) -> i32 {
     let Some((call, entry)) = handed_over(&ctx) else { return 0 };
     count(Kind::FILE, Count::Seen);
     let details = details(&call, entry);
-    let access = if entry.operation != Operation::OPEN {
-        FILTER_WRITE
-    } else if details.flags & (O_ACCMODE | O_TRUNC | O_CREAT) == 0 {
-        FILTER_READ
-    } else {
-        FILTER_READ | FILTER_WRITE
-    };
+    let access =
+        if entry.operation == Operation::OPEN { access_of_text(details.flags) } else { FILTER_WRITE };
     let folder = |folder: u8| if folder == NO_ARGUMENT { -100 } else { call.argument_at(folder) as i32 };
     let user = |argument| Text { at: call.argument_at(argument), in_kernel: false };
     let mut other = Text::NONE;
@@ -121,6 +116,12 @@ pub(crate) fn file_syscall_text(ctx: BtfTracePointContext) -> i32 {
     };
     named(&details, &paths, access, Scratch::FileSyscallText);
     0
+}
+
+/// What an open asks for that is known by its flags alone: one that may make the file counts as writing.
+#[inline(always)]
+pub(super) const fn access_of_text(flags: u32) -> u32 {
+    if flags & (O_ACCMODE | O_TRUNC | O_CREAT) == 0 { FILTER_READ } else { FILTER_READ | FILTER_WRITE }
 }
 
 /// The paths of a call as its caller wrote them.
@@ -161,11 +162,8 @@ fn place(buffer: *mut u8, text: Text, folder: i32, access: u32, which: Scratch) 
     let read = text.read(room);
     let absolute = read > 0 && load::<u8>(room, 0) == b'/';
     let base = start_of(task::current(), folder, absolute);
-    let from = match names(which) {
-        Some(names) => filter::place(names, base.dentry, base.vfsmount),
-        None => Position::UNKNOWN,
-    };
+    let from = filter::place(which, base);
     // What cannot be read cannot have led to a file.
-    let wanted = if read < 0 { from } else { filter::follow(from, room) };
+    let wanted = if read < 0 { from } else { filter::follow(which, from) };
     (base, wanted.tells(access))
 }

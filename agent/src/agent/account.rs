@@ -50,7 +50,7 @@ impl Account {
                 .register_counter("records_malformed", "Kernel records that could not be decoded"),
             reload_failures: metrics.register_counter(
                 "reload_failures",
-                "Reloads of inventory and policies that failed; the old ones stayed",
+                "Reloads of inventory, policies and file filter that failed; the old ones stayed",
             ),
         }
     }
@@ -80,12 +80,21 @@ impl Account {
 /// The final account.
 pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)]) {
     for (kind, counters) in totals {
-        let KindCounters { seen, filtered, emitted, dropped, received } = *counters;
+        let KindCounters { seen, filtered, suppressed, emitted, dropped, received } = *counters;
         let kind = kind.as_str();
         if counters.balances() {
-            tracing::info!(kind, seen, filtered, emitted, dropped, received, "account");
+            tracing::info!(kind, seen, filtered, suppressed, emitted, dropped, received, "account");
         } else {
-            tracing::error!(kind, seen, filtered, emitted, dropped, received, "account does not balance");
+            tracing::error!(
+                kind,
+                seen,
+                filtered,
+                suppressed,
+                emitted,
+                dropped,
+                received,
+                "account does not balance"
+            );
         }
     }
 }

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-pub(crate) fn run() -> Result<ExitCode> {
-    let diagnosis = watchfire_sensor::diagnose();
+use super::run::RunArgs;
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let config = args.source().load()?;
+    let diagnosis = watchfire_sensor::diagnose(&config.sensor.options(None));
     writeln!(stdout(), "{diagnosis}")?;
     Ok(diagnosis.exit_code().into())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::agent;
-use crate::config::{Config, ConfigFlags};
+use crate::config::{ConfigFlags, ConfigSource};
 use crate::logging;
 
 /// Arguments of `run`.
@@ -19,8 +19,16 @@ pub(crate) struct RunArgs {
     flags: ConfigFlags,
 }
 
+impl RunArgs {
+    /// Where the settings come from.
+    pub(super) fn source(&self) -> ConfigSource<'_> {
+        ConfigSource { file: self.config.as_deref(), flags: &self.flags }
+    }
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let config = Config::load(args.config.as_deref(), &args.flags)?;
+    let source = args.source();
+    let config = source.load()?;
     logging::start(&config.log)?;
-    agent::run(&config)
+    agent::run(&config, source)
 }

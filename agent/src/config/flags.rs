@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::NoneOr;
-use super::{Config, DrainSeconds, LogFormat, Output, RingBytes};
+use super::{AbsolutePath, Config, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Flags over the keys of the configuration file.
 #[derive(clap::Args, Default, Debug)]
@@ -39,9 +39,18 @@ pub(crate) struct ConfigFlags {
     /// Socket for `watchfire observe`
     #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH|none")]
     socket: Option<NoneOr<PathBuf>>,
-    /// Size of the ring between kernel and agent, a power of two
+    /// Size of each ring for the bulk of events, a power of two
     #[arg(long, env = "WATCHFIRE_RING_BYTES", value_name = "BYTES")]
     ring_bytes: Option<RingBytes>,
+    /// Size of the ring for process life, credentials, namespaces and kernel code, a power of two
+    #[arg(long, env = "WATCHFIRE_PRIORITY_RING_BYTES", value_name = "BYTES")]
+    priority_ring_bytes: Option<RingBytes>,
+    /// Folder of a BPF filesystem that keeps programs and maps while no agent runs
+    #[arg(long, env = "WATCHFIRE_PIN", value_name = "PATH|none")]
+    pin: Option<NoneOr<AbsolutePath>>,
+    /// Whether the kernel counts runs and run time of the programs
+    #[arg(long, env = "WATCHFIRE_PROGRAM_STATISTICS", value_name = "BOOL")]
+    program_statistics: Option<bool>,
     /// Whether to compare what the kernel programs tell of a child process with /proc at start
     #[arg(long, env = "WATCHFIRE_SELF_TEST", value_name = "BOOL")]
     self_test: Option<bool>,
@@ -69,6 +78,9 @@ impl ConfigFlags {
             metrics_listen,
             socket,
             ring_bytes,
+            priority_ring_bytes,
+            pin,
+            program_statistics,
             self_test,
             log,
             log_format,
@@ -84,6 +96,9 @@ impl ConfigFlags {
         set(&mut config.metrics.listen, &metrics_listen.clone().map(|NoneOr(listen)| listen));
         set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
         set(&mut config.sensor.ring_bytes, ring_bytes);
+        set(&mut config.sensor.priority_ring_bytes, priority_ring_bytes);
+        set(&mut config.sensor.pin, &pin.clone().map(|NoneOr(pin)| pin));
+        set(&mut config.sensor.program_statistics, program_statistics);
         set(&mut config.sensor.self_test, self_test);
         set(&mut config.log.filter, log);
         set(&mut config.log.format, log_format);
@@ -126,6 +141,8 @@ mod tests {
             "none",
             "--ring-bytes",
             "65536",
+            "--pin",
+            "/sys/fs/bpf/watchfire",
             "--metrics-listen",
             "none",
         ];
@@ -133,6 +150,7 @@ mod tests {
         assert_eq!(config.node_name.as_deref(), Some("flag"));
         assert_eq!((config.output.to, config.sensor.ring_bytes.get()), (Output::Nowhere, 65536));
         assert_eq!(config.metrics.listen, None);
+        assert!(config.sensor.pin.is_some());
         assert!(!config.redact_args, "not given, so the file's");
     }
 

@@ -49,7 +49,8 @@ impl Gauges {
     }
 
     pub(super) fn set(&self, stages: &Stages) {
-        let Stages { knowledge, host, processes, flows, timebase: _, latest_boot_ns: _ } = stages;
+        let Stages { knowledge, host, host_paths: _, processes, flows, timebase: _, latest_boot_ns: _ } =
+            stages;
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects);
         self.running.set(processes.running());

@@ -1,8 +1,8 @@
 use watchfire_export::PolicyObjects;
-use watchfire_inventory::{Directory, read_inventory};
+use watchfire_inventory::{Directory, Redactor, read_inventory};
 use watchfire_model::{
-    CloseReason, Dialect, Exit, FlowCounters, Fork, KindCounters, Namespaces, Outcome, OwnerUnknown,
-    ProcessOrigin, Protocol, RecordKind, Side,
+    BinaryFile, CloseReason, Device, Dialect, Exit, ExitStatus, FlowCounters, Fork, Gap, KindCounters,
+    Namespaces, Outcome, OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, WallTime,
 };
 use watchfire_policy::{PolicySet, parse_documents};
 
@@ -14,7 +14,7 @@ nodes: [{name: node-a, ips: [192.0.2.1], local: true}]
 namespaces: [{name: shop}]
 pods:
 - {namespace: shop, name: frontend, labels: {app: frontend}, ips: [10.1.0.1]}
-- {namespace: shop, name: db, labels: {app: db}, ips: [10.1.0.3]}
+- {namespace: shop, name: db, labels: {app: db}, ips: [10.1.0.3], cgroup: kubepods/db}
 ";
 const DENY: &str = "
 apiVersion: networking.k8s.io/v1
@@ -47,7 +47,7 @@ fn stages(policies: &str) -> Stages {
         knowledge(policies),
         HostView::read(Some(empty.path().to_owned())),
         Timebase { boot_epoch_ns: 0 },
-        true,
+        Intake { redactor: Some(Redactor::default()), environment: Vec::new() },
     )
 }
 
@@ -85,10 +85,23 @@ fn exec(pid: u32, args: &[&str], before_start: bool) -> Body {
         binary: args[0].to_owned(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
         args_truncated: false,
+        args_unreadable: false,
+        env: Vec::new(),
+        env_truncated: false,
+        env_unreadable: false,
         cwd: "/".to_owned(),
+        ns_pid: 0,
+        file: BinaryFile::default(),
+        script: None,
+        interpreter: None,
+        tty: Device::new(136, 3),
+        secure: false,
+        effective: 0,
+        permitted: 0,
         uid: 0,
         euid: 0,
         gid: 0,
+        egid: 0,
         cgroup_id: 0,
         namespaces: Namespaces::default(),
         before_start,
@@ -166,6 +179,8 @@ fn processes_have_parents_and_ends() {
     let fork = Fork {
         child: id(2),
         parent: id(1),
+        ns_pid: 0,
+        clone_flags: 0x4011,
         uid: 0,
         euid: 0,
         gid: 0,
@@ -174,7 +189,10 @@ fn processes_have_parents_and_ends() {
     };
     let forked = take_process(&mut stages, Body::Fork(fork));
     assert_eq!((forked.action, forked.process.binary.as_str()), (ProcessAction::Fork, "/sbin/init"));
-    take(&mut stages, exec(2, &["/bin/ls"], false));
+    assert_eq!((forked.clone_flags.unwrap(), forked.exec), (vec!["CLONE_VFORK".into()], None));
+    let ls = take_process(&mut stages, exec(2, &["/bin/ls", "--token=x"], false));
+    let detail = ls.exec.unwrap();
+    assert_eq!((detail.tty.as_deref(), detail.args_redacted, ls.clone_flags), (Some("pts/3"), true, None));
     let status = ExitStatus { code: Some(0), signal: None, core_dumped: false };
     let ended = take_process(
         &mut stages,
@@ -186,8 +204,28 @@ fn processes_have_parents_and_ends() {
 
 #[test]
 fn gaps_become_loss_records() {
-    let counters = KindCounters { dropped: 3, ..KindCounters::default() };
-    let gap = Body::Gap { kind: RecordKind::TcpOpen, lost: 3, counters };
-    let RecordBody::Loss(loss) = take(&mut stages(""), gap) else { panic!() };
-    assert_eq!(loss, LossRecord { kind: RecordKind::TcpOpen, lost: 3, counters });
+    let counters = KindCounters { dropped: 3, suppressed: 4, ..KindCounters::default() };
+    let mut stages = stages("");
+    stages.host.cgroup_made(7, "/kubepods/db");
+    let gap = Gap {
+        kind: RecordKind::File,
+        cgroup_id: Some(7),
+        lost: 3,
+        suppressed: 4,
+        first_boot_ns: 1,
+        last_boot_ns: 2,
+        counters,
+    };
+    let RecordBody::Loss(loss) = take(&mut stages, Body::Gap(gap)) else { panic!() };
+    assert_eq!(
+        (loss.kind, loss.cgroup_id, loss.cgroup.as_deref()),
+        (RecordKind::File, Some(7), Some("/kubepods/db"))
+    );
+    assert_eq!(loss.pod.unwrap().name, "db");
+    assert_eq!((loss.lost, loss.suppressed, loss.counters), (3, 4, counters));
+    assert_eq!((loss.first, loss.last), (WallTime(1), WallTime(2)));
+    let RecordBody::Loss(loss) = take(&mut stages, Body::Gap(Gap { cgroup_id: None, ..gap })) else {
+        panic!()
+    };
+    assert_eq!((loss.cgroup_id, loss.cgroup, loss.pod), (None, None, None));
 }

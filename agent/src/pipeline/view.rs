@@ -18,6 +18,9 @@ pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<
         uid,
         euid,
         gid,
+        egid: _,
+        permitted: _,
+        ns_pid,
         cgroup_id,
         namespaces,
         origin,
@@ -26,6 +29,7 @@ pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<
     ProcessView {
         exec_id: *exec_id,
         pid: exec_id.pid,
+        ns_pid: *ns_pid,
         binary: binary.clone(),
         args: args.clone(),
         args_truncated: *args_truncated,

@@ -7,39 +7,57 @@ use watchfire_model::{Record, RecordBody};
 /// First size of the scratch buffer in bytes; it grows to the longest line seen.
 const SCRATCH_BYTES: usize = 4096;
 
-/// The `type` of a line of the event log.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RecordType {
-    /// A process started, changed its image or ended.
-    Process,
-    /// A connection opened, ended or failed.
-    Flow,
-    /// Records were lost.
-    Loss,
+macro_rules! record_types {
+    ($($(#[$doc:meta])* $name:ident $text:literal,)+) => {
+        /// The `type` of a line of the event log.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum RecordType {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl RecordType {
+            /// All types.
+            pub const ALL: [Self; 12] = [$(Self::$name,)+];
+
+            /// The value of `type` in the line.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            pub(crate) const fn of(body: &RecordBody) -> Self {
+                match body { $(RecordBody::$name(_) => Self::$name,)+ }
+            }
+        }
+    };
 }
 
-impl RecordType {
-    /// All types.
-    pub const ALL: [Self; 3] = [Self::Process, Self::Flow, Self::Loss];
-
-    /// The value of `type` in the line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Flow => "flow",
-            Self::Loss => "loss",
-        }
-    }
-
-    const fn of(body: &RecordBody) -> Self {
-        match body {
-            RecordBody::Process(_) => Self::Process,
-            RecordBody::Flow(_) => Self::Flow,
-            RecordBody::Loss(_) => Self::Loss,
-        }
-    }
+record_types! {
+    /// A process started, changed its image or ended.
+    Process "process",
+    /// A connection opened, ended or failed.
+    Flow "flow",
+    /// Users, groups or capability sets changed.
+    Credentials "credentials",
+    /// A dangerous capability was used.
+    Capability "capability",
+    /// Something was done to a watched file.
+    File "file",
+    /// Namespaces or mounts were changed.
+    Namespace "namespace",
+    /// Code or an observer entered the kernel.
+    Kernel "kernel",
+    /// Code or control entered a process.
+    Memory "memory",
+    /// A socket was made, bound, put to listen or connected.
+    Socket "socket",
+    /// A signal went to another container, or to the agent.
+    Signal "signal",
+    /// A socket became standard input, output or error.
+    Stdio "stdio",
+    /// Records were lost.
+    Loss "loss",
 }
 
 /// One record as one JSON line. Clones share the bytes.
@@ -91,12 +109,19 @@ mod tests {
     fn a_line_is_one_line_and_names_its_type() {
         let record = Record {
             time: WallTime(0),
+            boot_ns: 7,
             node: Arc::from("node\n1"),
-            body: RecordBody::Loss(LossRecord {
+            body: RecordBody::Loss(Box::new(LossRecord {
                 kind: RecordKind::TcpOpen,
+                cgroup_id: None,
+                cgroup: None,
+                pod: None,
                 lost: 3,
+                suppressed: 0,
+                first: WallTime(0),
+                last: WallTime(0),
                 counters: KindCounters::default(),
-            }),
+            })),
         };
         let encoded = Encoder::new().encode(&record);
         let text = std::str::from_utf8(&encoded.line).unwrap();

@@ -14,9 +14,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use watchfire_model::{KindCounters, ProcessAction, Record, RecordBody, RecordKind};
+use watchfire_model::{KindCounters, Operation, ProcessAction, Record, RecordBody, RecordKind};
 
-pub use self::account::ProbeInfo;
+pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
@@ -54,6 +54,7 @@ struct Families {
     execs: Counter,
     exits: Counter,
     found: Counter,
+    events: Family<Fixed<2>, Counter>,
     processes: Gauge,
     policies_loaded: Gauge,
     policies_rejected: Gauge,
@@ -73,10 +74,15 @@ impl Metrics {
 
         let actions = Family::<Fixed<1>, Counter>::default();
         let action = |name| actions.get_or_create_owned(&[("action", name)]);
+        let events = Family::<Fixed<2>, Counter>::default();
+        for operation in Operation::ALL {
+            drop(events.get_or_create(&event_labels(*operation)));
+        }
         let states = Family::<Fixed<1>, Gauge>::default();
         let state = |name| states.get_or_create_owned(&[("state", name)]);
         let processes = Gauge::default();
         registry.register("processes", "Process records by what the process did", actions.clone());
+        registry.register("events", "Security events by record type and operation", events.clone());
         // Not `processes`: OpenMetrics allows a name one family, and the counter above is it.
         registry.register("process_table_entries", "Processes in the process table", processes.clone());
         registry.register("policy_objects", "Policy objects of the source by state", states.clone());
@@ -88,6 +94,7 @@ impl Metrics {
             execs: action("exec"),
             exits: action("exit"),
             found: action("found"),
+            events,
             processes,
             policies_loaded: state("loaded"),
             policies_rejected: state("rejected"),
@@ -111,6 +118,19 @@ impl Metrics {
             RecordBody::Flow(flow) => self.0.flows.observe(flow),
             // Its totals come by `set_records`.
             RecordBody::Loss(_) => {}
+            RecordBody::Credentials(_)
+            | RecordBody::Capability(_)
+            | RecordBody::File(_)
+            | RecordBody::Namespace(_)
+            | RecordBody::Kernel(_)
+            | RecordBody::Memory(_)
+            | RecordBody::Socket(_)
+            | RecordBody::Signal(_)
+            | RecordBody::Stdio(_) => {
+                if let Some(operation) = record.body.operation() {
+                    self.0.events.get_or_create(&event_labels(operation)).inc();
+                }
+            }
         }
     }
 
@@ -122,6 +142,11 @@ impl Metrics {
     /// Replaces what is told of the probes.
     pub fn set_probes(&self, probes: &[ProbeInfo<'_>]) {
         self.0.account.set_probes(probes);
+    }
+
+    /// Sets what the kernel counts of its programs.
+    pub fn set_programs(&self, programs: &[ProgramStatistics<'_>]) {
+        self.0.account.set_programs(programs);
     }
 
     /// Sets the size of the process table.
@@ -169,6 +194,11 @@ impl Metrics {
 
     /// Media type of [`Self::render`] (OpenMetrics 1.0, "Overall Structure").
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+/// Each operation belongs to one type, so these are no more series than operations.
+const fn event_labels(operation: Operation) -> Fixed<2> {
+    [("type", operation.kind().as_str()), ("operation", operation.as_str())]
 }
 
 fn set(gauge: &Gauge, value: usize) {

@@ -88,8 +88,18 @@ fn check(disk: &Disk) {
 }
 
 fn record(n: u64) -> Record {
-    let body = LossRecord { kind: RecordKind::TcpOpen, lost: n, counters: KindCounters::default() };
-    Record { time: WallTime(0), node: Arc::from("node-1"), body: RecordBody::Loss(body) }
+    let body = RecordBody::Loss(Box::new(LossRecord {
+        kind: RecordKind::TcpOpen,
+        cgroup_id: None,
+        cgroup: None,
+        pod: None,
+        lost: n,
+        suppressed: 0,
+        first: WallTime(0),
+        last: WallTime(0),
+        counters: KindCounters::default(),
+    }));
+    Record { time: WallTime(0), boot_ns: 0, node: Arc::from("node-1"), body }
 }
 
 fn numbers(path: &Path) -> Vec<u64> {

@@ -7,6 +7,7 @@ mod cgroup_scan;
 mod cgroups;
 mod directory;
 mod document;
+mod environment;
 mod host_net;
 mod kubelet;
 mod processes;
@@ -18,11 +19,12 @@ pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
 pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroups};
 pub use directory::{CgroupOwner, Directory, DirectoryError};
 pub use document::{Inventory, InventoryError, read_inventory};
+pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
 pub use kubelet::pod_uid;
 pub use processes::{
-    EXITED_KEEP_MS, EXITED_PROCESSES_MAX, PROCESSES_MAX, ProcessCounters, Processes, unknown_process,
+    EXITED_KEEP_MS, EXITED_PROCESSES_MAX, Intake, PROCESSES_MAX, ProcessCounters, Processes, unknown_process,
 };
-pub use redact::{REDACTED, redact_args};
+pub use redact::{PATTERNS_MAX, REDACTED, Redactor, SecretName, SecretPattern};
 pub use resolve::{Ends, Resolver};
 pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};

@@ -1,12 +1,17 @@
 //! The process table.
 
+mod image;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use watchfire_model::{
-    Exec, ExecId, Exit, ExitStatus, Fork, Namespaces, Process, ProcessOrigin, ProcessState,
+    CredentialSet, Exec, ExecDetail, ExecId, Exit, ExitStatus, Fork, Namespaces, Process, ProcessOrigin,
+    ProcessState,
 };
 
-use crate::redact_args;
+pub use image::Intake;
 
 /// Most processes that are kept, running and ended ones together.
 pub const PROCESSES_MAX: usize = 65_536;
@@ -19,6 +24,8 @@ pub const EXITED_KEEP_MS: u64 = 60_000;
 const ANCESTRY_MAX: usize = 256;
 /// The kernel's `INVALID_UID` and `INVALID_GID`.
 const INVALID_ID: u32 = u32::MAX;
+/// Inode number of the initial pid namespace (include/uapi/linux/nsfs.h, `PROC_PID_INIT_INO`).
+const INITIAL_PID_NS: u32 = 0xEFFF_FFFC;
 
 /// What the table did since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -35,6 +42,8 @@ pub struct ProcessCounters {
 struct Entry {
     process: Process,
     order: u64,
+    /// Its pid namespace and its id there, where known: those that it was born with, which never change.
+    place: Option<(u32, u32)>,
 }
 
 /// Processes by identity. Times are nanoseconds of CLOCK_BOOTTIME, as on the records that are put in.
@@ -43,26 +52,29 @@ pub struct Processes {
     entries: HashMap<ExecId, Entry>,
     /// The running process of each pid.
     running: HashMap<u32, ExecId>,
+    /// The running process of each pid namespace and id in it.
+    places: HashMap<(u32, u32), ExecId>,
     /// Running ones by the order of coming in.
     by_age: BTreeMap<u64, ExecId>,
     /// Ended ones, earliest first.
     exited: VecDeque<(u64, ExecId)>,
     next_order: u64,
-    redact: bool,
+    intake: Intake,
     counters: ProcessCounters,
 }
 
 impl Processes {
-    /// An empty table; with `redact` the arguments that look like secrets never get into it.
+    /// An empty table. What `intake` masks or leaves out never gets into it.
     #[must_use]
-    pub fn new(redact: bool) -> Self {
+    pub fn new(intake: Intake) -> Self {
         Self {
             entries: HashMap::new(),
             running: HashMap::new(),
+            places: HashMap::new(),
             by_age: BTreeMap::new(),
             exited: VecDeque::new(),
             next_order: 0,
-            redact,
+            intake,
             counters: ProcessCounters::default(),
         }
     }
@@ -86,6 +98,9 @@ impl Processes {
             uid: fork.uid,
             euid: fork.euid,
             gid: fork.gid,
+            egid: parent.and_then(|parent| parent.egid),
+            permitted: parent.and_then(|parent| parent.permitted),
+            ns_pid: fork.ns_pid,
             cgroup_id: fork.cgroup_id,
             namespaces: fork.namespaces,
             origin: ProcessOrigin::Observed,
@@ -94,10 +109,11 @@ impl Processes {
         self.put(process, boot_ns)
     }
 
-    /// A process got a new image, or was found running.
-    pub fn exec(&mut self, exec: Exec, boot_ns: u64) -> &Process {
+    /// A process got a new image, or was found running. Answers it with what is told of the image alone.
+    pub fn exec(&mut self, mut exec: Exec, boot_ns: u64) -> (&Process, ExecDetail) {
         let known = self.get(exec.process);
         let origin = if exec.before_start { ProcessOrigin::BeforeStart } else { ProcessOrigin::Observed };
+        let (args, detail) = image::describe(&mut exec, known, &self.intake);
         let process = Process {
             exec_id: exec.process,
             // Who forked it does not change when that process ends and another adopts it.
@@ -105,16 +121,28 @@ impl Processes {
             origin: known.map_or(origin, |known| known.origin),
             state: known.map_or(ProcessState::Running, |known| known.state),
             binary: exec.binary,
-            args: if self.redact { redact_args(exec.args) } else { exec.args },
+            args,
             args_truncated: exec.args_truncated,
             cwd: exec.cwd,
             uid: exec.uid,
             euid: exec.euid,
             gid: exec.gid,
+            egid: Some(exec.egid),
+            permitted: Some(exec.permitted),
+            ns_pid: exec.ns_pid,
             cgroup_id: exec.cgroup_id,
             namespaces: exec.namespaces,
         };
-        self.put(process, boot_ns)
+        (self.put(process, boot_ns), detail)
+    }
+
+    /// A process changed its credentials. One that is not known stays so.
+    pub fn credentials(&mut self, id: ExecId, new: &CredentialSet, user_ns: u32) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let process = &mut entry.process;
+        (process.uid, process.euid, process.gid) = (new.uid, new.euid, new.gid);
+        (process.egid, process.permitted) = (Some(new.egid), Some(new.permitted));
+        process.namespaces.user = user_ns;
     }
 
     /// A process ended, with the credentials and in the cgroup that it had last. One that was not known is known from
@@ -136,6 +164,28 @@ impl Processes {
     #[must_use]
     pub fn get(&self, id: ExecId) -> Option<&Process> {
         self.entries.get(&id).map(|entry| &entry.process)
+    }
+
+    /// The pid namespace that a process is in, where known.
+    #[must_use]
+    pub fn pid_namespace(&self, id: ExecId) -> Option<u32> {
+        self.entries.get(&id)?.place.map(|(pid_ns, _)| pid_ns)
+    }
+
+    /// The running process with that id in the initial pid namespace.
+    #[must_use]
+    pub fn running_pid(&self, pid: u32) -> Option<&Process> {
+        self.running.get(&pid).and_then(|&id| self.get(id))
+    }
+
+    /// The running process with that id in that pid namespace. One of a namespace below is not found: the table knows
+    /// of each process its innermost namespace and the initial one.
+    #[must_use]
+    pub fn in_namespace(&self, pid_ns: u32, ns_pid: u32) -> Option<&Process> {
+        if pid_ns == INITIAL_PID_NS {
+            return self.running_pid(ns_pid);
+        }
+        self.places.get(&(pid_ns, ns_pid)).and_then(|&id| self.get(id))
     }
 
     /// The process that forked it, the one that forked that, and so on as far as they are known.
@@ -183,8 +233,13 @@ impl Processes {
 
     fn put(&mut self, process: Process, boot_ns: u64) -> &Process {
         let id = process.exec_id;
+        let place = (process.ns_pid != 0).then_some((process.namespaces.pid, process.ns_pid));
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.process = process;
+            if let (None, Some(place)) = (entry.place, place) {
+                entry.place = Some(place);
+                self.places.insert(place, id);
+            }
         } else {
             if let Some(&stale) = self.running.get(&id.pid) {
                 self.counters.exits_missed += 1;
@@ -196,8 +251,11 @@ impl Processes {
             let order = self.next_order;
             self.next_order += 1;
             self.running.insert(id.pid, id);
+            if let Some(place) = place {
+                self.places.insert(place, id);
+            }
             self.by_age.insert(order, id);
-            self.entries.insert(id, Entry { process, order });
+            self.entries.insert(id, Entry { process, order, place });
         }
         &self.entries[&id].process
     }
@@ -210,7 +268,8 @@ impl Processes {
             return;
         }
         self.by_age.remove(&entry.order);
-        self.running.remove(&id.pid);
+        let place = entry.place;
+        self.leave(id, place);
         self.exited.push_back((boot_ns, id));
         if self.exited.len() > EXITED_PROCESSES_MAX {
             self.evict_exited();
@@ -224,9 +283,21 @@ impl Processes {
             return;
         }
         if let Some((_, id)) = self.by_age.pop_first() {
-            self.running.remove(&id.pid);
-            self.entries.remove(&id);
+            let place = self.entries.remove(&id).and_then(|entry| entry.place);
+            self.leave(id, place);
             self.counters.evicted_running += 1;
+        }
+    }
+
+    /// Its ids are free for another process. That may have them already.
+    fn leave(&mut self, id: ExecId, place: Option<(u32, u32)>) {
+        if self.running.get(&id.pid) == Some(&id) {
+            self.running.remove(&id.pid);
+        }
+        if let Some(place) = place
+            && self.places.get(&place) == Some(&id)
+        {
+            self.places.remove(&place);
         }
     }
 
@@ -251,118 +322,12 @@ pub fn unknown_process(exec_id: ExecId) -> Process {
         uid: INVALID_ID,
         euid: INVALID_ID,
         gid: INVALID_ID,
+        egid: None,
+        permitted: None,
+        ns_pid: 0,
         cgroup_id: 0,
         namespaces: Namespaces::default(),
         origin: ProcessOrigin::Unseen,
         state: ProcessState::Running,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SUCCESS: ExitStatus = ExitStatus { code: Some(0), signal: None, core_dumped: false };
-
-    fn id(pid: u32, ticks: u64) -> ExecId {
-        ExecId { boot: 1, pid, start_ticks: ticks }
-    }
-
-    fn exit(process: ExecId) -> Exit {
-        Exit { process, status: SUCCESS, uid: 0, euid: 0, gid: 0, cgroup_id: 0 }
-    }
-
-    fn fork(parent: ExecId, child: ExecId) -> Fork {
-        let namespaces = Namespaces::default();
-        Fork { child, parent, uid: 0, euid: 0, gid: 0, cgroup_id: 7, namespaces }
-    }
-
-    fn exec(process: ExecId, args: &[&str]) -> Exec {
-        Exec {
-            process,
-            parent: None,
-            binary: args[0].to_owned(),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            args_truncated: false,
-            cwd: "/".to_owned(),
-            uid: 0,
-            euid: 0,
-            gid: 0,
-            cgroup_id: 7,
-            namespaces: Namespaces::default(),
-            before_start: false,
-        }
-    }
-
-    #[test]
-    fn a_fork_has_its_parents_image_until_exec() {
-        let mut table = Processes::new(true);
-        table.exec(exec(id(1, 1), &["/bin/sh", "--token=abc"]), 0);
-        assert_eq!(table.fork(&fork(id(1, 1), id(2, 5)), 0).args, ["/bin/sh", "--token=REDACTED"]);
-        let child = table.exec(exec(id(2, 5), &["/bin/ls"]), 0);
-        assert_eq!((child.binary.as_str(), child.parent), ("/bin/ls", Some(id(1, 1))));
-        table.fork(&fork(id(2, 5), id(3, 6)), 0);
-        let line: Vec<_> = table.ancestry(id(3, 6)).map(|process| process.exec_id.pid).collect();
-        assert_eq!(line, [2, 1]);
-    }
-
-    #[test]
-    fn a_fork_that_comes_late_leaves_the_image() {
-        let mut table = Processes::new(true);
-        table.exec(Exec { before_start: true, ..exec(id(2, 5), &["/bin/ls"]) }, 0);
-        let known = table.fork(&fork(id(1, 1), id(2, 5)), 0);
-        assert_eq!((known.binary.as_str(), known.parent), ("/bin/ls", Some(id(1, 1))));
-        assert_eq!(known.origin, ProcessOrigin::Observed);
-    }
-
-    #[test]
-    fn redaction_can_be_turned_off() {
-        let mut table = Processes::new(false);
-        assert_eq!(table.exec(exec(id(1, 1), &["x", "--token=abc"]), 0).args[1], "--token=abc");
-    }
-
-    #[test]
-    fn ended_processes_stay_for_a_while() {
-        let mut table = Processes::new(true);
-        table.fork(&fork(id(1, 1), id(2, 5)), 0);
-        table.exit(&exit(id(2, 5)), 1_000_000_000);
-        table.expire(1_000_000_000 + EXITED_KEEP_MS * 1_000_000 - 1);
-        assert_eq!(table.get(id(2, 5)).unwrap().state, ProcessState::Exited(SUCCESS));
-        table.expire(1_000_000_000 + EXITED_KEEP_MS * 1_000_000);
-        assert!(table.is_empty());
-    }
-
-    #[test]
-    fn a_pid_that_comes_back_ends_its_last_owner() {
-        let mut table = Processes::new(true);
-        table.fork(&fork(id(1, 1), id(2, 5)), 0);
-        table.fork(&fork(id(1, 1), id(2, 9)), 0);
-        assert!(matches!(table.get(id(2, 5)).unwrap().state, ProcessState::Exited(_)));
-        assert_eq!((table.running(), table.counters().exits_missed), (1, 1));
-    }
-
-    #[test]
-    fn the_end_of_an_unknown_process_is_kept() {
-        let mut table = Processes::new(true);
-        let process = table.exit(&Exit { uid: 1000, cgroup_id: 7, ..exit(id(9, 9)) }, 0);
-        assert_eq!((process.origin, process.state), (ProcessOrigin::Unseen, ProcessState::Exited(SUCCESS)));
-        assert_eq!((process.uid, process.cgroup_id), (1000, 7));
-        assert_eq!(table.running(), 0);
-    }
-
-    #[test]
-    fn limits_hold_and_are_counted() {
-        let mut table = Processes::new(true);
-        let parent = id(1, 1);
-        for pid in 0..PROCESSES_MAX as u32 + 10 {
-            table.fork(&fork(parent, id(pid + 2, 5)), 0);
-        }
-        assert_eq!((table.len(), table.running()), (PROCESSES_MAX, PROCESSES_MAX));
-        assert_eq!(table.counters().evicted_running, 10);
-        for pid in 20..20 + EXITED_PROCESSES_MAX as u32 + 3 {
-            table.exit(&exit(id(pid, 5)), 0);
-        }
-        assert_eq!(table.counters().evicted_exited, 3);
-        assert_eq!(table.len(), PROCESSES_MAX - 3);
     }
 }

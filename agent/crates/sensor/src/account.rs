@@ -4,40 +4,27 @@ use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agent_common::{KIND_COUNT, KindCount};
+use agent_common::KIND_COUNT;
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::ProgramFd;
 use watchfire_model::{KindCounters, RecordKind};
 
+use crate::status::ProgramStatistics;
+use crate::wire_maps::Counts;
+
 const _: () = assert!(RecordKind::ALL.len() == KIND_COUNT);
-
-/// The value of the kernel side's count map.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Counts([KindCount; KIND_COUNT]);
-
-// SAFETY: integers only, without padding.
-unsafe impl aya::Pod for Counts {}
 
 /// Both halves of the account.
 pub(crate) struct Account {
     kernel: PerCpuArray<MapData, Counts>,
     received: [AtomicU64; KIND_COUNT],
     malformed: AtomicU64,
-    programs: Vec<(String, ProgramFd)>,
+    programs: Vec<Program>,
 }
 
 impl Account {
-    pub(crate) fn new(
-        map: aya::maps::Map,
-        programs: Vec<(String, ProgramFd)>,
-    ) -> Result<Self, aya::maps::MapError> {
-        Ok(Self {
-            kernel: PerCpuArray::try_from(map)?,
-            received: Default::default(),
-            malformed: AtomicU64::new(0),
-            programs,
-        })
+    pub(crate) fn new(kernel: PerCpuArray<MapData, Counts>, programs: Vec<Program>) -> Self {
+        Self { kernel, received: Default::default(), malformed: AtomicU64::new(0), programs }
     }
 
     pub(crate) fn count_received(&self, kind: RecordKind) {
@@ -81,11 +68,36 @@ impl Account {
 
     /// Runs that the kernel skipped because the program was already running on that CPU. They are in no other count.
     pub(crate) fn missed_runs(&self) -> u64 {
-        let missed = |fd: &ProgramFd| {
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?;
-            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse::<u64>().ok()
+        self.programs().iter().map(|program| program.missed).sum()
+    }
+
+    /// What the kernel tells of each program. Runs and their time are 0 unless the kernel counts them.
+    pub(crate) fn programs(&self) -> Vec<ProgramStatistics> {
+        self.programs.iter().map(Program::statistics).collect()
+    }
+}
+
+/// A loaded program.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) probe: &'static str,
+    pub(crate) fd: ProgramFd,
+}
+
+impl Program {
+    fn statistics(&self) -> ProgramStatistics {
+        let path = format!("/proc/self/fdinfo/{}", self.fd.as_fd().as_raw_fd());
+        let info = fs::read_to_string(path).unwrap_or_default();
+        let field = |name: &str| {
+            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
         };
-        self.programs.iter().filter_map(|(_, fd)| missed(fd)).sum()
+        ProgramStatistics {
+            probe: self.probe,
+            program: self.name.clone(),
+            runs: field("run_cnt"),
+            run_ns: field("run_time_ns"),
+            missed: field("recursion_misses"),
+        }
     }
 }

@@ -1,13 +1,21 @@
 //! The attach ladder: each probe names its hooks in order of preference and takes the first that loads.
 
+mod credentials;
 mod file;
+mod kernel;
+mod memory;
+mod namespace;
 mod process;
+mod socket;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use agent_common::{
+    HANDLER_CREDENTIALS, HANDLER_FILE, HANDLER_FILE_TEXT, HANDLER_KERNEL, HANDLER_MEMORY, HANDLER_NAMESPACE,
+    HANDLER_SOCKET, HANDLER_STDIO, KernelField, Operation,
+};
 use aya::programs::links::CgroupAttachMode;
-use agent_common::{KernelField, Operation};
 use aya::programs::{
     BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
 };
@@ -28,17 +36,47 @@ pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
 
 /// How the last rungs are called.
-const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
+pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
 
 /// Structs that only some probes read; a kernel without them loses those probes alone.
 const OWN_STRUCTS: &[&str] = &[
-    "ovl_inode", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_link", "io_mkdir", "io_xattr", "io_ftrunc",
-    "io_socket", "io_bind", "io_listen", "io_connect", "filename", "sock", "socket",
+    "ovl_inode",
+    "io_kiocb",
+    "io_open",
+    "io_unlink",
+    "io_rename",
+    "io_link",
+    "io_mkdir",
+    "io_xattr",
+    "io_ftrunc",
+    "io_socket",
+    "io_bind",
+    "io_listen",
+    "io_connect",
+    "filename",
+    "sock",
+    "socket",
+    "proc_inode",
+    "vm_area_struct",
+    "kernel_siginfo",
+];
+
+/// The programs that system calls are handed to.
+pub(crate) const HANDLERS: [(&str, u16); 8] = [
+    ("file_syscall", HANDLER_FILE),
+    ("file_syscall_text", HANDLER_FILE_TEXT),
+    ("credentials_syscall", HANDLER_CREDENTIALS),
+    ("namespace_syscall", HANDLER_NAMESPACE),
+    ("kernel_syscall", HANDLER_KERNEL),
+    ("memory_syscall", HANDLER_MEMORY),
+    ("socket_syscall", HANDLER_SOCKET),
+    ("stdio_syscall", HANDLER_STDIO),
 ];
 
 /// Every probe, in the order of attachment.
 fn probes() -> impl Iterator<Item = &'static Probe> {
-    process::PROBES.iter().chain(&file::PROBES)
+    let life = process::PROBES.iter().chain(&credentials::PROBES).chain(&namespace::PROBES);
+    life.chain(&kernel::PROBES).chain(&memory::PROBES).chain(&file::PROBES).chain(&socket::PROBES)
 }
 
 /// One thing to see, and the ways to see it.
@@ -74,8 +112,12 @@ pub(crate) enum Hook {
     FEntry(&'static str),
     /// A kernel function that only newer kernels have.
     NewFEntry(&'static str),
+    /// The end of a kernel function.
+    FExit(&'static str),
     /// The end of a system call, by its name.
     Syscall(&'static str),
+    /// The end of a system call that not every kernel has: the rung does without where it is not there.
+    NewSyscall(&'static str),
     /// The end of a system call of the 32-bit interface, where this kernel has that.
     CompatSyscall(&'static str),
     /// The end of the system calls with these operations, by the program that gets every system call: last resort.
@@ -135,9 +177,7 @@ impl Site<'_> {
         match &self.lsms {
             Some(lsms) if lsms.trim().split(',').any(|lsm| lsm == "bpf") => Ok(()),
             Some(lsms) => Err(format!("bpf is not among the active LSMs ({})", lsms.trim())),
-            None => {
-                Err(format!("whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}"))
-            }
+            None => Err(format!("whether the bpf LSM is active is not known: cannot read {ACTIVE_LSMS}")),
         }
     }
 }
@@ -220,6 +260,7 @@ impl Site<'_> {
             Hook::ExtraTpBtf(name) => self.types.is_some_and(|types| types.has_tracepoint(name)),
             Hook::NewLsm(name) => self.has_function(&format!("bpf_lsm_{name}")),
             Hook::NewFEntry(name) => self.has_function(name),
+            Hook::NewSyscall(name) => self.has_function(&syscalls::wrapper(name)),
             Hook::CompatSyscall(name) => self.compat_wrapper(name).is_some(),
             _ => true,
         }
@@ -253,7 +294,11 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
             let btf = btf()?;
             run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().map(drop))
         }
-        (Program::FExit(program), Hook::Syscall(name)) => {
+        (Program::FExit(program), Hook::FExit(name)) => {
+            let btf = btf()?;
+            run(program, |p: &mut FExit| p.load(name, btf), |p| p.attach().map(drop))
+        }
+        (Program::FExit(program), Hook::Syscall(name) | Hook::NewSyscall(name)) => {
             let (btf, name) = (btf()?, syscalls::wrapper(name));
             run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().map(drop))
         }

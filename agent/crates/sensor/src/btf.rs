@@ -10,7 +10,8 @@ pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// Where it shows those of its overlay filesystem, where that is a module.
 const OVERLAY: &str = "/sys/kernel/btf/overlay";
 /// How the functions begin that programs may be attached to; the others are not kept.
-const FUNCTIONS: [&str; 6] = ["bpf_lsm_", "security_", "__ia32_", "__x64_sys_", "__arm64_sys_", "commit_creds"];
+const FUNCTIONS: [&str; 6] =
+    ["bpf_lsm_", "security_", "__ia32_", "__x64_sys_", "__arm64_sys_", "commit_creds"];
 
 const MAGIC: u16 = 0xeb9f;
 const KIND_ARRAY: u32 = 3;
@@ -95,7 +96,8 @@ impl Btf {
     pub(crate) fn argument_points_to(&self, function: &str, position: usize, of: &str) -> Option<bool> {
         let id = *self.functions.get(function)?;
         let proto = self.type_at(id)?;
-        let argument = (position < proto.entries).then(|| read_u32(&self.bytes, proto.at + 12 + position * 8 + 4).ok())??;
+        let argument = (position < proto.entries)
+            .then(|| read_u32(&self.bytes, proto.at + 12 + position * 8 + 4).ok())??;
         let pointer = self.type_at(self.unwrap(argument)?)?;
         if pointer.kind != KIND_PTR {
             return Some(false);
@@ -234,7 +236,7 @@ fn joined(kernel: &[u8], module: &[u8]) -> Option<Vec<u8>> {
         let word = |at| read_u32(bytes, at).ok().map(|word| word as usize);
         let header = word(4)?;
         let section = |offset, length| {
-            let start = header + offset;
+            let start: usize = header + offset;
             Some(bytes.get(start..start.checked_add(length)?)?.to_vec())
         };
         Some((section(word(8)?, word(12)?)?, section(word(16)?, word(20)?)?))

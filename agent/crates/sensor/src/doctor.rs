@@ -7,7 +7,7 @@ use crate::attach::ACTIVE_LSMS;
 use crate::btf::VMLINUX;
 use crate::host::Host;
 use crate::kernel::{Kernel, with_source};
-use crate::options::RING_BYTES_RANGE;
+use crate::options::{Options, RING_BYTES_RANGE};
 use crate::status::ProbeStatus;
 
 /// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
@@ -89,9 +89,9 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Examines this host. The probes are really loaded and attached for a moment.
+/// Examines this host for an agent with these settings. The probes are really loaded and attached for a moment.
 #[must_use]
-pub fn diagnose() -> Diagnosis {
+pub fn diagnose(options: &Options) -> Diagnosis {
     let mut facts = vec![
         fact(
             "kernel",
@@ -111,7 +111,9 @@ pub fn diagnose() -> Diagnosis {
                 Ok(root) => fact("cgroup v2", Health::Good, &root.display().to_string()),
                 Err(error) => fact("cgroup v2", Health::Bad, &format!("{error}; connections are not seen")),
             });
-            match Kernel::load(RING_BYTES_RANGE.0, &host) {
+            let smallest = RING_BYTES_RANGE.0;
+            let options = Options { ring_bytes: smallest, priority_ring_bytes: smallest, ..options.clone() };
+            match Kernel::load(&options, &host) {
                 Ok(kernel) => {
                     if let Some(problem) = &kernel.btf_problem {
                         tracing::debug!("{problem}");

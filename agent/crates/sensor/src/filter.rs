@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use agent_common::{
-    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE, FilterKey,
-    FilterNode,
+    FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_NODES_MAX, FILTER_READ, FILTER_WILDCARD, FILTER_WRITE,
+    FilterKey, FilterNode,
 };
 
 use crate::options::{FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, FileFilter};
@@ -35,7 +35,9 @@ pub enum FilterError {
     #[error("path {0:?}: a component is longer than {FILTER_COMPONENT_BYTES_MAX} bytes")]
     Component(String),
     /// The paths, with what `*` makes of them, are too many.
-    #[error("the watched paths make a tree of more than {TREE_NODES_MAX} nodes; fewer `*` make a smaller one")]
+    #[error(
+        "the watched paths make a tree of more than {TREE_NODES_MAX} nodes; fewer `*` make a smaller one"
+    )]
     Nodes,
     /// The kernel refused the new tree.
     #[error("the kernel does not take the watched paths: {0}")]

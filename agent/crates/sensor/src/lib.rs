@@ -8,6 +8,10 @@ mod btf;
 mod cgroup_members;
 mod decode;
 mod doctor;
+mod filter;
+mod filter_maps;
+mod frozen;
+mod gaps;
 mod host;
 mod kernel;
 mod offsets;
@@ -18,14 +22,17 @@ mod self_test;
 mod sensor;
 mod sockets;
 mod status;
+mod syscalls;
+mod wire_maps;
 
 pub use doctor::{Diagnosis, Fact, Health, diagnose};
+pub use filter::FilterError;
 pub use host::{Host, HostError, NoCgroupRoot};
 pub use kernel::LoadError;
-pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use options::{
-    FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options, RATE_DEFAULT,
-    RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate,
+    FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options,
+    RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate,
 };
+pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Sensor, StartError, start};
-pub use status::{ProbeStatus, RefusedRung};
+pub use status::{ProbeStatus, ProgramStatistics, RefusedRung};

@@ -1,19 +1,21 @@
 //! The thread that empties the ring.
 
 use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Gap, Observation, Owner, OwnerUnknown, RecordKind, Side};
+use watchfire_model::{Body, Observation, Owner, OwnerUnknown, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
+use crate::filter_maps::FilterMaps;
+use crate::gaps::Gaps;
 use crate::sockets::UnmarkedListeners;
 
-/// Most observations handed on at once.
+/// Most records of one ring that are handed on at once.
 const BATCH_RECORDS_MAX: usize = 1024;
 /// Shortest and longest pause between two looks at the ring, milliseconds. A filling ring wakes the reader earlier.
 const TICK_MS: (i32, i32) = (2, 50);
@@ -24,11 +26,12 @@ const EXITS_REMEMBERED: usize = 64;
 
 /// Empties the ring into the batch channel.
 pub(crate) struct Reader {
-    ring: RingBuf<MapData>,
+    rings: Vec<RingBuf<MapData>>,
+    gaps: Gaps,
+    filters: Arc<Mutex<FilterMaps>>,
     account: Arc<Account>,
     context: Context,
     batches: SyncSender<Vec<Observation>>,
-    dropped: Vec<(RecordKind, u64)>,
     recent_exits: Vec<watchfire_model::ExecId>,
     next_exit: usize,
     unmarked: UnmarkedListeners,
@@ -39,18 +42,20 @@ pub(crate) struct Closed;
 
 impl Reader {
     pub(crate) fn new(
-        ring: RingBuf<MapData>,
+        rings: Vec<RingBuf<MapData>>,
+        gaps: Gaps,
+        filters: Arc<Mutex<FilterMaps>>,
         account: Arc<Account>,
         context: Context,
         batches: SyncSender<Vec<Observation>>,
     ) -> Self {
-        let dropped = RecordKind::ALL.iter().map(|&kind| (kind, 0)).collect();
         Self {
-            ring,
+            rings,
+            gaps,
+            filters,
             account,
             context,
             batches,
-            dropped,
             recent_exits: Vec::new(),
             next_exit: 0,
             unmarked: UnmarkedListeners::new(),
@@ -74,6 +79,7 @@ impl Reader {
                 if self.report_gaps().is_err() {
                     return;
                 }
+                self.find_inodes();
             }
             self.wait(tick_ms);
         }
@@ -110,28 +116,38 @@ impl Reader {
         }
     }
 
-    /// Up to a batch of records: how many were taken, and the observations among them.
+    /// Up to a batch of records of every ring, the priority ring first, in the order of their making: how many were
+    /// taken, and the observations among them.
     pub(crate) fn take_batch(&mut self) -> (usize, Vec<Observation>) {
         let mut observations = Vec::new();
         let mut taken = 0;
-        while taken < BATCH_RECORDS_MAX {
-            let Some(record) = self.ring.next() else { break };
-            taken += 1;
-            match decode(&record, self.context) {
-                Ok((kind, mut observation)) => {
-                    self.account.count_received(kind);
-                    drop(record);
-                    self.fill_in_owner(&mut observation.body);
-                    if !self.is_repeated_exit(&observation.body) {
-                        observations.push(observation);
+        for index in 0..self.rings.len() {
+            let end = taken + BATCH_RECORDS_MAX;
+            while taken < end {
+                let Some(ring) = self.rings.get_mut(index) else { break };
+                let Some(record) = ring.next() else { break };
+                taken += 1;
+                // Room that was reserved may be larger than what was written into it.
+                let said = record.first_chunk().map_or(0, |size| u32::from_ne_bytes(*size) as usize);
+                let record_bytes = record.get(..said).unwrap_or(&record);
+                match decode(record_bytes, self.context) {
+                    Ok((kind, mut observation)) => {
+                        self.account.count_received(kind);
+                        drop(record);
+                        self.fill_in_owner(&mut observation.body);
+                        if !self.is_repeated_exit(&observation.body) {
+                            observations.push(observation);
+                        }
                     }
-                }
-                Err(error) => {
-                    self.account.count_malformed();
-                    tracing::error!("a kernel record was refused: {error}");
+                    Err(error) => {
+                        self.account.count_malformed();
+                        tracing::error!("a kernel record was refused: {error}");
+                    }
                 }
             }
         }
+        // Each ring is in order already; between them, the order is that of time.
+        observations.sort_by_key(|observation| observation.boot_ns);
         (taken, observations)
     }
 
@@ -165,31 +181,24 @@ impl Reader {
 
     /// A gap becomes an observation like any other.
     fn report_gaps(&mut self) -> Result<(), Closed> {
-        let mut gaps = Vec::new();
-        for ((_, known), (kind, counters)) in self.dropped.iter_mut().zip(self.account.totals()) {
-            let lost = counters.dropped.saturating_sub(*known);
-            if lost > 0 {
-                *known = counters.dropped;
-                let boot_ns = crate::host::boot_ns();
-                let gap = Gap {
-                    kind,
-                    cgroup_id: None,
-                    lost,
-                    suppressed: 0,
-                    first_boot_ns: boot_ns.saturating_sub(GAP_CHECK_MS * 1_000_000),
-                    last_boot_ns: boot_ns,
-                    counters,
-                };
-                gaps.push(Observation { boot_ns, body: Body::Gap(gap) });
-            }
-        }
+        let gaps = self.gaps.look(&self.account.totals());
         self.send(gaps)
+    }
+
+    /// Looks for the files that are watched by identity.
+    fn find_inodes(&self) {
+        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = filters.find_inodes() {
+            tracing::error!("cannot watch files by identity: {error}");
+        }
     }
 
     /// Waits for a wakeup from the kernel or the end of the tick.
     pub(crate) fn wait(&self, timeout_ms: i32) {
-        let mut fd = libc::pollfd { fd: self.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid pollfd. An interrupted wait is a short one.
-        unsafe { libc::poll(&raw mut fd, 1, timeout_ms) };
+        let poll =
+            |ring: &RingBuf<_>| libc::pollfd { fd: ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut fds: Vec<_> = self.rings.iter().map(poll).collect();
+        // SAFETY: as many valid pollfds as said. An interrupted wait is a short one.
+        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
     }
 }

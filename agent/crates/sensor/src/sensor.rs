@@ -1,22 +1,27 @@
 //! Starting and stopping.
 
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use aya::Ebpf;
-use aya::maps::RingBuf;
+use aya::maps::{Array, Map, MapData, MapError, ProgramArray};
+use aya::sys::{Stats, enable_stats};
 use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
 
-use crate::account::Account;
+use crate::account::{Account, Program};
 use crate::decode::Context;
+use crate::filter::FilterError;
+use crate::filter_maps::FilterMaps;
+use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
-use crate::kernel::{Kernel, LoadError};
+use crate::kernel::{Kernel, LoadError, RINGS};
+use crate::options::{FileFilter, Options, RING_BYTES_RANGE};
 use crate::reader::Reader;
-use crate::options::{Options, RING_BYTES_RANGE};
 use crate::self_test::{self, SelfTestError};
-use crate::status::ProbeStatus;
+use crate::status::{ProbeStatus, ProgramStatistics};
 use crate::{attach, procfs, sockets};
 
 /// Why the sensor did not start.
@@ -33,10 +38,16 @@ pub enum StartError {
     NoProbe(String),
     /// A map is not what it should be.
     #[error("cannot use the map {0}")]
-    Map(&'static str, #[source] aya::maps::MapError),
+    Map(&'static str, #[source] MapError),
     /// The object lacks a map.
     #[error("the kernel programs have no map {0}")]
     NoMap(&'static str),
+    /// The watched files are not possible.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The kernel does not count run times.
+    #[error("the kernel does not count the run time of programs (sensor.programStatistics)")]
+    Statistics(#[source] aya::sys::SyscallError),
     /// What the kernel programs read is wrong.
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),
@@ -51,7 +62,11 @@ pub enum StartError {
 /// The running sensor. Dropping it does what [`Sensor::stop`] does, and tells no final account.
 pub struct Sensor {
     ebpf: Option<Ebpf>,
+    _handlers: Option<ProgramArray<MapData>>,
+    /// While this descriptor is open, the kernel counts the run time of all programs.
+    _statistics: Option<OwnedFd>,
     account: Arc<Account>,
+    filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
     stop: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -69,24 +84,41 @@ pub fn start(
     batches: SyncSender<Vec<Observation>>,
 ) -> Result<Sensor, StartError> {
     let range = RING_BYTES_RANGE.0..=RING_BYTES_RANGE.1;
-    if !options.ring_bytes.is_power_of_two() || !range.contains(&options.ring_bytes) {
-        return Err(StartError::RingBytes(options.ring_bytes));
+    for bytes in [options.ring_bytes, options.priority_ring_bytes] {
+        if !bytes.is_power_of_two() || !range.contains(&bytes) {
+            return Err(StartError::RingBytes(bytes));
+        }
     }
-    let Kernel { mut ebpf, probes, .. } = Kernel::load(options.ring_bytes, host)?;
+    let statistics = options.program_statistics.then(|| enable_stats(Stats::RunTime)).transpose();
+    let statistics = statistics.map_err(StartError::Statistics)?;
+    let Kernel { mut ebpf, probes, programs, handlers, rings, .. } = Kernel::load(options, host)?;
     let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
     if probes.iter().all(|probe| probe.hook.is_none()) {
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
         return Err(StartError::NoProbe(lines.join("\n")));
     }
-    let mut map = |name| ebpf.take_map(name).ok_or(StartError::NoMap(name));
-    let (counts, records, socket_map) = (map("COUNTS")?, map("RECORDS")?, map("SOCKETS")?);
-    let programs = attach::loaded(&ebpf);
-    let account = Account::new(counts, programs).map_err(|source| StartError::Map("COUNTS", source))?;
-    let account = Arc::new(account);
-    let ring = RingBuf::try_from(records).map_err(|source| StartError::Map("RECORDS", source))?;
+    let mut maps = Maps(&mut ebpf);
+    let socket_map = maps.take("SOCKETS")?;
+    let mut agent: Array<_, u32> = maps.get("AGENT")?;
+    agent.set(0, std::process::id(), 0).map_err(|source| StartError::Map("AGENT", source))?;
+    let mut filters = FilterMaps {
+        children: maps.get("FILTER_CHILDREN")?,
+        nodes: maps.get("FILTER_NODES")?,
+        root: maps.get("FILTER_ROOT")?,
+        inodes: maps.get("FILTER_INODES")?,
+        half: 0,
+        paths: Vec::new(),
+        found: Vec::new(),
+    };
+    filters.install(&options.files)?;
+    let filters = Arc::new(Mutex::new(filters));
+    let rings = RINGS[..rings].iter().map(|name| maps.get(name)).collect::<Result<_, _>>()?;
+    let (counts, losses) = (maps.get("COUNTS")?, maps.get("LOSSES")?);
+    let account = Arc::new(Account::new(counts, loaded(&ebpf, &programs)));
+    let gaps = Gaps::new(losses, &account.totals());
     let context = Context { boot: host.boot, owners_probed: attached(attach::SOCKET_OWNER) };
-    let mut reader = Reader::new(ring, Arc::clone(&account), context, batches);
+    let mut reader = Reader::new(rings, gaps, Arc::clone(&filters), Arc::clone(&account), context, batches);
 
     let older = procfs::running(host, attached_ticks);
     let (found, unmarked) = sockets::take_in(socket_map, &older, boot_ns())
@@ -103,7 +135,38 @@ pub fn start(
     let stopped = Arc::clone(&stop);
     let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || reader.run(&stopped));
     let reader = Some(thread.map_err(StartError::Thread)?);
-    Ok(Sensor { ebpf: Some(ebpf), account, probes, stop, reader })
+    Ok(Sensor {
+        ebpf: Some(ebpf),
+        _handlers: handlers,
+        _statistics: statistics,
+        account,
+        filters,
+        probes,
+        stop,
+        reader,
+    })
+}
+
+/// The object's maps by name.
+struct Maps<'a>(&'a mut Ebpf);
+
+impl Maps<'_> {
+    fn take(&mut self, name: &'static str) -> Result<Map, StartError> {
+        self.0.take_map(name).ok_or(StartError::NoMap(name))
+    }
+
+    fn get<M: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<M, StartError> {
+        M::try_from(self.take(name)?).map_err(|source| StartError::Map(name, source))
+    }
+}
+
+/// The programs in use.
+fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program> {
+    let program = |&(name, probe): &(&'static str, &'static str)| {
+        let fd = ebpf.program(name)?.fd().ok()?.try_clone().ok()?;
+        Some(Program { name: name.to_owned(), probe, fd })
+    };
+    programs.iter().filter_map(program).collect()
 }
 
 /// Oldest first, so that parents come before their children.
@@ -139,6 +202,17 @@ impl Sensor {
     #[must_use]
     pub fn probes(&self) -> &[ProbeStatus] {
         &self.probes
+    }
+
+    /// What the kernel tells of each program.
+    #[must_use]
+    pub fn program_statistics(&self) -> Vec<ProgramStatistics> {
+        self.account.programs()
+    }
+
+    /// Watches other files from now on. Where that is not possible, those of before stay watched.
+    pub fn set_files(&self, filter: &FileFilter) -> Result<(), FilterError> {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner).install(filter)
     }
 
     /// Detaches the probes, hands on what is still in the ring and answers the final account.

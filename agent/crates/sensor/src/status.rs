@@ -38,3 +38,18 @@ impl fmt::Display for ProbeStatus {
         Ok(())
     }
 }
+
+/// What the kernel tells of one program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProgramStatistics {
+    /// The probe that it is for; `syscalls` for the program that several share.
+    pub probe: &'static str,
+    /// Its name.
+    pub program: String,
+    /// How often it ran; 0 unless the kernel counts runs.
+    pub runs: u64,
+    /// For how long in all, nanoseconds; 0 unless the kernel counts runs.
+    pub run_ns: u64,
+    /// Runs that were skipped, because it ran on that CPU already.
+    pub missed: u64,
+}

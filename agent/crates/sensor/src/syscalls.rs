@@ -3,9 +3,14 @@
 //! Numbers of the running architecture come from the C library's headers; those of the 32-bit interface of x86 are
 //! arch/x86/entry/syscalls/syscall_32.tbl.
 
+mod credentials;
 mod file;
+mod others;
+mod reserving;
 
 use agent_common::{NO_ARGUMENT, Operation, SYSCALL_NUMBERS, Syscall};
+
+pub(crate) use reserving::{reserving, reserving_compat};
 
 /// A system call of one table: its number there, and what it does.
 pub(crate) type Numbered = (u32, Syscall);
@@ -14,6 +19,7 @@ pub(crate) type Numbered = (u32, Syscall);
 const ABSENT: i64 = -1;
 
 /// One system call with its numbers.
+#[derive(Clone)]
 struct Row {
     native: i64,
     compat: i64,
@@ -30,13 +36,14 @@ pub(crate) fn wrapper(name: &str) -> String {
 pub(crate) fn table(handed_over: &[(u16, &[Operation])]) -> Vec<Numbered> {
     let mut table = Vec::new();
     for row in rows() {
-        let wanted = handed_over
-            .iter()
-            .any(|(handler, operations)| *handler == row.entry.handler && operations.contains(&row.entry.operation));
+        let wanted = handed_over.iter().any(|(handler, operations)| {
+            *handler == row.entry.handler && operations.contains(&row.entry.operation)
+        });
         if !wanted {
             continue;
         }
-        let known = |number: i64| u32::try_from(number).ok().filter(|&number| number < SYSCALL_NUMBERS as u32);
+        let known =
+            |number: i64| u32::try_from(number).ok().filter(|&number| number < SYSCALL_NUMBERS as u32);
         table.extend(known(row.native).map(|number| (number, row.entry)));
         if cfg!(target_arch = "x86_64") {
             let compat = known(row.compat).map(|number| (number + SYSCALL_NUMBERS as u32, row.entry));
@@ -47,7 +54,7 @@ pub(crate) fn table(handed_over: &[(u16, &[Operation])]) -> Vec<Numbered> {
 }
 
 fn rows() -> Vec<Row> {
-    file::rows()
+    [file::rows(), credentials::rows(), others::rows()].concat()
 }
 
 /// An entry without arguments.
@@ -75,12 +82,14 @@ mod tests {
 
     #[test]
     fn each_number_stands_once() {
-        let mut numbers: Vec<i64> = rows().iter().map(|row| row.native).filter(|&number| number != ABSENT).collect();
+        let mut numbers: Vec<i64> =
+            rows().iter().map(|row| row.native).filter(|&number| number != ABSENT).collect();
         let all = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), all);
-        let mut compat: Vec<i64> = rows().iter().map(|row| row.compat).filter(|&number| number != ABSENT).collect();
+        let mut compat: Vec<i64> =
+            rows().iter().map(|row| row.compat).filter(|&number| number != ABSENT).collect();
         let all = compat.len();
         compat.sort_unstable();
         compat.dedup();

@@ -1,4 +1,4 @@
-//! The account of kernel records, and which hook each probe got.
+//! The account of kernel records, which hook each probe got, and what its programs cost.
 
 use std::sync::atomic::Ordering;
 
@@ -21,29 +21,58 @@ pub struct ProbeInfo<'a> {
     pub rung: u8,
 }
 
+/// What the kernel counts of one program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgramStatistics<'a> {
+    /// Probe that it belongs to.
+    pub probe: &'a str,
+    /// Its name.
+    pub program: &'a str,
+    /// Runs; 0 unless the kernel is told to count them.
+    pub runs: u64,
+    /// Time that they took, nanoseconds; 0 unless the kernel is told to count it.
+    pub run_ns: u64,
+    /// Runs that the kernel skipped because the program was running on that CPU already.
+    pub missed: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct AccountMetrics {
     seen: Family<Fixed<1>, Counter>,
     filtered: Family<Fixed<1>, Counter>,
+    suppressed: Family<Fixed<1>, Counter>,
     emitted: Family<Fixed<1>, Counter>,
     dropped: Family<Fixed<1>, Counter>,
     received: Family<Fixed<1>, Counter>,
+    unbalanced: Family<Fixed<1>, Gauge>,
     probes: Family<[(&'static str, String); 3], Gauge>,
+    program_runs: Family<ProgramLabels, Counter>,
+    program_ns: Family<ProgramLabels, Counter>,
+    probe_errors: Family<ProgramLabels, Counter>,
 }
+
+/// Probe and program.
+type ProgramLabels = [(&'static str, String); 2];
 
 impl AccountMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             seen: Family::default(),
             filtered: Family::default(),
+            suppressed: Family::default(),
             emitted: Family::default(),
             dropped: Family::default(),
             received: Family::default(),
+            unbalanced: Family::default(),
             probes: Family::default(),
+            program_runs: Family::default(),
+            program_ns: Family::default(),
+            probe_errors: Family::default(),
         };
         for (name, help, family) in [
             ("records_seen", "Times the kernel hook fired", &metrics.seen),
             ("records_filtered", "Kernel records not wanted, by design", &metrics.filtered),
+            ("records_suppressed", "Kernel records over the rate of their cgroup", &metrics.suppressed),
             ("records_emitted", "Kernel records put into a ring", &metrics.emitted),
             ("records_dropped", "Kernel records lost because a ring was full", &metrics.dropped),
             ("records_received", "Kernel records taken out of a ring", &metrics.received),
@@ -55,6 +84,26 @@ impl AccountMetrics {
             "Hook and ladder rung of each probe: 1 attached, 0 refused by this kernel",
             metrics.probes.clone(),
         );
+        registry.register(
+            "records_unbalanced",
+            "Times a hook fired that are in no other count: 0 unless a kernel program runs at this very moment",
+            metrics.unbalanced.clone(),
+        );
+        for (name, help, family) in [
+            ("program_runs", "Runs of a kernel program, where the kernel counts them", &metrics.program_runs),
+            (
+                "program_run_nanoseconds",
+                "Time that the runs of a kernel program took, where the kernel counts it",
+                &metrics.program_ns,
+            ),
+            (
+                "probe_errors",
+                "Runs of a kernel program that the kernel skipped because it ran on that CPU already",
+                &metrics.probe_errors,
+            ),
+        ] {
+            registry.register(name, help, family.clone());
+        }
         for kind in RecordKind::ALL {
             metrics.set(kind, KindCounters::default());
         }
@@ -62,15 +111,26 @@ impl AccountMetrics {
     }
 
     pub(super) fn set(&self, kind: RecordKind, totals: KindCounters) {
-        let KindCounters { seen, filtered, emitted, dropped, received } = totals;
+        let KindCounters { seen, filtered, suppressed, emitted, dropped, received } = totals;
         for (family, total) in [
             (&self.seen, seen),
             (&self.filtered, filtered),
+            (&self.suppressed, suppressed),
             (&self.emitted, emitted),
             (&self.dropped, dropped),
             (&self.received, received),
         ] {
             raise_to(&family.get_or_create(&[("kind", kind.as_str())]), total);
+        }
+        self.unbalanced.get_or_create(&[("kind", kind.as_str())]).set(totals.unbalanced());
+    }
+
+    pub(super) fn set_programs(&self, programs: &[ProgramStatistics<'_>]) {
+        for ProgramStatistics { probe, program, runs, run_ns, missed } in programs {
+            let labels = [("probe", (*probe).to_owned()), ("program", (*program).to_owned())];
+            raise_to(&self.program_runs.get_or_create(&labels), *runs);
+            raise_to(&self.program_ns.get_or_create(&labels), *run_ns);
+            raise_to(&self.probe_errors.get_or_create(&labels), *missed);
         }
     }
 

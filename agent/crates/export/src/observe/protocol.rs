@@ -89,7 +89,10 @@ mod tests {
             (r#"{"last":-1}"#, "invalid value: integer `-1`"),
             (r#"{"last":5000}"#, "last is 5000, the agent keeps 4096 records"),
             (r#"{"types":[]}"#, "types is empty"),
-            (r#"{"types":["dns"]}"#, "unknown variant `dns`, expected one of `process`, `flow`, `loss`"),
+            (
+                r#"{"types":["dns"]}"#,
+                "unknown variant `dns`, expected one of `process`, `flow`, `credentials`",
+            ),
             (r#"{"tail":1}"#, "unknown field `tail`"),
             (r#"{} {}"#, "trailing characters"),
             ("\u{7f}", "expected value"),

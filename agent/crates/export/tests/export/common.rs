@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use watchfire_export::{EncodedRecord, Encoder};
 use watchfire_model::{
-    CloseReason, Dialect, Direction, EndpointView, ExecId, ExitStatus, FlowCounters, FlowRecord, FlowStage,
-    KindCounters, LossRecord, Namespaces, Origin, OwnerUnknown, PodView, PolicyRef, ProcessAction,
-    ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side,
-    SideVerdict, Tier, UnknownReason, Verdict, WallTime,
+    AncestorView, CapabilityEvent, CloseReason, CredentialSet, CredentialsEvent, Device, Dialect, Direction,
+    EndpointView, EventFacts, EventRecord, ExecDetail, ExecId, ExitStatus, FileEvent, FileView, FlowCounters,
+    FlowRecord, FlowStage, Interface, KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent,
+    MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, PodView,
+    PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody,
+    RecordKind, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent,
+    TargetView, Tier, UnknownReason, Verdict, WallTime, clone_flag_names,
 };
 
 /// Long enough for any machine; reaching it is a failure, not a measurement.
@@ -39,12 +42,24 @@ pub(crate) fn number(line: &str) -> u64 {
 }
 
 pub(crate) fn record(body: RecordBody) -> Record {
-    Record { time: WallTime(1_700_000_000_123_456_789), node: Arc::from("node-1"), body }
+    let node = Arc::from("node-1");
+    Record { time: WallTime(1_700_000_000_123_456_789), boot_ns: 86_400_123_456_789, node, body }
 }
 
 pub(crate) fn loss(lost: u64) -> Record {
-    let counters = KindCounters { seen: 110, filtered: 3, emitted: 100, dropped: 7, received: 100 };
-    record(RecordBody::Loss(LossRecord { kind: RecordKind::ProcessFork, lost, counters }))
+    let counters =
+        KindCounters { seen: 112, filtered: 3, suppressed: 2, emitted: 100, dropped: 7, received: 100 };
+    record(RecordBody::Loss(Box::new(LossRecord {
+        kind: RecordKind::File,
+        cgroup_id: Some(7301),
+        cgroup: Some(Arc::from("/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope")),
+        pod: Some(pod("frontend")),
+        lost,
+        suppressed: 2,
+        first: WallTime(1_700_000_000_000_000_000),
+        last: WallTime(1_700_000_000_123_456_789),
+        counters,
+    })))
 }
 
 pub(crate) fn policy(name: &str) -> Arc<PolicyRef> {
@@ -77,6 +92,7 @@ pub(crate) fn process_view() -> ProcessView {
     ProcessView {
         exec_id: ExecId { boot: 0x3f2a_91bc, pid: 4242, start_ticks: 567_890 },
         pid: 4242,
+        ns_pid: 7,
         binary: "/usr/bin/curl".into(),
         args: vec!["curl".into(), "--header".into(), "x: \"ü\"\n".into()],
         args_truncated: true,
@@ -101,6 +117,7 @@ pub(crate) fn process(action: ProcessAction, exit: Option<ExitStatus>) -> Record
     let parent = ProcessView {
         exec_id: ExecId { boot: 0x3f2a_91bc, pid: 1, start_ticks: 12 },
         pid: 1,
+        ns_pid: 0,
         binary: String::new(),
         args: vec![],
         args_truncated: false,
@@ -110,7 +127,129 @@ pub(crate) fn process(action: ProcessAction, exit: Option<ExitStatus>) -> Record
         ..process_view()
     };
     let process = process_view();
-    record(RecordBody::Process(Box::new(ProcessRecord { action, process, parent: Some(parent), exit })))
+    let clone_flags = (action == ProcessAction::Fork).then(|| clone_flag_names(0x2000_0011));
+    let exec = (action == ProcessAction::Exec).then(exec_detail);
+    let parent = Some(parent);
+    record(RecordBody::Process(Box::new(ProcessRecord { action, process, parent, exit, clone_flags, exec })))
+}
+
+fn exec_detail() -> ExecDetail {
+    ExecDetail {
+        env: [("PATH".to_owned(), "/bin".to_owned())].into(),
+        args_redacted: true,
+        env_redacted: true,
+        args_unreadable: true,
+        env_truncated: true,
+        env_unreadable: true,
+        binary_inode: Some(99),
+        binary_device: Some(Device::new(8, 1)),
+        binary_mode: Some("104755".into()),
+        binary_owner: Some(0),
+        setuid: true,
+        setgid: true,
+        secure_exec: true,
+        fileless: true,
+        drift: Some(true),
+        script: Some("/tmp/run.sh".into()),
+        interpreter: Some("/bin/sh".into()),
+        capabilities_gained: vec!["CAP_NET_ADMIN".into()],
+        tty: Some("pts/3".into()),
+        shell_with_tty: true,
+    }
+}
+
+fn target() -> TargetView {
+    TargetView {
+        exec_id: Some(ExecId { boot: 0x3f2a_91bc, pid: 555, start_ticks: 600 }),
+        pid: 555,
+        binary: Some("/usr/sbin/nginx".into()),
+        cgroup_id: Some(7400),
+        pod: Some(pod("backend")),
+    }
+}
+
+fn event<D>(operation: Operation, result: Option<i32>, detail: D) -> Box<EventRecord<D>> {
+    let facts = EventFacts {
+        operation,
+        result,
+        interface: result.map(|_| Interface::IoUring),
+        truncated: result.is_some(),
+        unreadable: result.is_some(),
+    };
+    let ancestors = vec![AncestorView {
+        exec_id: ExecId { boot: 0x3f2a_91bc, pid: 1, start_ticks: 12 },
+        pid: 1,
+        binary: "/sbin/init".into(),
+    }];
+    Box::new(EventRecord::new(&facts, process_view(), ancestors, detail))
+}
+
+/// A record of each security family.
+fn events() -> Vec<(&'static str, Record)> {
+    let old = CredentialSet { uid: 1000, euid: 1000, permitted: 1, ..CredentialSet::default() };
+    let new = CredentialSet { permitted: 1 | 1 << 21, effective: u64::MAX, ..CredentialSet::default() };
+    let credentials = CredentialsEvent { old: Some(old), new, user_ns: 4_026_531_837 };
+    let open = FileEvent {
+        path: "/etc/shadow".into(),
+        path_textual: true,
+        by_inode: true,
+        inode: 99,
+        device: Device::new(8, 1),
+        mode: 0o100_640,
+        flags: 0o1101,
+        ..FileEvent::default()
+    };
+    let open = FileView {
+        host_path: Some("/var/lib/containerd/1/fs/etc/shadow".into()),
+        ..FileView::new(Operation::Open, open)
+    };
+    let mount =
+        NamespaceEvent { flags: 0x1000, source: "/a".into(), target: "/b".into(), fs_type: "none".into() };
+    let kernel = KernelEvent { name: "probe".into(), value: 2, command: 5, target_pid: -1, cpu: 0 };
+    let memory =
+        MemoryEvent { target_ns_pid: 5, address: 0x1000, length: 8, request: 16, ..MemoryEvent::default() };
+    let socket = SocketEvent {
+        family: 10,
+        socket_type: 1,
+        protocol: 6,
+        address: "[::]:4444".parse().unwrap(),
+        backlog: 128,
+        path: String::new(),
+    };
+    let signal = SignalEvent {
+        target: ExecId { boot: 0x3f2a_91bc, pid: 555, start_ticks: 600 },
+        target_cgroup_id: 7400,
+        signal: 9,
+        outcome: 0,
+        code: 0,
+    };
+    let stdio = StdioEvent {
+        from_fd: 3,
+        to_fd: 0,
+        family: 2,
+        socket_type: 1,
+        local: "10.0.1.5:40112".parse().unwrap(),
+        remote: "203.0.113.9:4444".parse().unwrap(),
+    };
+    let capability = CapabilityEvent { capability: 21, user_ns: 4_026_531_837 };
+    let namespace = NamespaceView::new(Operation::Mount, mount);
+    let kernel = KernelView::new(Operation::BpfProgLoad, kernel);
+    let memory = MemoryView::new(Operation::Ptrace, memory, Some(target()));
+    let socket = SocketView::new(Operation::Listen, socket);
+    let signal = SignalView::new(signal, target());
+    [
+        ("credentials", RecordBody::Credentials(event(Operation::Setuid, Some(0), credentials.into()))),
+        ("capability", RecordBody::Capability(event(Operation::Capable, Some(-1), capability.into()))),
+        ("file", RecordBody::File(event(Operation::Open, Some(-13), open))),
+        ("namespace", RecordBody::Namespace(event(Operation::Mount, Some(0), namespace))),
+        ("kernel", RecordBody::Kernel(event(Operation::BpfProgLoad, Some(4), kernel))),
+        ("memory", RecordBody::Memory(event(Operation::Ptrace, Some(0), memory))),
+        ("socket", RecordBody::Socket(event(Operation::Listen, None, socket))),
+        ("signal", RecordBody::Signal(event(Operation::Signal, None, signal))),
+        ("stdio", RecordBody::Stdio(event(Operation::Dup, Some(0), stdio.into()))),
+    ]
+    .map(|(name, body)| (name, record(body)))
+    .into()
 }
 
 pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
@@ -183,7 +322,7 @@ pub(crate) fn every_shape() -> Vec<(&'static str, Record)> {
         ..flow(FlowStage::Found, Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered))
     };
     let killed = ExitStatus { code: None, signal: Some(9), core_dumped: false };
-    vec![
+    let mut shapes = vec![
         ("process-fork", process(ProcessAction::Fork, None)),
         ("process-exec", process(ProcessAction::Exec, None)),
         ("process-exit", process(ProcessAction::Exit, Some(killed))),
@@ -193,5 +332,7 @@ pub(crate) fn every_shape() -> Vec<(&'static str, Record)> {
         ("flow-failed-unknown", flow_record(failed)),
         ("flow-found-not-covered", flow_record(found)),
         ("loss", loss(7)),
-    ]
+    ];
+    shapes.extend(events());
+    shapes
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use watchfire_export::{Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo};
+use watchfire_export::{Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo, ProgramStatistics};
 use watchfire_model::{
     Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
     SideVerdict, Verdict,
@@ -26,6 +26,13 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
         probe: "process-exec",
         hook: Some("tp_btf/sched_process_exec"),
         rung: 1,
+    }]);
+    metrics.set_programs(&[ProgramStatistics {
+        probe: "process-exec",
+        program: "process_exec",
+        runs: 3,
+        run_ns: 4500,
+        missed: 1,
     }]);
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
@@ -108,7 +115,8 @@ fn policies_beyond_the_limit_share_a_series_and_are_counted() {
 #[test]
 fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     let metrics = metrics();
-    let totals = |seen| KindCounters { seen, filtered: 1, emitted: 2, dropped: 3, received: 4 };
+    let totals =
+        |seen| KindCounters { seen, filtered: 1, suppressed: 5, emitted: 2, dropped: 3, received: 4 };
     metrics.set_records(RecordKind::TcpOpen, totals(20));
     metrics.set_records(RecordKind::TcpOpen, totals(10));
     let evicted = metrics.register_counter("inventory_evicted", "Entries evicted");
@@ -119,16 +127,23 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     metrics.set_policy_objects(PolicyObjects { loaded: 3, rejected: 1, ignored: 0 });
     metrics.observe(&common::process(ProcessAction::Exec, None));
     metrics.observe(&common::loss(1));
+    for (_, record) in common::every_shape() {
+        metrics.observe(&record);
+    }
     let text = metrics.render();
     for (series, expected) in [
         ("watchfire_records_seen_total{kind=\"tcp-open\"}", "20"),
         ("watchfire_records_received_total{kind=\"tcp-open\"}", "4"),
         ("watchfire_records_seen_total{kind=\"tcp-fail\"}", "0"),
+        ("watchfire_records_suppressed_total{kind=\"tcp-open\"}", "5"),
+        ("watchfire_records_unbalanced{kind=\"tcp-open\"}", "-1"),
         ("watchfire_inventory_evicted_total", "6"),
         ("watchfire_inventory_pods", "12"),
         ("watchfire_process_table_entries", "99"),
         ("watchfire_policy_objects{state=\"rejected\"}", "1"),
-        ("watchfire_processes_total{action=\"exec\"}", "1"),
+        ("watchfire_processes_total{action=\"exec\"}", "2"),
+        ("watchfire_events_total{type=\"file\",operation=\"open\"}", "1"),
+        ("watchfire_events_total{type=\"stdio\",operation=\"dup\"}", "1"),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series}");
     }

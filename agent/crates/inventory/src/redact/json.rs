@@ -1,10 +1,11 @@
 //! Secrets in JSON text, such as the body that an HTTP client is given.
 
-use super::{REDACTED, is_secret_name};
+use super::REDACTED;
+use super::names::Names;
 
 /// Replaces the values of members with a secret's name. The text need not be whole: an argument may be cut, or hold
 /// JSON among other things.
-pub(super) fn redact_json(text: String) -> String {
+pub(super) fn redact_json(text: String, names: &Names) -> String {
     if !text.contains("\":") && !text.contains("\" :") {
         return text;
     }
@@ -17,7 +18,7 @@ pub(super) fn redact_json(text: String) -> String {
         redacted.push_str(name);
         rest = after;
         let Some(value) = after.trim_start().strip_prefix(':').map(str::trim_start) else { continue };
-        if !is_secret_name(name.trim_matches('"')) {
+        if !names.is_secret(name.trim_matches('"')) {
             continue;
         }
         let Some(end) = value_end(value) else { continue };
@@ -71,7 +72,7 @@ mod tests {
             (r#"{"secret":{"name":"x"}}"#, r#"{"secret":{"name":"x"}}"#),
             (r#"{"token_ttl":5}"#, r#"{"token_ttl":5}"#),
         ] {
-            assert_eq!(redact_json(text.to_owned()), expected);
+            assert_eq!(redact_json(text.to_owned(), &Names::default()), expected);
         }
     }
 }
