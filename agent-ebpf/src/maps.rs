@@ -121,5 +121,5 @@ static WALKS: PerCpuArray<Walk, SCRATCHES> = PerCpuArray::new();
 /// A program's room for the walk of a path on this CPU.
 #[inline(always)]
 pub(crate) fn walk(which: u32) -> Option<*mut Walk> {
-    slot(&raw const WALKS, which).map(|walk| walk.cast())
+    slot(&raw const WALKS, which).map(<*mut u8>::cast)
 }

@@ -1,8 +1,8 @@
 //! What the kernel side tells of itself, to metrics and log.
 
-use watchfire_export::{CounterHandle, Metrics, ProbeInfo, SinkCounters};
+use watchfire_export::{CounterHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
-use watchfire_sensor::{ProbeStatus, Sensor};
+use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
@@ -19,6 +19,12 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
                 "refused by this kernel"
             );
         }
+    }
+    if let Some(probes) = slowing_probes(probes) {
+        tracing::warn!(
+            probes,
+            "every system call of this node is made slower: these probes have no better hook here"
+        );
     }
     let infos: Vec<_> = probes
         .iter()
@@ -60,6 +66,18 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        let programs = sensor.program_statistics();
+        let shown: Vec<_> = programs
+            .iter()
+            .map(|program| ProgramStatistics {
+                probe: program.probe,
+                program: &program.program,
+                runs: program.runs,
+                run_ns: program.run_ns,
+                missed: program.missed,
+            })
+            .collect();
+        self.metrics.set_programs(&shown);
     }
 
     /// The event log's part of the final account; answers how many records it lacks.

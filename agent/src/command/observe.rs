@@ -1,5 +1,6 @@
 //! `watchfire observe`.
 
+mod event;
 mod table;
 
 use std::io::{self, BufWriter, Write as _};

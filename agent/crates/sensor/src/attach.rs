@@ -24,6 +24,7 @@ use aya::{Btf, Ebpf};
 use crate::btf;
 use crate::host::NoCgroupRoot;
 use crate::options::Options;
+pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 use crate::syscalls;
 
@@ -34,9 +35,6 @@ pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 
 /// The program on the end of every system call.
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
-
-/// How the last rungs are called.
-pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
 
 /// Structs that only some probes read; a kernel without them loses those probes alone.
 const OWN_STRUCTS: &[&str] = &[

@@ -8,7 +8,7 @@ use crate::btf::VMLINUX;
 use crate::host::Host;
 use crate::kernel::{Kernel, with_source};
 use crate::options::{Options, RING_BYTES_RANGE};
-use crate::status::ProbeStatus;
+use crate::status::{ProbeStatus, slowing_probes};
 
 /// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
 const CAPABILITIES: [(u32, &str, &str); 5] = [
@@ -119,6 +119,10 @@ pub fn diagnose(options: &Options) -> Diagnosis {
                         tracing::debug!("{problem}");
                     }
                     probes = kernel.probes;
+                    if let Some(names) = slowing_probes(&probes) {
+                        let text = format!("each is made slower, since {names} have no better hook here");
+                        facts.push(fact("system calls", Health::Good, &text));
+                    }
                 }
                 Err(error) => facts.push(fact("programs", Health::Bad, &with_source(&error))),
             }

@@ -35,4 +35,4 @@ pub use options::{
 };
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Sensor, StartError, start};
-pub use status::{ProbeStatus, ProgramStatistics, RefusedRung};
+pub use status::{ProbeStatus, ProgramStatistics, RefusedRung, slowing_probes};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Observation, Owner, OwnerUnknown, Side};
+use watchfire_model::{Body, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
@@ -67,8 +67,9 @@ impl Reader {
         self.unmarked = unmarked;
     }
 
-    /// Runs until told to stop, then empties the ring a last time.
-    pub(crate) fn run(mut self, stop: &AtomicBool) {
+    /// Runs until told to stop, then empties the rings a last time, until the programs are detached or have nothing more
+    /// to tell.
+    pub(crate) fn run(mut self, stop: &AtomicBool, detached: &AtomicBool) {
         let mut tick_ms = TICK_MS.0;
         let mut gaps_checked = Instant::now();
         while !stop.load(Ordering::Acquire) {
@@ -83,11 +84,15 @@ impl Reader {
             }
             self.wait(tick_ms);
         }
-        // A program that was running when its hook was detached may still submit: two empty looks end it.
+        // A program that was running when its hook was detached may still submit: two empty looks end it. Detaching
+        // takes the kernel long where there are trampolines; a moment in which all that was seen is out is as good.
         let mut empty_looks = 0;
         while empty_looks < 2 {
+            let detached = detached.load(Ordering::Acquire);
+            let before = self.account.totals();
             let Ok(taken) = self.drain() else { return };
-            empty_looks = if taken == 0 { empty_looks + 1 } else { 0 };
+            let idle = taken == 0 && (detached || self.is_all_out(&before));
+            empty_looks = if idle { empty_looks + 1 } else { 0 };
             self.wait(TICK_MS.0);
         }
         let _ = self.report_gaps();
@@ -177,6 +182,12 @@ impl Reader {
             self.next_exit = (self.next_exit + 1) % EXITS_REMEMBERED;
         }
         false
+    }
+
+    /// Whether the account has not moved since, and balances.
+    fn is_all_out(&self, before: &[(RecordKind, KindCounters)]) -> bool {
+        let now = self.account.totals();
+        now == before && now.iter().all(|(_, counters)| counters.balances())
     }
 
     /// A gap becomes an observation like any other.

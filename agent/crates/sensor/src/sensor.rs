@@ -69,6 +69,7 @@ pub struct Sensor {
     filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
     stop: Arc<AtomicBool>,
+    detached: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -132,8 +133,11 @@ pub fn start(
     reader.send(early).map_err(|_| StartError::Closed)?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || reader.run(&stopped));
+    let detached = Arc::new(AtomicBool::new(false));
+    let (stopped, detached_too) = (Arc::clone(&stop), Arc::clone(&detached));
+    let thread = std::thread::Builder::new()
+        .name("sensor".to_owned())
+        .spawn(move || reader.run(&stopped, &detached_too));
     let reader = Some(thread.map_err(StartError::Thread)?);
     Ok(Sensor {
         ebpf: Some(ebpf),
@@ -143,6 +147,7 @@ pub fn start(
         filters,
         probes,
         stop,
+        detached,
         reader,
     })
 }
@@ -223,9 +228,18 @@ impl Sensor {
     }
 
     fn shut_down(&mut self) {
-        // Links and programs go with the object; the maps live on in the account and the reader.
-        drop(self.ebpf.take());
         self.stop.store(true, Ordering::Release);
+        // Links and programs go with the object; the maps live on in the account and the reader.
+        let (ebpf, detached) = (self.ebpf.take(), Arc::clone(&self.detached));
+        let detach = move || {
+            drop(ebpf);
+            detached.store(true, Ordering::Release);
+        };
+        // Nobody waits for it: what is left of it the end of the process does. A thread that cannot be had has dropped
+        // its closure, and so the object.
+        if std::thread::Builder::new().name("detach".to_owned()).spawn(detach).is_err() {
+            self.detached.store(true, Ordering::Release);
+        }
         if let Some(reader) = self.reader.take()
             && reader.join().is_err()
         {
