@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::table::{binary_name, number, process, text};
+use super::field::{binary_name, number, process, text};
 
 /// The operation with what it was done to.
 pub(super) fn subject(record: &Value) -> String {
@@ -152,7 +152,7 @@ fn socket(record: &Value) -> Vec<String> {
 fn target(record: &Value) -> String {
     match (record.pointer("/target"), record.pointer("/target_ns_pid")) {
         (Some(target), _) => {
-            let pod = super::table::pod(target.pointer("/pod")).map(|pod| format!(" in {pod}"));
+            let pod = super::field::pod(target.pointer("/pod")).map(|pod| format!(" in {pod}"));
             format!("→ {}{}", process(Some(target)), pod.unwrap_or_default())
         }
         (None, Some(ns_pid)) => format!("→ ?[{ns_pid} in its namespace]"),

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::field::{number, pod, process, text};
+
 use super::event;
 
 /// Widths of all columns but the last, characters. A longer text pushes what follows to the right and is not cut.
@@ -129,20 +131,6 @@ fn endpoint(end: &Value, with_port: bool) -> String {
     }
 }
 
-pub(super) fn pod(pod: Option<&Value>) -> Option<String> {
-    pod.map(|pod| format!("{}/{}", text(pod, "/namespace"), text(pod, "/name")))
-}
-
-pub(super) fn process(process: Option<&Value>) -> String {
-    let Some(process) = process else { return "?".to_owned() };
-    format!("{}[{}]", binary_name(process), number(process, "/pid"))
-}
-
-/// The file name of the executable.
-pub(super) fn binary_name(process: &Value) -> &str {
-    text(process, "/binary").rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("?")
-}
-
 fn command_line(record: &Value) -> String {
     let args = record.pointer("/process/args").and_then(Value::as_array);
     args.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
@@ -155,14 +143,6 @@ fn exit(record: &Value) -> String {
         (Some(code), None) if code != 0 => format!("  exit {code}"),
         _ => String::new(),
     }
-}
-
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-pub(super) fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
 #[cfg(test)]
