@@ -142,6 +142,7 @@ fn main() {
         .test("signals_to_the_agent", AGENT, signal::to_the_agent)
         .test("sockets_as_standard_streams", AGENT, stdio::native)
         .test("sockets_as_standard_streams_by_32_bit_system_calls", COMPAT, stdio::compat)
+        .test("sockets_as_standard_streams_by_fcntl", AGENT, stdio::fcntl)
         .test("reverse_shell", AGENT, stdio::reverse_shell)
         .test("copies_of_descriptors_that_are_harmless", AGENT, stdio::harmless)
         .test("families_switched_off_have_no_programs", AGENT, family::off)

@@ -181,7 +181,13 @@ impl Drop for Peer {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Not for ever: the end of a traced process is its tracer's to see first.
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn assert_actor(agent: &Agent, actor: &Actor, record: &Value) {
     assert_eq!(parent["exec_id"], exec["parent"]["exec_id"], "{record}");
     assert_eq!(parent["binary"], *binary, "the tests are their own peers: {record}");
     assert!(record["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{record}");
-    assert!(record["node"].as_str().is_some_and(|node| !node.is_empty()), "{record}");
+    assert!(record["node"].is_string(), "{record}");
     let (before, at) = (exec["boot_ns"].as_u64().unwrap(), record["boot_ns"].as_u64().unwrap());
     assert!(before < at && at < boot_time_ns(), "{at} is between {before} and now: {record}");
     for absent in ["truncated", "unreadable"] {
@@ -77,7 +77,12 @@ pub(crate) fn assert_actor(agent: &Agent, actor: &Actor, record: &Value) {
 /// Checks that the record's namespaces are those that the actor is in now.
 pub(crate) fn assert_namespaces(actor: &Actor, record: &Value) {
     for name in ["net", "mnt", "pid", "user"] {
-        let expected = namespace(actor.pid(), if name == "pid" { "pid_for_children" } else { name });
+        let link = if name == "pid" { "pid_for_children" } else { name };
+        if !std::fs::exists(format!("/proc/{}/ns/{link}", actor.pid())).unwrap() {
+            // A new pid namespace, in which nothing runs yet.
+            continue;
+        }
+        let expected = namespace(actor.pid(), link);
         assert_eq!(record["process"]["namespaces"][name], expected, "{name}: {record}");
     }
 }

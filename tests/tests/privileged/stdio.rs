@@ -25,7 +25,7 @@ fn after_close(actor: &mut Actor, to: i32) {
     actor.prepare(CLOSE, args![to]);
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 4] = [
     Row { call: DUP2, to: 0, dup: |actor, from, to| actor.attempt(DUP2, args![from, to]) },
     Row { call: DUP3, to: 1, dup: |actor, from, to| actor.attempt(DUP3, args![from, to, libc::O_CLOEXEC]) },
     Row { call: DUP3, to: 2, dup: |actor, from, to| actor.attempt(DUP3, args![from, to, 0]) },
@@ -37,15 +37,17 @@ const ROWS: [Row; 5] = [
             actor.attempt(DUP, args![from])
         },
     },
-    Row {
-        call: FCNTL,
-        to: 1,
-        dup: |actor, from, to| {
-            after_close(actor, to);
-            actor.attempt(FCNTL, args![from, libc::F_DUPFD, 0])
-        },
-    },
 ];
+
+/// fcntl(2) copies as well.
+const FCNTL_ROWS: [Row; 1] = [Row {
+    call: FCNTL,
+    to: 1,
+    dup: |actor, from, to| {
+        after_close(actor, to);
+        actor.attempt(FCNTL, args![from, libc::F_DUPFD, 0])
+    },
+}];
 
 /// A connected socket of the actor, with its ends.
 fn connected(actor: &mut Actor) -> (i64, std::net::TcpStream) {
@@ -72,16 +74,20 @@ fn copied(agent: &Agent, actor: &Actor, result: i64, from: i64, to: i32, stream:
 }
 
 pub(crate) fn native() {
-    all(Interface::Native);
+    all(Interface::Native, &ROWS);
 }
 
 pub(crate) fn compat() {
-    all(Interface::Compat);
+    all(Interface::Compat, &ROWS);
 }
 
-fn all(interface: Interface) {
+pub(crate) fn fcntl() {
+    all(Interface::Native, &FCNTL_ROWS);
+}
+
+fn all(interface: Interface, rows: &[Row]) {
     let agent = agent_with(&json!({}));
-    for row in ROWS {
+    for row in rows {
         let mut actor = Actor::new(interface);
         let (fd, stream) = connected(&mut actor);
         let Some(result) = (row.dup)(&mut actor, fd, row.to) else {
