@@ -57,5 +57,5 @@ pub(crate) fn socket_ring(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn copied(data: u64) -> u64 {
     let family: u16 = read(data as *const u8, 0);
-    if family % 8 == 0 { data.wrapping_add(offset!(io_message_address) as u64) } else { data }
+    if family.is_multiple_of(8) { data.wrapping_add(offset!(io_message_address) as u64) } else { data }
 }
