@@ -45,11 +45,17 @@ pub(crate) fn socket_ring(ctx: BtfTracePointContext) -> i32 {
         let name = Name { at, bytes: read(request, offset!(io_connect_bytes)), in_kernel: false };
         named(Operation::CONNECT, socket, name, SUBMITTED);
     } else {
-        // Copied from the caller already.
-        let message: u64 = read(request, offset!(io_async));
-        let at = message.wrapping_add(offset!(io_message_address) as u64);
+        let at = copied(read(request, offset!(io_async)));
         let name = Name { at, bytes: read(request, offset!(io_bind_bytes)), in_kernel: true };
         named(Operation::BIND, socket, name, SUBMITTED);
     }
     0
+}
+
+/// The address of a bind, which the kernel has copied from the caller: into a message, or in newer kernels alone. A message
+/// begins with a pointer or nothing, and the families that are told of are no multiples of 8.
+#[inline(always)]
+fn copied(data: u64) -> u64 {
+    let family: u16 = read(data as *const u8, 0);
+    if family.is_multiple_of(8) { data.wrapping_add(offset!(io_message_address) as u64) } else { data }
 }
