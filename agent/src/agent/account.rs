@@ -1,11 +1,18 @@
 //! What the kernel side tells of itself, to metrics and log.
 
-use watchfire_export::{CounterHandle, Metrics, ProbeInfo, SinkCounters};
+use std::cell::Cell;
+
+use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor};
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
+    say_probes(probes);
+    set_probes(probes, metrics);
+}
+
+fn say_probes(probes: &[ProbeStatus]) {
     for probe in probes {
         match probe.hook {
             Some(hook) => tracing::info!(probe = probe.probe, hook, rung = probe.rung, "probe attached"),
@@ -20,6 +27,9 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
             );
         }
     }
+}
+
+fn set_probes(probes: &[ProbeStatus], metrics: &Metrics) {
     let infos: Vec<_> = probes
         .iter()
         .map(|probe| ProbeInfo { probe: probe.probe, hook: probe.hook, rung: probe.rung })
@@ -34,6 +44,8 @@ pub(super) struct Account {
     sink: Option<SinkCounters>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
+    probes_detached: GaugeHandle,
+    detached_before: Cell<usize>,
     pub(super) reload_failures: CounterHandle,
 }
 
@@ -48,6 +60,11 @@ impl Account {
             ),
             malformed: metrics
                 .register_counter("records_malformed", "Kernel records that could not be decoded"),
+            probes_detached: metrics.register_gauge(
+                "probes_detached",
+                "Links of kernel programs that somebody detached, replaced or unpinned while the agent ran",
+            ),
+            detached_before: Cell::new(0),
             reload_failures: metrics.register_counter(
                 "reload_failures",
                 "Reloads of inventory, policies and file filter that failed; the old ones stayed",
@@ -60,6 +77,11 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        let detached = sensor.troubled_links();
+        self.probes_detached.set(detached);
+        if self.detached_before.replace(detached) != detached {
+            set_probes(&sensor.probes(), &self.metrics);
+        }
     }
 
     /// The event log's part of the final account; answers how many records it lacks.
@@ -77,13 +99,25 @@ impl Account {
     }
 }
 
-/// The final account.
-pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)]) {
+/// The final account. Programs that are `pinned` go on, so that records wait in the rings for the next agent.
+pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)], pinned: bool) {
     for (kind, counters) in totals {
-        let KindCounters { seen, filtered, suppressed, emitted, dropped, received } = *counters;
-        let kind = kind.as_str();
-        if counters.balances() {
-            tracing::info!(kind, seen, filtered, suppressed, emitted, dropped, received, "account");
+        let KindCounters { seen, filtered, suppressed, emitted, dropped, received, lost_at_restart } =
+            *counters;
+        let (kind, waiting) = (kind.as_str(), counters.waiting());
+        if counters.balances() || pinned {
+            tracing::info!(
+                kind,
+                seen,
+                filtered,
+                suppressed,
+                emitted,
+                dropped,
+                received,
+                lost_at_restart,
+                waiting,
+                "account"
+            );
         } else {
             tracing::error!(
                 kind,
@@ -93,6 +127,8 @@ pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)]) {
                 emitted,
                 dropped,
                 received,
+                lost_at_restart,
+                waiting,
                 "account does not balance"
             );
         }
