@@ -95,7 +95,7 @@ fn asked(cred: *const u8, ns: *const u8, capability: u32, result: i32, quiet: bo
     };
     let Some(told) = told(&image) else { return count(Kind::CAPABILITY, Count::Filtered) };
     // SAFETY: one of the two words of the value.
-    let told = unsafe { told.cast::<u64>().add((result != 0) as usize) };
+    let told = unsafe { told.cast::<u64>().add(usize::from(result != 0)) };
     // SAFETY: a value of the map.
     if unsafe { *told } >> capability & 1 == 1 {
         return count(Kind::CAPABILITY, Count::Filtered);
@@ -135,5 +135,5 @@ fn told(image: &Image) -> Option<*mut Told> {
             u64::from(BPF_NOEXIST),
         );
     }
-    lookup(map, &raw const *image).map(|told| told.cast())
+    lookup(map, &raw const *image).map(<*mut u8>::cast)
 }

@@ -39,7 +39,7 @@ struct Told {
     address: Address,
     backlog: i32,
     /// Address of a Unix socket.
-    path: Option<Name>,
+    path: Name,
 }
 
 /// A socket is made: told where it can see or send what others do not.
@@ -61,7 +61,7 @@ fn made(family: u16, socket_type: u32, protocol: u16, outcome: Outcome) {
         protocol,
         address: Address::NONE,
         backlog: 0,
-        path: None,
+        path: Name::NONE,
     });
 }
 
@@ -78,12 +78,12 @@ fn named(operation: Operation, socket: Socket, name: Name, outcome: Outcome) {
         protocol: socket.protocol(),
         address: Address::NONE,
         backlog: 0,
-        path: None,
+        path: Name::NONE,
     };
     let is_bind = operation == Operation::BIND;
     let is_wanted = match family {
         AF_UNIX if WITH_UNIX_SOCKETS.load() == 1 => {
-            told.path = Some(name);
+            told.path = name;
             true
         }
         AF_INET if is_bind => {
@@ -119,7 +119,7 @@ fn listening(socket: Socket, backlog: i32, outcome: Outcome) {
         protocol: socket.protocol(),
         address: socket.local(),
         backlog,
-        path: None,
+        path: Name::NONE,
     });
 }
 
@@ -135,7 +135,7 @@ fn tell(told: &Told) {
     unsafe {
         let mut outcome = told.outcome;
         let text = (&raw mut (*room).text).cast();
-        let path_bytes = told.path.map_or(0, |name| name.path(text, &mut outcome));
+        let path_bytes = told.path.path(text, &mut outcome);
         let size = (size_of::<SocketRecord>() + path_bytes) as u32;
         let record = &raw mut (*room).record;
         write_head(&raw mut (*record).head, Kind::SOCKET, told.operation, outcome, size, task);

@@ -8,15 +8,13 @@ use aya_ebpf::btf_maps::PerCpuArray;
 use aya_ebpf::helpers::generated::{bpf_map_lookup_elem, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
 
-use crate::filter::Walk;
-
 /// Room for a record that is being built, bytes: twice the largest, so that one more read fits at any position.
 pub(crate) const SCRATCH_BYTES: usize = 8 * 1024;
 /// As [`SCRATCH_BYTES`], for exec records with their six strings.
 pub(crate) const EXEC_SCRATCH_BYTES: usize = 32 * 1024;
 
 /// Number of [`Scratch`] buffers.
-const SCRATCHES: usize = 18;
+pub(crate) const SCRATCHES: usize = 18;
 
 /// Where a record is put together before its exact size is known.
 #[btf_map]
@@ -113,13 +111,4 @@ pub(crate) fn scratch_at(which: u32) -> Option<*mut u8> {
 #[inline(always)]
 pub(crate) fn exec_scratch() -> Option<*mut u8> {
     slot(&raw const EXEC_SCRATCH, 0)
-}
-
-#[btf_map]
-static WALKS: PerCpuArray<Walk, SCRATCHES> = PerCpuArray::new();
-
-/// A program's room for the walk of a path on this CPU.
-#[inline(always)]
-pub(crate) fn walk(which: u32) -> Option<*mut Walk> {
-    slot(&raw const WALKS, which).map(|walk| walk.cast())
 }

@@ -51,7 +51,7 @@ impl Asked {
     /// Nothing where it is of no interest.
     #[inline(always)]
     fn of(operation: Operation, call: &Call) -> Option<Self> {
-        let nothing = Self::default();
+        let nothing = Self { flags: MEMORY_WRITABLE_UNKNOWN, ..Self::default() };
         Some(match operation {
             Operation::PTRACE => {
                 let request = call.argument(0) as u32;
@@ -86,7 +86,7 @@ impl Asked {
                     return None;
                 }
                 let (address, length) = (call.argument(0), call.argument(1));
-                Self { address, length, request, flags: MEMORY_WRITABLE_UNKNOWN, ..nothing }
+                Self { address, length, request, ..nothing }
             }
             _ => Self { request: call.argument(0) as u32, ..nothing },
         })

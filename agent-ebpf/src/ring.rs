@@ -4,8 +4,7 @@ use agent_common::Kind;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::btf_maps::RingBuf;
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_ringbuf_discard, bpf_ringbuf_output, bpf_ringbuf_query,
-    bpf_ringbuf_reserve, bpf_ringbuf_submit,
+    bpf_get_smp_processor_id, bpf_ringbuf_output, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
 use aya_ebpf::macros::btf_map;
 
@@ -60,9 +59,10 @@ macro_rules! with_ring {
 /// Room in the ring for a record of a fixed type; counted as dropped where there is none.
 #[inline(always)]
 pub(crate) fn reserve<T>(kind: Kind, cgroup_id: u64) -> Option<*mut T> {
-    // SAFETY: a helper call; the verifier checks that the room is used within its size and given back.
-    let room =
-        with_ring!(kind, ring => unsafe { bpf_ringbuf_reserve(ring.cast(), size_of::<T>() as u64, 0) });
+    let room = with_ring!(kind, ring => {
+        // SAFETY: a helper call; the verifier checks that the room is used within its size and given back.
+        unsafe { bpf_ringbuf_reserve(ring.cast(), size_of::<T>() as u64, 0) }
+    });
     let room = room.cast::<T>();
     if room.is_null() {
         lose(kind, cgroup_id, Count::Dropped);
@@ -78,14 +78,6 @@ pub(crate) fn submit<T>(kind: Kind, room: *mut T) {
     // SAFETY: `room` came from `reserve` and is not used after this.
     unsafe { bpf_ringbuf_submit(room.cast(), flags) };
     count(kind, Count::Emitted);
-}
-
-/// Gives reserved room back unused: what would have been told turned out not to be wanted.
-#[inline(always)]
-pub(crate) fn discard<T>(kind: Kind, room: *mut T) {
-    // SAFETY: `room` came from `reserve` and is not used after this.
-    unsafe { bpf_ringbuf_discard(room.cast(), u64::from(BPF_RB_NO_WAKEUP)) };
-    count(kind, Count::Filtered);
 }
 
 /// Copies a finished record of `bytes` bytes into the ring.

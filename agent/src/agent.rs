@@ -177,7 +177,7 @@ impl Agent<'_> {
         if *self.files.borrow() == files {
             return Ok(());
         }
-        set_files(&self.sensor, &files)?;
+        self.sensor.set_files(&files)?;
         tracing::info!(
             read = files.read.len(),
             write = files.write.len(),
@@ -240,11 +240,6 @@ impl Agent<'_> {
         // The end of the process detaches the probes as well.
         thread::spawn(move || drop(self.sensor));
     }
-}
-
-/// CALL OUT to the kernel side: `Ok(sensor.set_files(files)?)` belongs here as soon as the sensor offers it.
-fn set_files(_sensor: &Sensor, _files: &FileFilter) -> Result<()> {
-    anyhow::bail!("the sensor cannot change its file filter while it runs")
 }
 
 fn pipeline_ended(events: &Receiver<Event>, deadline: Instant) -> bool {

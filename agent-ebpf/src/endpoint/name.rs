@@ -28,6 +28,9 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// No address. No `Option`: the compiler would carry around what is not there, and the verifier refuses to.
+    pub(super) const NONE: Self = Self { at: 0, bytes: 0, in_kernel: false };
+
     #[inline(always)]
     fn part<T: Copy>(self, offset: u64) -> T {
         let at = self.at + offset;
@@ -58,7 +61,10 @@ impl Name {
     /// Reads the address of a Unix socket, and answers its bytes: a path without its NUL, or all of an abstract name.
     #[inline(always)]
     pub(super) fn path(self, into: *mut u8, outcome: &mut Outcome) -> usize {
-        let mut bytes = (self.bytes as i64 - PATH as i64) as usize;
+        if self.at == 0 {
+            return 0;
+        }
+        let mut bytes = (i64::from(self.bytes) - PATH as i64) as usize;
         // Also what is negative.
         if bytes > PATH_BYTES_MAX {
             bytes = 0;

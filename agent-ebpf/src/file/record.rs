@@ -182,5 +182,5 @@ fn append_text(buffer: *mut u8, at: usize, text: Text, outcome: &mut Outcome) ->
     if written as usize >= TEXT_BYTES_MAX {
         outcome.flags |= EVENT_TRUNCATED;
     }
-    bounded::<SCRATCH_BYTES>(at + written as usize - (written > 0) as usize)
+    bounded::<SCRATCH_BYTES>(at + written as usize - usize::from(written > 0))
 }

@@ -3,7 +3,7 @@
 //! The request is told when it is submitted, with the names that the kernel has already copied; its result is not
 //! waited for.
 
-use agent_common::{EVENT_IO_URING, FILTER_READ, FILTER_WRITE, Kind, Operation};
+use agent_common::{EVENT_IO_URING, FILTER_WRITE, Kind, Operation};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 

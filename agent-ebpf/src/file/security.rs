@@ -3,6 +3,7 @@
 //! A function has its program's name, with the rung at its end.
 
 use agent_common::{FILTER_WRITE, Operation};
+use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, lsm};
 use aya_ebpf::programs::{FEntryContext, LsmContext};
 
@@ -13,6 +14,12 @@ use crate::hooks::hooks;
 use crate::maps::Scratch;
 use crate::path::{Location, read};
 use crate::settings::{SETXATTR_DENTRY, offset};
+
+/// An argument as a mere number: one whose type the verifier knows may not be handed to a global function.
+#[inline(always)]
+fn number(ctx: &impl EbpfContext, position: usize) -> *const u8 {
+    read(ctx.as_ptr().cast(), position * size_of::<u64>())
+}
 
 /// A name in the folder that a hook gives as `struct path`.
 #[inline(always)]
@@ -35,42 +42,42 @@ hooks! {
         opened(&OpenFile::typed(ctx.arg(0)), Scratch::FileOpen, Outcome::UNKNOWN);
     }
     file_unlink_lsm file_unlink_fentry ("path_unlink", "security_path_unlink") |ctx, 2| {
-        let dentry: *const u8 = ctx.arg(1);
+        let dentry = number(&ctx, 1);
         let at = in_folder(ctx.arg(0), dentry);
         resolved(inode(dentry), at, Location::NONE, Scratch::FileUnlink, change(Operation::UNLINK), FILTER_WRITE);
     }
     file_rmdir_lsm file_rmdir_fentry ("path_rmdir", "security_path_rmdir") |ctx, 2| {
-        let dentry: *const u8 = ctx.arg(1);
+        let dentry = number(&ctx, 1);
         let at = in_folder(ctx.arg(0), dentry);
         resolved(inode(dentry), at, Location::NONE, Scratch::FileRmdir, change(Operation::RMDIR), FILTER_WRITE);
     }
     file_mkdir_lsm file_mkdir_fentry ("path_mkdir", "security_path_mkdir") |ctx, 3| {
-        let at = in_folder(ctx.arg(0), ctx.arg(1));
-        let details = Details { value: ctx.arg::<u64>(2) as u16 as u32, ..change(Operation::MKDIR) };
+        let at = in_folder(ctx.arg(0), number(&ctx, 1));
+        let details = Details { value: u32::from(ctx.arg::<u64>(2) as u16), ..change(Operation::MKDIR) };
         resolved(core::ptr::null(), at, Location::NONE, Scratch::FileMkdir, details, FILTER_WRITE);
     }
     file_rename_lsm file_rename_fentry ("path_rename", "security_path_rename") |ctx, 5| {
-        let dentry: *const u8 = ctx.arg(1);
-        let (at, other) = (in_folder(ctx.arg(0), dentry), in_folder(ctx.arg(2), ctx.arg(3)));
+        let dentry = number(&ctx, 1);
+        let (at, other) = (in_folder(ctx.arg(0), dentry), in_folder(ctx.arg(2), number(&ctx, 3)));
         let details = Details { flags: ctx.arg::<u64>(4) as u32, ..change(Operation::RENAME) };
         resolved(inode(dentry), at, other, Scratch::FileRename, details, FILTER_WRITE);
     }
     file_link_lsm file_link_fentry ("path_link", "security_path_link") |ctx, 3| {
-        let dentry: *const u8 = ctx.arg(0);
+        let dentry = number(&ctx, 0);
         let folder = ctx.arg(1);
         // A link cannot leave its filesystem, and the kernel asks for both names to be in one mount.
-        let (at, other) = (in_folder(folder, dentry), in_folder(folder, ctx.arg(2)));
+        let (at, other) = (in_folder(folder, dentry), in_folder(folder, number(&ctx, 2)));
         resolved(inode(dentry), at, other, Scratch::FileLink, change(Operation::LINK), FILTER_WRITE);
     }
     file_symlink_lsm file_symlink_fentry ("path_symlink", "security_path_symlink") |ctx, 3| {
-        let at = in_folder(ctx.arg(0), ctx.arg(1));
+        let at = in_folder(ctx.arg(0), number(&ctx, 1));
         let target = Text { at: ctx.arg::<u64>(2), in_kernel: true };
         super::linked(at, target);
     }
     file_chmod_lsm file_chmod_fentry ("path_chmod", "security_path_chmod") |ctx, 2| {
         let path: *const u8 = ctx.arg(0);
         let at = Location::of_path(path);
-        let details = Details { value: ctx.arg::<u64>(1) as u16 as u32, ..change(Operation::CHMOD) };
+        let details = Details { value: u32::from(ctx.arg::<u64>(1) as u16), ..change(Operation::CHMOD) };
         resolved(inode(at.dentry), at, Location::NONE, Scratch::FileChmod, details, FILTER_WRITE);
     }
     file_chown_lsm file_chown_fentry ("path_chown", "security_path_chown") |ctx, 3| {
@@ -115,26 +122,19 @@ pub(crate) fn file_mmap_fentry(ctx: FEntryContext) -> i32 {
 }
 
 /// proto: `int inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, const char *name, const void *value,
-/// size_t size, int flags)`; before 5.12 without `idmap`
+/// size_t size, int flags)`; before 5.12 without `idmap`, and so without the last argument here, for which the kernel
+/// then refuses the program
 #[lsm(hook = "inode_setxattr")]
 pub(crate) fn file_setxattr_lsm(ctx: LsmContext) -> i32 {
-    if SETXATTR_DENTRY.load() == 1 {
-        attribute(ctx.arg(1), ctx.arg(2));
-        ctx.arg::<i32>(6)
-    } else {
-        attribute(ctx.arg(0), ctx.arg(1));
-        ctx.arg::<i32>(5)
-    }
+    attribute(number(&ctx, 1), number(&ctx, 2) as u64);
+    ctx.arg::<i32>(6)
 }
 
-/// As [`file_setxattr_lsm`].
+/// As [`file_setxattr_lsm`], of every kernel.
 #[fentry(function = "security_inode_setxattr")]
 pub(crate) fn file_setxattr_fentry(ctx: FEntryContext) -> i32 {
-    if SETXATTR_DENTRY.load() == 1 {
-        attribute(ctx.arg(1), ctx.arg(2));
-    } else {
-        attribute(ctx.arg(0), ctx.arg(1));
-    }
+    let dentry = SETXATTR_DENTRY.load() as usize;
+    attribute(number(&ctx, dentry), number(&ctx, dentry + 1) as u64);
     0
 }
 

@@ -26,6 +26,9 @@ const AT_REMOVEDIR: u32 = 0x200;
 /// `O_CREAT` of the UAPI: one value on every architecture that Linux runs eBPF on, but alpha, parisc and sparc.
 const O_CREAT: u32 = 0o100;
 
+/// What creat(2) stands for: `O_WRONLY | O_CREAT | O_TRUNC`.
+const CREAT_FLAGS: u32 = 1 | O_CREAT | O_TRUNC;
+
 /// What the arguments say besides paths.
 #[inline(always)]
 fn details(call: &Call, entry: &Syscall) -> Details {
@@ -82,8 +85,10 @@ pub(crate) fn file_syscall(ctx: BtfTracePointContext) -> i32 {
         hand_over(ctx.as_ptr(), HANDLER_FILE_TEXT);
         return 0;
     }
-    let file = &OpenFile::probed(file);
+    let file = &mut OpenFile::probed(file);
     if entry.operation == Operation::OPEN {
+        // The kernel forgets the flags that were for the opening only.
+        file.flags |= if entry.flags == NO_ARGUMENT { CREAT_FLAGS } else { details(&call, entry).flags };
         opened(file, Scratch::FileSyscall, Outcome::of(&call));
     } else {
         touched(file, Scratch::FileSyscall, details(&call, entry), FILTER_WRITE);

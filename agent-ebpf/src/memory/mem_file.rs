@@ -1,6 +1,6 @@
 //! /proc/PID/mem, through which a process's memory is written to like a file.
 
-use agent_common::{Kind, MemoryRecord, Operation};
+use agent_common::{Kind, MEMORY_WRITABLE_UNKNOWN, MemoryRecord, Operation};
 
 use crate::account::{Count, count};
 use crate::event::{Outcome, write_head};
@@ -50,7 +50,7 @@ pub(crate) fn opened(inode: *const u8, location: Location, flags: u32, outcome: 
         (*record).address = 0;
         (*record).length = 0;
         (*record).request = flags;
-        (*record).flags = 0;
+        (*record).flags = MEMORY_WRITABLE_UNKNOWN;
         (*record).name_bytes = (end - at) as u32;
         (*record).reserved = 0;
     }

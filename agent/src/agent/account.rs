@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, SinkCounters};
+use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
-use watchfire_sensor::{ProbeStatus, Sensor};
+use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
@@ -26,6 +26,12 @@ fn say_probes(probes: &[ProbeStatus]) {
                 "refused by this kernel"
             );
         }
+    }
+    if let Some(probes) = slowing_probes(probes) {
+        tracing::warn!(
+            probes,
+            "every system call of this node is made slower: these probes have no better hook here"
+        );
     }
 }
 
@@ -82,6 +88,18 @@ impl Account {
         if self.detached_before.replace(detached) != detached {
             set_probes(&sensor.probes(), &self.metrics);
         }
+        let programs = sensor.program_statistics();
+        let shown: Vec<_> = programs
+            .iter()
+            .map(|program| ProgramStatistics {
+                probe: program.probe,
+                program: &program.program,
+                runs: program.runs,
+                run_ns: program.run_ns,
+                missed: program.missed,
+            })
+            .collect();
+        self.metrics.set_programs(&shown);
     }
 
     /// The event log's part of the final account; answers how many records it lacks.

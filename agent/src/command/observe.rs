@@ -1,5 +1,7 @@
 //! `watchfire observe`.
 
+mod event;
+mod field;
 mod table;
 
 use std::io::{self, BufWriter, Write as _};

@@ -33,7 +33,13 @@ impl Stages {
                 let host_path = if file.path_in_filesystem {
                     None
                 } else {
-                    self.host_paths.of(event.namespaces.mnt, event.process.pid, &file.path)
+                    let mnt_ns = event.namespaces.mnt;
+                    // Most processes are short; whoever started them in their container may still be there.
+                    let elders = self.processes.ancestry(event.process).take(ANCESTORS_MAX);
+                    let elders = elders.filter(|elder| elder.namespaces.mnt == mnt_ns);
+                    let pids =
+                        std::iter::once(event.process.pid).chain(elders.map(|elder| elder.exec_id.pid));
+                    self.host_paths.of(mnt_ns, pids, &file.path)
                 };
                 FileView { host_path, ..FileView::new(operation, file) }
             }),

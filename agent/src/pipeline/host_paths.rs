@@ -43,20 +43,25 @@ impl HostPaths {
         Self { host_mnt_ns: host, host_root, layers: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// The host's path of a file that a process of that mount namespace sees at `path`; none where it is the same, or
-    /// not known.
-    pub(crate) fn of(&mut self, mnt_ns: u32, pid: u32, path: &str) -> Option<String> {
+    /// The host's path of a file that processes of that mount namespace see at `path`; none where it is the same, or
+    /// not known. One of `pids` is asked for its mount table, the first that is still there.
+    pub(crate) fn of(
+        &mut self,
+        mnt_ns: u32,
+        pids: impl IntoIterator<Item = u32>,
+        path: &str,
+    ) -> Option<String> {
         if mnt_ns == 0 || mnt_ns == self.host_mnt_ns || self.host_mnt_ns == 0 || !path.starts_with('/') {
             return None;
         }
-        let upper = self.layer(mnt_ns, pid)?.upper_of(path)?.to_owned();
+        let upper = self.layer(mnt_ns, pids)?.upper_of(path)?.to_owned();
         is_there(&self.host_root.join(upper.trim_start_matches('/')), path).then(|| upper + path)
     }
 
-    fn layer(&mut self, mnt_ns: u32, pid: u32) -> Option<&Layer> {
+    fn layer(&mut self, mnt_ns: u32, pids: impl IntoIterator<Item = u32>) -> Option<&Layer> {
         let is_fresh = self.layers.get(&mnt_ns).is_some_and(|(read, _)| read.elapsed() < KEEP);
         if !is_fresh {
-            let table = read_mounts(mnt_ns, pid)?;
+            let table = pids.into_iter().find_map(|pid| read_mounts(mnt_ns, pid))?;
             if self.layers.insert(mnt_ns, (Instant::now(), Layer::of(&table))).is_none() {
                 self.order.push_back(mnt_ns);
             }
@@ -191,10 +196,10 @@ mod tests {
         let mut paths = HostPaths::new();
         let own = mnt_ns("self").unwrap();
         paths.host_mnt_ns = own;
-        assert_eq!(paths.of(own, std::process::id(), "/etc/passwd"), None);
-        assert_eq!(paths.of(0, 1, "/etc/passwd"), None);
+        assert_eq!(paths.of(own, [std::process::id()], "/etc/passwd"), None);
+        assert_eq!(paths.of(0, [1], "/etc/passwd"), None);
         assert_eq!(
-            paths.of(own.wrapping_add(1), std::process::id(), "/etc/passwd"),
+            paths.of(own.wrapping_add(1), [std::process::id()], "/etc/passwd"),
             None,
             "another namespace"
         );

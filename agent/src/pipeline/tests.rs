@@ -8,6 +8,9 @@ use watchfire_policy::{PolicySet, parse_documents};
 
 use super::*;
 
+#[path = "events_tests.rs"]
+mod events;
+
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
 nodes: [{name: node-a, ips: [192.0.2.1], local: true}]

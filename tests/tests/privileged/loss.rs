@@ -8,10 +8,10 @@ use watchfire_tests::Agent;
 use crate::running::{TestCgroup, agent, command, nonce, ready};
 
 /// Forks of the flood.
-const FORKS: usize = 3000;
+pub(crate) const FORKS: usize = 3000;
 
 /// A shell that forks a subshell so many times.
-fn flood_in(cgroup: &TestCgroup) {
+pub(crate) fn flood_in(cgroup: &TestCgroup) {
     let script = format!("i=0; while [ $i -lt {FORKS} ]; do (:) ; i=$((i+1)); done");
     assert!(cgroup.shell(&script).status().unwrap().success());
 }
@@ -47,7 +47,7 @@ fn assert_balance(account: &HashMap<String, HashMap<String, u64>>) {
     }
 }
 
-fn of_cgroup(records: &[Value], action: &str, cgroup: u64) -> usize {
+pub(crate) fn of_cgroup(records: &[Value], action: &str, cgroup: u64) -> usize {
     let matches = |record: &&Value| record["action"] == action && record["process"]["cgroup_id"] == cgroup;
     records.iter().filter(matches).count()
 }

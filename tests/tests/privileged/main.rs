@@ -6,6 +6,7 @@ mod lifecycle;
 mod loss;
 mod outputs;
 mod peer;
+mod pin;
 mod process;
 mod running;
 mod tcp;
@@ -30,6 +31,14 @@ const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need:
 
 const MULTIPATH: &[Need] =
     &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("test \"$(cat /proc/sys/net/mptcp/enabled)\" = 1")];
+
+/// What a BPF filesystem of the test's own needs.
+const PINS: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Runs("d=$(mktemp -d) && mount -t bpf bpf $d && umount $d && rmdir $d"),
+];
 
 fn main() {
     // The workload's ends are this very binary, so that it needs no other program on a VM.
@@ -66,5 +75,12 @@ fn main() {
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
         .test("full_disk_is_counted_and_survived", PODS, outputs::full_disk)
         .test("bad_policy_object_is_rejected_and_the_rest_loads", AGENT, outputs::bad_policy)
+        .test("pinned_programs_collect_while_the_agent_restarts", PINS, pin::restart)
+        .test("pinned_programs_collect_after_kill_9", PINS, pin::kill_and_restart)
+        .test("pinned_programs_are_taken_over_with_other_settings", PINS, pin::other_settings)
+        .test("pinned_programs_are_removed_by_detach", PINS, pin::detach)
+        .test("pinned_rings_that_overrun_are_accounted", PINS, pin::overrun)
+        .test("pinned_link_that_is_removed_is_noticed", PINS, pin::tampering)
+        .test("pinned_programs_are_one_agent_s", PINS, pin::one_agent)
         .run();
 }

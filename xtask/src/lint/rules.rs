@@ -34,9 +34,14 @@ fn machine_paths(path: &str, text: &str) -> Vec<String> {
     let here = paths::root().to_string_lossy().into_owned();
     // A checkout directly below `/` has a path too short to tell from other text.
     let is_telling = here.matches('/').count() > 1;
+    // The folder of whoever it is, as patterns have it, is nobody's.
+    let names_somebody = |line: &str, home: &str| {
+        line.match_indices(home).any(|(at, _)| !line[at + home.len()..].starts_with('*'))
+    };
     let homes = [concat!("/ho", "me/"), concat!("/Us", "ers/")];
-    let names_machine =
-        |line: &str| (is_telling && line.contains(&here)) || homes.iter().any(|home| line.contains(home));
+    let names_machine = |line: &str| {
+        (is_telling && line.contains(&here)) || homes.iter().any(|home| names_somebody(line, home))
+    };
     let lines = text.lines().enumerate().filter(|(_, line)| names_machine(line));
     lines.map(|(at, _)| format!("{path}:{}: names a path of one machine", at + 1)).collect()
 }

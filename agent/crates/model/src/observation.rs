@@ -111,7 +111,7 @@ pub struct Exec {
     pub ns_pid: u32,
     /// The executable as the filesystem knows it.
     pub file: BinaryFile,
-    /// The script that was asked for, where the executable is its interpreter.
+    /// Absolute path of the script that was asked for, where the executable is its interpreter.
     pub script: Option<String>,
     /// The interpreter as the script's first line names it.
     pub interpreter: Option<String>,

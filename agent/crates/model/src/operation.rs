@@ -104,3 +104,19 @@ impl Serialize for Operation {
         serializer.serialize_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_family_has_some() {
+        let names: BTreeSet<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        assert_eq!(names.len(), Operation::ALL.len());
+        let kinds: BTreeSet<_> = Operation::ALL.iter().map(|operation| operation.kind()).collect();
+        let families = RecordKind::ALL.into_iter().skip_while(|kind| *kind != RecordKind::Credentials);
+        assert!(kinds.into_iter().eq(families));
+    }
+}

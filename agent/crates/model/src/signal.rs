@@ -89,8 +89,10 @@ const NAMES: [&str; 31] = [
 #[must_use]
 pub fn signal_name(signal: u32) -> Option<Cow<'static, str>> {
     match signal {
-        RT_MIN => Some(Cow::Borrowed("SIGRTMIN")),
-        RT_MIN..=RT_MAX => Some(Cow::Owned(format!("SIGRTMIN+{}", signal - RT_MIN))),
+        RT_MIN..=RT_MAX => Some(match signal - RT_MIN {
+            0 => Cow::Borrowed("SIGRTMIN"),
+            n => Cow::Owned(format!("SIGRTMIN+{n}")),
+        }),
         _ => NAMES.get((signal as usize).checked_sub(1)?).copied().map(Cow::Borrowed),
     }
 }

@@ -25,6 +25,7 @@ use crate::btf;
 use crate::host::NoCgroupRoot;
 use crate::links::Link;
 use crate::options::Options;
+pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 use crate::syscalls;
 
@@ -35,9 +36,6 @@ pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 
 /// The program on the end of every system call.
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
-
-/// How the last rungs are called.
-pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
 
 /// Before 5.7 programs were attached without one.
 const NO_LINK: &str = "this kernel makes no link for it";

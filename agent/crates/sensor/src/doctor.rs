@@ -11,7 +11,7 @@ use crate::kernel::{Kernel, with_source};
 use crate::options::{Options, RING_BYTES_RANGE};
 use crate::pin;
 use crate::plan::Plan;
-use crate::status::ProbeStatus;
+use crate::status::{ProbeStatus, slowing_probes};
 
 /// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
 const CAPABILITIES: [(u32, &str, &str); 5] = [
@@ -122,7 +122,13 @@ pub fn diagnose(options: &Options) -> Diagnosis {
                 tracing::debug!("{problem}");
             }
             match Kernel::load(&plan, &options, &host) {
-                Ok(kernel) => probes = kernel.probes,
+                Ok(kernel) => {
+                    probes = kernel.probes;
+                    if let Some(names) = slowing_probes(&probes) {
+                        let text = format!("each is made slower, since {names} have no better hook here");
+                        facts.push(fact("system calls", Health::Good, &text));
+                    }
+                }
                 Err(error) => facts.push(fact("programs", Health::Bad, &with_source(&error))),
             }
         }

@@ -161,17 +161,17 @@ mod tests {
 
     #[test]
     fn a_path_means_all_below_it_and_nothing_beside_it() {
-        let tree = Tree::new(&filter(&["/etc/shadow", "/home/*/.ssh"], &["/etc", "/home/bob/x"])).unwrap();
+        let tree = Tree::new(&filter(&["/etc/shadow", "/users/*/.ssh"], &["/etc", "/users/bob/x"])).unwrap();
         for (path, expected) in [
             ("/etc/shadow", FILTER_READ | FILTER_WRITE),
             ("/etc/shadow-", FILTER_WRITE),
             ("/etc/ssh/key", FILTER_WRITE),
             ("/etcetera", 0),
             ("/", 0),
-            ("/home/eve/.ssh/id", FILTER_READ),
-            ("/home/bob/.ssh/id", FILTER_READ),
-            ("/home/bob/x/y", FILTER_WRITE),
-            ("/home/eve/x", 0),
+            ("/users/eve/.ssh/id", FILTER_READ),
+            ("/users/bob/.ssh/id", FILTER_READ),
+            ("/users/bob/x/y", FILTER_WRITE),
+            ("/users/eve/x", 0),
         ] {
             assert_eq!(told(&tree, path), expected, "{path}");
         }

@@ -40,4 +40,4 @@ pub use options::{
 pub use pin::{Detached, PinError, detach};
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Sensor, StartError, start};
-pub use status::{ProbeStatus, ProgramStatistics, RefusedRung};
+pub use status::{ProbeStatus, ProgramStatistics, RefusedRung, slowing_probes};

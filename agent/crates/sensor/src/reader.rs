@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Gap, Observation, Owner, OwnerUnknown, Side};
+use watchfire_model::{Body, Gap, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
@@ -107,9 +107,9 @@ impl Reader {
         self.unmarked = unmarked;
     }
 
-    /// Runs until told to stop, then empties the rings a last time: to their end where nothing fills them any more, else
-    /// for a while.
-    pub(crate) fn run(mut self, stop: &AtomicBool) {
+    /// Runs until told to stop, then empties the rings a last time: until the programs are detached or have nothing more to
+    /// tell, or for a while where they are pinned and go on.
+    pub(crate) fn run(mut self, stop: &AtomicBool, detached: &AtomicBool) {
         let mut tick_ms = TICK_MS.0;
         let mut gaps_checked = Instant::now();
         while !stop.load(Ordering::Acquire) {
@@ -128,9 +128,12 @@ impl Reader {
             }
             self.wait(tick_ms);
         }
-        let deadline = Instant::now() + Duration::from_millis(LAST_DRAIN_MS);
-        let ended =
-            if self.ledger.is_some() { self.drain(Some(deadline)).map(drop) } else { self.empty().map(drop) };
+        let ended = if self.ledger.is_some() {
+            let deadline = Instant::now() + Duration::from_millis(LAST_DRAIN_MS);
+            self.drain(Some(deadline))
+        } else {
+            self.empty(detached)
+        };
         if ended.is_ok() {
             let _ = self.report_gaps();
         }
@@ -138,7 +141,7 @@ impl Reader {
 
     /// Takes everything out of the rings of programs that are detached, and answers how many records there were.
     pub(crate) fn finish_old(mut self) -> usize {
-        let Ok(taken) = self.empty() else { return 0 };
+        let Ok(taken) = self.empty(&AtomicBool::new(true)) else { return 0 };
         let mut looks = 0;
         while self.unsettled.is_some() && looks < OLD_LOOKS_MAX && self.settle_look().is_ok() {
             looks += 1;
@@ -148,13 +151,17 @@ impl Reader {
         taken
     }
 
-    /// A program that was running when its hook was detached may still submit: two empty looks end it.
-    fn empty(&mut self) -> Result<usize, Closed> {
+    /// A program that was running when its hook was detached may still submit: two empty looks end it. Detaching takes the
+    /// kernel long where there are trampolines; a moment in which all that was seen is out is as good.
+    fn empty(&mut self, detached: &AtomicBool) -> Result<usize, Closed> {
         let (mut empty_looks, mut total) = (0, 0);
         while empty_looks < 2 {
+            let detached = detached.load(Ordering::Acquire);
+            let before = self.account.totals();
             let taken = self.drain(None)?;
             total += taken;
-            empty_looks = if taken == 0 { empty_looks + 1 } else { 0 };
+            let idle = taken == 0 && (detached || self.is_all_out(&before));
+            empty_looks = if idle { empty_looks + 1 } else { 0 };
             self.wait(TICK_MS.0);
         }
         Ok(total)
@@ -202,7 +209,9 @@ impl Reader {
         let Some(mut unsettled) = self.unsettled.take() else { return Ok(()) };
         let before = self.account.totals();
         if self.drain(None)? == 0 && self.is_empty() {
-            let gaps = unsettled.look(&before, &self.account.totals(), &self.account);
+            let account = &self.account;
+            let gaps = unsettled
+                .look(&before, &account.totals(), |kind, lost| account.count_lost_at_restart(kind, lost));
             if !gaps.is_empty() {
                 let observation = |gap: Gap| Observation { boot_ns: gap.last_boot_ns, body: Body::Gap(gap) };
                 self.send(gaps.into_iter().map(observation).collect())?;
@@ -291,6 +300,12 @@ impl Reader {
             self.next_exit = (self.next_exit + 1) % EXITS_REMEMBERED;
         }
         false
+    }
+
+    /// Whether the account has not moved since, and balances.
+    fn is_all_out(&self, before: &[(RecordKind, KindCounters)]) -> bool {
+        let now = self.account.totals();
+        now == before && now.iter().all(|(_, counters)| counters.balances())
     }
 
     /// A gap becomes an observation like any other.

@@ -76,6 +76,7 @@ pub struct Sensor {
     filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
     stop: Arc<AtomicBool>,
+    detached: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -171,8 +172,11 @@ pub fn start(
     reader.enter();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || reader.run(&stopped));
+    let detached = Arc::new(AtomicBool::new(false));
+    let (stopped, detached_too) = (Arc::clone(&stop), Arc::clone(&detached));
+    let thread = std::thread::Builder::new()
+        .name("sensor".to_owned())
+        .spawn(move || reader.run(&stopped, &detached_too));
     let reader = Some(thread.map_err(StartError::Thread)?);
     Ok(Sensor {
         objects: Some(objects),
@@ -183,6 +187,7 @@ pub fn start(
         filters,
         probes,
         stop,
+        detached,
         reader,
     })
 }
@@ -261,10 +266,20 @@ impl Sensor {
     }
 
     fn shut_down(&mut self) {
-        // What is not pinned is detached by this; the maps live on in the account and the reader.
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        drop(self.objects.take());
         self.stop.store(true, Ordering::Release);
+        // What is not pinned is detached by this; the maps live on in the account and the reader.
+        let (objects, links, detached) =
+            (self.objects.take(), Arc::clone(&self.links), Arc::clone(&self.detached));
+        let detach = move || {
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            drop(objects);
+            detached.store(true, Ordering::Release);
+        };
+        // Nobody waits for it: what is left of it the end of the process does. A thread that cannot be had has dropped
+        // its closure, and so the object.
+        if std::thread::Builder::new().name("detach".to_owned()).spawn(detach).is_err() {
+            self.detached.store(true, Ordering::Release);
+        }
         if let Some(reader) = self.reader.take()
             && reader.join().is_err()
         {

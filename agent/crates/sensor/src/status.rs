@@ -26,14 +26,34 @@ pub struct ProbeStatus {
     pub refused: Vec<RefusedRung>,
 }
 
+/// How the last rungs are called.
+pub(crate) const SYS_EXIT_HOOK: &str = "tp_btf/sys_exit";
+
+impl ProbeStatus {
+    /// Whether its hook makes every system call of the node slower: true of the last rungs, which share one program at
+    /// the end of all of them.
+    #[must_use]
+    pub fn slows_system_calls(&self) -> bool {
+        self.hook == Some(SYS_EXIT_HOOK)
+    }
+}
+
+/// The probes that make every system call of the node slower, joined by commas; none where there is no such probe.
+#[must_use]
+pub fn slowing_probes(probes: &[ProbeStatus]) -> Option<String> {
+    let names: Vec<&str> =
+        probes.iter().filter(|probe| probe.slows_system_calls()).map(|probe| probe.probe).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 impl fmt::Display for ProbeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.hook {
-            Some(hook) => write!(f, "{:<14} rung {} {hook}", self.probe, self.rung)?,
-            None => write!(f, "{:<14} not attached; not seen: {}", self.probe, self.purpose)?,
+            Some(hook) => write!(f, "{:<17} rung {} {hook}", self.probe, self.rung)?,
+            None => write!(f, "{:<17} not attached; not seen: {}", self.probe, self.purpose)?,
         }
         for refused in &self.refused {
-            write!(f, "\n{:<14}   refused {}: {}", "", refused.hook, refused.why)?;
+            write!(f, "\n{:<17}   refused {}: {}", "", refused.hook, refused.why)?;
         }
         Ok(())
     }

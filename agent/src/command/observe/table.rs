@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
+use super::field::{number, pod, process, text};
+
+use super::event;
+
 /// Widths of all columns but the last, characters. A longer text pushes what follows to the right and is not cut.
-const WIDTHS: [usize; 4] = [12, 8, 11, 66];
+const WIDTHS: [usize; 4] = [12, 15, 11, 66];
 
 /// Names of the columns.
-pub(super) const HEADER: &str = "TIME (UTC)    EVENT     VERDICT      CLIENT → SERVER, OR POD                                             PROCESS, BECAUSE";
+pub(super) const HEADER: &str = "TIME (UTC)    EVENT            RESULT       CLIENT → SERVER, OR POD AND SUBJECT                                 PROCESS, BECAUSE";
 
 /// One record or notice as a line.
 pub(super) fn row(record: &Value) -> String {
@@ -29,16 +33,16 @@ pub(super) fn row(record: &Value) -> String {
             time,
             text(record, "/action").to_owned(),
             String::new(),
-            pod(record.pointer("/process/pod")).unwrap_or_else(|| text(record, "/node").to_owned()),
-            format!("{}  {}{}", process(record.pointer("/process")), command_line(record), exit(record)),
+            place(record),
+            format!(
+                "{}  {}{}{}",
+                process(record.pointer("/process")),
+                command_line(record),
+                exit(record),
+                image(record)
+            ),
         ],
-        "loss" => [
-            time,
-            "loss".to_owned(),
-            String::new(),
-            format!("{} {} records were lost", number(record, "/lost"), text(record, "/kind")),
-            String::new(),
-        ],
+        "loss" => [time, "loss".to_owned(), String::new(), loss(record), String::new()],
         "observer-loss" => [
             time,
             "loss".to_owned(),
@@ -49,9 +53,40 @@ pub(super) fn row(record: &Value) -> String {
             ),
             String::new(),
         ],
+        // What the security families have in common.
+        _ if record.pointer("/operation").is_some() => [
+            time,
+            text(record, "/operation").to_owned(),
+            event::result(record),
+            format!("{} {}", place(record), event::subject(record)),
+            event::ancestry(record),
+        ],
         other => [time, other.to_owned(), String::new(), record.to_string(), String::new()],
     };
     line(&columns)
+}
+
+/// Where it happened: the pod, or the node.
+fn place(record: &Value) -> String {
+    pod(record.pointer("/process/pod")).unwrap_or_else(|| text(record, "/node").to_owned())
+}
+
+fn loss(record: &Value) -> String {
+    let (lost, suppressed) = (number(record, "/lost"), number(record, "/suppressed"));
+    let whose = pod(record.pointer("/pod")).or_else(|| Some(text(record, "/cgroup").to_owned()));
+    let whose = whose.filter(|whose| !whose.is_empty()).map(|whose| format!(" of {whose}"));
+    let suppressed =
+        if suppressed > 0 { format!(", {suppressed} held back by the rate limit") } else { String::new() };
+    format!("{lost} {} records{} were lost{suppressed}", text(record, "/kind"), whose.unwrap_or_default())
+}
+
+/// What is remarkable in a new image.
+fn image(record: &Value) -> String {
+    let flags = ["setuid", "setgid", "fileless", "drift", "shell_with_tty"];
+    let flags = flags.into_iter().filter(|&flag| record[flag] == true).map(|flag| flag.replace('_', "-"));
+    let script = record.pointer("/script").and_then(Value::as_str).map(|script| format!("script {script}"));
+    let remarks: Vec<_> = flags.chain(script).collect();
+    if remarks.is_empty() { String::new() } else { format!("  [{}]", remarks.join(", ")) }
 }
 
 fn line(columns: &[String; 5]) -> String {
@@ -96,17 +131,6 @@ fn endpoint(end: &Value, with_port: bool) -> String {
     }
 }
 
-fn pod(pod: Option<&Value>) -> Option<String> {
-    pod.map(|pod| format!("{}/{}", text(pod, "/namespace"), text(pod, "/name")))
-}
-
-fn process(process: Option<&Value>) -> String {
-    let Some(process) = process else { return "?".to_owned() };
-    let binary = text(process, "/binary");
-    let name = binary.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("?");
-    format!("{name}[{}]", number(process, "/pid"))
-}
-
 fn command_line(record: &Value) -> String {
     let args = record.pointer("/process/args").and_then(Value::as_array);
     args.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
@@ -119,14 +143,6 @@ fn exit(record: &Value) -> String {
         (Some(code), None) if code != 0 => format!("  exit {code}"),
         _ => String::new(),
     }
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,7 +166,7 @@ mod tests {
         });
         let flow = row(&flow);
         assert!(flow.starts_with(
-            "03:04:05.678  open      denied       shop/frontend 10.1.0.1 → unresolved [fd00::2]:5432"
+            "03:04:05.678  open             denied       shop/frontend 10.1.0.1 → unresolved [fd00::2]:5432"
         ));
         assert!(flow.ends_with("curl[7]  isolated by NetworkPolicy/shop/default-deny"), "{flow}");
         let process = row(&json!({
@@ -158,14 +174,29 @@ mod tests {
             "process": {"pid": 7, "binary": "/bin/sh", "args": ["sh", "-c", "exit 3"]}, "exit": {"code": 3},
         }));
         assert!(process.ends_with("sh[7]  sh -c exit 3  exit 3"), "{process}");
+        let file = row(&json!({
+            "time": "2026-01-02T03:04:05.678901234Z", "type": "file", "operation": "open", "node": "node-a",
+            "path": "/etc/shadow", "access": ["read"], "result": -13, "error": "EACCES",
+            "process": {"pid": 7, "binary": "/bin/cat", "pod": {"namespace": "shop", "name": "frontend"}},
+            "ancestors": [{"pid": 1, "binary": "/bin/bash"}],
+        }));
+        assert!(file.contains("shop/frontend /etc/shadow read"), "{file}");
         for (line, parts) in [
+            (&file, ["open", "EACCES", "shop/frontend", "bash › cat[7]"]),
             (&flow, ["open", "denied", "shop/frontend", "curl[7]"]),
             (&process, ["exit", "", "node-a", "sh[7]"]),
         ] {
-            for (part, name) in parts.into_iter().zip(["EVENT", "VERDICT", "CLIENT", "PROCESS"]) {
+            for (part, name) in parts.into_iter().zip(["EVENT", "RESULT", "CLIENT", "PROCESS"]) {
                 assert!(part.is_empty() || position(line, part) == position(HEADER, name), "{name}: {line}");
             }
         }
+    }
+
+    #[test]
+    fn remarkable_images_are_marked() {
+        let exec = json!({"type": "process", "action": "exec", "process": {"pid": 7, "binary": "/bin/sh"},
+                          "setuid": true, "drift": false, "fileless": true, "script": "/tmp/x"});
+        assert!(row(&exec).ends_with("[setuid, fileless, script /tmp/x]"), "{}", row(&exec));
     }
 
     #[test]
@@ -173,6 +204,8 @@ mod tests {
         assert!(row(&json!({"type": "observer-loss", "lost": 3})).contains("3 records are not shown"));
         let loss = json!({"type": "loss", "kind": "tcp-open", "lost": 2});
         assert!(row(&loss).ends_with("2 tcp-open records were lost"));
+        let loss = json!({"type": "loss", "kind": "file", "lost": 0, "suppressed": 9, "cgroup": "/a"});
+        assert!(row(&loss).ends_with("0 file records of /a were lost, 9 held back by the rate limit"));
         let exec = json!({"type": "process", "action": "exec", "process": {"args": ["\u{1b}[2J"]}});
         assert!(row(&exec).ends_with("\\u{1b}[2J"));
     }

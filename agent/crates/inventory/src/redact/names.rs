@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use super::parts::is_separator;
-
 /// Words that make the name of an option or variable the name of a secret, as whole words: `--db-password`,
 /// `AWS_SECRET_ACCESS_KEY`, `apiKey`.
 pub(super) const SECRET_WORDS: [&str; 14] = [
@@ -120,4 +118,8 @@ fn words(name: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+pub(super) fn is_separator(char: char) -> bool {
+    char.is_whitespace() || matches!(char, '&' | ';' | '?' | '|')
 }

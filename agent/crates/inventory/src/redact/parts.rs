@@ -3,7 +3,7 @@
 use super::REDACTED;
 use super::connection::redact_connection;
 use super::json::redact_json;
-use super::names::Names;
+use super::names::{Names, is_separator};
 use super::urls::redact_urls;
 
 /// `--token` or `-token`, whose value is the next argument. One dash and one letter says too little.
@@ -75,10 +75,6 @@ fn push_quoted(redacted: &mut String, part: &str, quote: char, names: &Names) {
     redacted.push(quote);
     redacted.push_str(&redact_named(inner.to_owned(), names));
     redacted.extend(std::iter::repeat_n(quote, closing));
-}
-
-pub(super) fn is_separator(char: char) -> bool {
-    char.is_whitespace() || matches!(char, '&' | ';' | '?' | '|')
 }
 
 const fn is_quote(char: char) -> bool {

@@ -7,7 +7,7 @@ use agent_common::{
 };
 use watchfire_model::{BinaryFile, Body, Device, Exec, ExecId, Exit, ExitStatus, Fork};
 
-use super::text::{path, strings, text, until_nul};
+use super::text::{absolute, path, strings, text, until_nul};
 use super::wire::fixed;
 use super::{DecodeError, actor, namespaces};
 
@@ -36,7 +36,6 @@ pub(super) fn exec(bytes: &[u8], boot: u32) -> Result<Exec, DecodeError> {
     let script = tail.take(record.script_bytes)?;
     let interpreter = tail.take(record.interpreter_bytes)?;
     let flag = |flag: u16| record.flags & flag != 0;
-    let some_text = |bytes: &[u8]| Some(text(until_nul(bytes))).filter(|text| !text.is_empty());
     Ok(Exec {
         process: actor(header, boot),
         parent: (record.parent_pid != 0)
@@ -59,8 +58,8 @@ pub(super) fn exec(bytes: &[u8], boot: u32) -> Result<Exec, DecodeError> {
             unlinked: flag(EXEC_UNLINKED),
             drift: flag(EXEC_OVERLAY).then(|| flag(EXEC_UPPER_LAYER)),
         },
-        script: some_text(script),
-        interpreter: some_text(interpreter),
+        script: (!until_nul(script).is_empty()).then(|| absolute(script, cwd)),
+        interpreter: Some(text(until_nul(interpreter))).filter(|name| !name.is_empty()),
         tty: Device(record.tty),
         secure: flag(EXEC_SECURE),
         effective: record.effective,

@@ -2,8 +2,6 @@
 
 use watchfire_model::{Gap, KindCounters, RecordKind};
 
-use crate::account::Account;
-
 /// Looks at empty rings that have to agree for a kind.
 const LOOKS: u32 = 5;
 
@@ -30,12 +28,13 @@ impl Unsettled {
         Self { kinds, first_ns, last_ns }
     }
 
-    /// Takes the totals from before and after a moment in which the rings were empty. Answers what turned out to be lost.
+    /// Takes the totals from before and after a moment in which the rings were empty. Answers what turned out to be lost,
+    /// and has it counted.
     pub(crate) fn look(
         &mut self,
         before: &[(RecordKind, KindCounters)],
         after: &[(RecordKind, KindCounters)],
-        account: &Account,
+        mut count: impl FnMut(RecordKind, u64),
     ) -> Vec<Gap> {
         let (first_boot_ns, last_boot_ns) = (self.first_ns, self.last_ns);
         let mut gaps = Vec::new();
@@ -51,7 +50,7 @@ impl Unsettled {
             }
             let lost = lost.cast_unsigned();
             if lost > 0 {
-                account.count_lost_at_restart(*kind, lost);
+                count(*kind, lost);
                 let lost_at_restart = after.lost_at_restart + lost;
                 gaps.push(Gap {
                     kind: *kind,
@@ -71,5 +70,43 @@ impl Unsettled {
     /// Whether every kind has been told.
     pub(crate) fn is_settled(&self) -> bool {
         self.kinds.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(emitted: u64, received: u64) -> Vec<(RecordKind, KindCounters)> {
+        let counters = KindCounters { emitted, received, ..KindCounters::default() };
+        RecordKind::ALL.iter().map(|&kind| (kind, counters)).collect()
+    }
+
+    #[test]
+    fn what_is_lost_is_the_highest_answer_of_looks_at_rest() {
+        let mut unsettled = Unsettled::new(10, 20);
+        let mut counted = Vec::new();
+        // One that is not counted yet, then it is; and one between whose ends something was emitted.
+        let looks = [(7, 5, 7, 5), (8, 5, 8, 5), (8, 5, 9, 5), (9, 6, 9, 6), (9, 6, 9, 6), (9, 6, 9, 6)];
+        let mut gaps = Vec::new();
+        for (emitted, received, emitted_after, received_after) in looks {
+            assert!(gaps.is_empty() && !unsettled.is_settled());
+            let (before, after) = (totals(emitted, received), totals(emitted_after, received_after));
+            gaps = unsettled.look(&before, &after, |kind, lost| counted.push((kind, lost)));
+        }
+        assert!(unsettled.is_settled());
+        assert_eq!(counted, RecordKind::ALL.map(|kind| (kind, 3)));
+        assert!(gaps.iter().all(|gap| gap.lost == 3
+            && gap.counters.balances()
+            && (gap.first_boot_ns, gap.last_boot_ns) == (10, 20)));
+    }
+
+    #[test]
+    fn nothing_lost_is_no_gap() {
+        let mut unsettled = Unsettled::new(10, 20);
+        for _ in 0..LOOKS {
+            assert!(unsettled.look(&totals(4, 4), &totals(4, 4), |_, _| unreachable!()).is_empty());
+        }
+        assert!(unsettled.is_settled());
     }
 }

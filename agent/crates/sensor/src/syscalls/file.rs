@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
         text(Operation::RMDIR, old::RMDIR, 40, |call| call.path = 0),
         text(Operation::MKDIR, old::MKDIR, 39, |call| (call.path, call.value) = (0, 1)),
         text(Operation::MKDIR, libc::SYS_mkdirat, 296, |call| {
-            (call.folder, call.path, call.value) = (0, 1, 2)
+            (call.folder, call.path, call.value) = (0, 1, 2);
         }),
         text(Operation::RENAME, old::RENAME, 38, |call| (call.path, call.other) = (0, 1)),
         text(Operation::RENAME, old::RENAMEAT, 302, |call| {
@@ -89,7 +89,7 @@ pub(super) fn rows() -> Vec<Row> {
         text(Operation::CHMOD, old::CHMOD, 15, |call| (call.path, call.value) = (0, 1)),
         file(Operation::CHMOD, libc::SYS_fchmod, 94, |call| (call.file, call.value) = (0, 1)),
         text(Operation::CHMOD, libc::SYS_fchmodat, 306, |call| {
-            (call.folder, call.path, call.value) = (0, 1, 2)
+            (call.folder, call.path, call.value) = (0, 1, 2);
         }),
         text(Operation::CHMOD, FCHMODAT2, FCHMODAT2, |call| {
             (call.folder, call.path, call.value, call.flags) = (0, 1, 2, 3);

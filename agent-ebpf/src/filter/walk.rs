@@ -1,0 +1,208 @@
+//! The walks of a path: up from a dentry to the root of its mount namespace and down the tree, and along a text.
+//!
+//! Both are global functions, and take and give numbers only: so the verifier follows their loops once, by themselves,
+//! and not once more wherever they are called.
+
+use agent_common::{FILTER_NAME_BYTES_MAX, FILTER_NAMED, FILTER_WILDCARD, FilterKey, PATH_COMPONENTS_MAX};
+use aya_ebpf::btf_maps::PerCpuArray;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::macros::btf_map;
+
+use super::Position;
+use crate::maps::{SCRATCH_BYTES, SCRATCHES, Scratch, scratch_at, slot};
+use crate::path::{Location, read};
+use crate::settings::{load, offset};
+
+/// Bytes of a text that are compared; a longer text is told whatever it names.
+const FILTER_TEXT_BYTES: usize = 256;
+
+/// Room for the walk of one path.
+#[repr(C)]
+struct Walk {
+    /// Name pointers, from the file upwards; twice as many as are used, so that a mask keeps an index inside.
+    names: [u64; 2 * PATH_COMPONENTS_MAX],
+    key: FilterKey,
+    /// Always zero, which the verifier does not know: it follows a loop once for all values of what it does not know, but
+    /// once for each value that it does.
+    zero: u64,
+}
+
+#[btf_map]
+static WALKS: PerCpuArray<Walk, SCRATCHES> = PerCpuArray::new();
+
+/// A program's room for the walk of a path on this CPU.
+#[inline(always)]
+fn walk(which: u32) -> Option<*mut Walk> {
+    slot(&raw const WALKS, which).map(<*mut u8>::cast)
+}
+
+/// The key with the name of a component.
+#[inline(always)]
+fn key(walk: *mut Walk) -> *mut FilterKey {
+    walk.wrapping_byte_add(core::mem::offset_of!(Walk, key)).cast()
+}
+
+/// Where a location stands in the tree.
+#[inline(always)]
+pub(crate) fn place(which: Scratch, at: Location) -> Position {
+    Position::unpack(filter_place(which as u32, at.dentry as u64, at.vfsmount as u64))
+}
+
+/// Where a text leads from a place in the tree. The text is in the upper half of the scratch buffer.
+#[inline(always)]
+pub(crate) fn follow(which: Scratch, from: Position) -> Position {
+    Position::unpack(filter_follow(which as u32, from.pack()))
+}
+
+/// Walks from a dentry up to the root of its mount namespace, then down the tree.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn filter_place(which: u32, dentry: u64, vfsmount: u64) -> u64 {
+    let Some(walk) = walk(which) else { return Position::UNKNOWN.pack() };
+    walk_from(walk, dentry as *const u8, vfsmount as *const u8).pack()
+}
+
+/// Walks a text from a place in the tree on.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn filter_follow(which: u32, from: u64) -> u64 {
+    let (Some(walk), Some(buffer)) = (walk(which), scratch_at(which)) else {
+        return Position::UNKNOWN.pack();
+    };
+    walk_text(walk, Position::unpack(from), buffer.wrapping_add(SCRATCH_BYTES / 2)).pack()
+}
+
+#[inline(always)]
+fn walk_from(walk: *mut Walk, dentry: *const u8, vfsmount: *const u8) -> Position {
+    let names = walk.cast::<u64>();
+    let (mut dentry, mut vfsmount) = (dentry, vfsmount);
+    let mut mount_root: *const u8 = read(vfsmount, offset!(vfsmount_root));
+    let mut count = zero(walk);
+    let mut complete = false;
+    for _ in 0..PATH_COMPONENTS_MAX {
+        count = index(count);
+        if dentry == mount_root {
+            // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
+            let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
+            let parent: *const u8 = read(mount, offset!(mount_parent));
+            if parent == mount || vfsmount.is_null() {
+                complete = true;
+                break;
+            }
+            dentry = read(mount, offset!(mount_mountpoint));
+            vfsmount = parent.wrapping_add(offset!(mount_mnt));
+            mount_root = read(vfsmount, offset!(vfsmount_root));
+            continue;
+        }
+        let parent: *const u8 = read(dentry, offset!(dentry_parent));
+        if parent == dentry || parent.is_null() {
+            // The root of a filesystem whose mount is not known, or a file that was never in a folder.
+            complete = true;
+            break;
+        }
+        // SAFETY: the index was masked.
+        unsafe { *names.add(count) = read(dentry, offset!(dentry_name)) };
+        count += 1;
+        dentry = parent;
+    }
+    if !complete {
+        return Position::UNKNOWN;
+    }
+    let mut position = Position::root(zero(walk) as u32);
+    for _ in 0..PATH_COMPONENTS_MAX {
+        if count == 0 {
+            break;
+        }
+        count -= 1;
+        if position.mask & (FILTER_NAMED | FILTER_WILDCARD) == 0 || position.below > 0 {
+            position.below += count as u32 + 1;
+            break;
+        }
+        count = index(count);
+        // SAFETY: the index was masked; the name is read into the key.
+        unsafe {
+            clear_name(walk);
+            let name = *names.add(count) as *const u8;
+            let key = (&raw mut (*walk).key.name).cast();
+            bpf_probe_read_kernel_str(key, FILTER_NAME_BYTES_MAX as u32, name.cast());
+        }
+        position.down(key(walk));
+    }
+    position
+}
+
+/// Keeps an index within [`Names`], so that every turn looks alike to the verifier.
+#[inline(always)]
+fn index(index: usize) -> usize {
+    let mut index = index;
+    // SAFETY: one AND on a register.
+    unsafe { core::arch::asm!("{0} &= {1}", inout(reg) index, const 2 * PATH_COMPONENTS_MAX - 1) };
+    index
+}
+
+/// Zero that the verifier takes for any number.
+#[inline(always)]
+fn zero(walk: *mut Walk) -> usize {
+    // SAFETY: a value of the map, which nothing writes.
+    index(unsafe { core::ptr::read_volatile(&raw const (*walk).zero) } as usize)
+}
+
+#[inline(always)]
+fn clear_name(walk: *mut Walk) {
+    // SAFETY: a value of the map; the key is a multiple of 8 bytes and lies at one.
+    unsafe {
+        let words = (&raw mut (*walk).key).cast::<u64>();
+        for word in 0..size_of::<FilterKey>() / size_of::<u64>() {
+            core::ptr::write_volatile(words.add(word), 0);
+        }
+    }
+}
+
+#[inline(always)]
+fn walk_text(walk: *mut Walk, from: Position, text: *const u8) -> Position {
+    let mut position = from;
+    let mut length = zero(walk);
+    // The first two bytes of a component, to tell `.` and `..`.
+    let (mut first, mut second) = (0u8, 0u8);
+    clear_name(walk);
+    for at in 0..FILTER_TEXT_BYTES {
+        length = index(length);
+        // The caller's text has room for as many bytes.
+        let byte: u8 = load(text, at);
+        if byte != b'/' && byte != 0 {
+            if length == 0 {
+                first = byte;
+            } else if length == 1 {
+                second = byte;
+            }
+            // Longer than any component of a filter, and longer it need not get.
+            if length < FILTER_NAME_BYTES_MAX - 1 {
+                // SAFETY: within the name.
+                unsafe { (&raw mut (*walk).key.name).cast::<u8>().add(length).write_volatile(byte) };
+                length += 1;
+            }
+            continue;
+        }
+        if length == 2 && first == b'.' && second == b'.' {
+            position.up();
+        } else if length != 0 && !(length == 1 && first == b'.') {
+            position.down(key(walk));
+        }
+        position.below = index_of_depth(position.below);
+        if byte == 0 {
+            return position;
+        }
+        clear_name(walk);
+        length = zero(walk);
+    }
+    Position::UNKNOWN
+}
+
+/// Keeps a depth small, in a way that makes every turn look alike to the verifier.
+#[inline(always)]
+fn index_of_depth(depth: u32) -> u32 {
+    let mut depth = u64::from(depth);
+    // SAFETY: one AND on a register.
+    unsafe { core::arch::asm!("{0} &= 0xffff", inout(reg) depth) };
+    depth as u32
+}
