@@ -105,13 +105,22 @@ impl Stream {
     }
 }
 
-/// How often each numbered program has a record of this action.
+/// How often each numbered program has a record of this action. An agent knows no arguments of a process that another one
+/// saw begin and that ended while none ran: it is the same process by its `exec_id`.
 fn told(records: &[Value], action: &str, nonce: &str) -> HashMap<usize, usize> {
+    let of_test = records.iter().filter(|record| record["action"] == "exec" && has_argument(record, nonce));
+    let numbers: HashMap<&str, usize> = of_test
+        .map(|exec| {
+            let number = exec["process"]["args"][4].as_str().unwrap().parse().unwrap();
+            (exec["process"]["exec_id"].as_str().unwrap(), number)
+        })
+        .collect();
     let mut told = HashMap::new();
-    let wanted = |record: &&Value| record["action"] == action && has_argument(record, nonce);
-    for record in records.iter().filter(wanted) {
-        let number = record["process"]["args"][4].as_str().unwrap().parse().unwrap();
-        *told.entry(number).or_default() += 1;
+    for record in records.iter().filter(|record| record["action"] == action) {
+        let Some(number) = record["process"]["exec_id"].as_str().and_then(|id| numbers.get(id)) else {
+            continue;
+        };
+        *told.entry(*number).or_default() += 1;
         assert!(action != "exit" || record["exit"]["code"] == 7, "{record}");
     }
     told
