@@ -59,8 +59,8 @@ pub struct Ledger {
     pub since_ns: u64,
     /// Number of links that were pinned.
     pub links: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 where the agent that wrote it has ended in order, so that all it handed on was written as well.
+    pub ended: u32,
     /// By kind.
     pub kinds: [LedgerEntry; KIND_COUNT],
 }

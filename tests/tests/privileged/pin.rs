@@ -180,6 +180,7 @@ pub(crate) fn restart() {
     let folders = pins.folders();
     let agent = pins.agent(&[]);
     agent.logged("pinned programs go on");
+    assert!(!agent.log().iter().any(|line| line.contains("was killed")));
     let runs = stream.stop();
     assert_each_once(&first.records(), &agent, &nonce, runs);
     assert_eq!(pins.folders(), folders, "nothing was loaded");
@@ -207,7 +208,8 @@ pub(crate) fn kill_and_restart() {
     let runs = stream.stop();
     assert_each_once(&[], &agent, &nonce, RUNS);
     assert_balance(&agent);
-    // What the first agent had handed on and not written is in no record of its own: no more than that.
+    // What the first agent had handed on and not written is told by nobody, which is said.
+    agent.logged("the agent before this one was killed");
     let records: Vec<Value> = first.records().into_iter().chain(agent.records()).collect();
     let told = told(&records, "exec", &storm);
     assert!(told.len() <= runs, "{} of {runs} told", told.len());

@@ -22,6 +22,16 @@ pub(crate) use settle::Unsettled;
 
 use adopt::adopt;
 
+/// What an agent had handed on when it was killed is received by the account, and perhaps in no output.
+pub(crate) fn warn_of_kill(ledger: &Ledger) {
+    if ledger.was_killed() {
+        tracing::warn!(
+            "the agent before this one was killed: what it saw in its last moments (outputs are written every half second) \
+             may be missing from its outputs"
+        );
+    }
+}
+
 /// Subfolders.
 pub(crate) const MAPS: &str = "maps";
 pub(crate) const PROGRAMS: &str = "programs";

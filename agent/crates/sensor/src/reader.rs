@@ -87,7 +87,8 @@ impl Reader {
     }
 
     /// Keeps the account for the next agent.
-    pub(crate) fn keep_in(&mut self, ledger: Ledger) {
+    pub(crate) fn keep_in(&mut self, mut ledger: Ledger) {
+        ledger.set_ended(false);
         self.ledger = Some(ledger);
     }
 
@@ -134,8 +135,9 @@ impl Reader {
         } else {
             self.empty(detached)
         };
-        if ended.is_ok() {
-            let _ = self.report_gaps();
+        if ended.is_ok() && self.report_gaps().is_ok() {
+            self.ledger.as_mut().map(|ledger| ledger.set_ended(true));
+            self.enter();
         }
     }
 

@@ -16,7 +16,7 @@ use crate::filter::FilterError;
 use crate::filter_maps::FilterMaps;
 use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
-use crate::kernel::{Kernel, LoadError, RINGS};
+use crate::kernel::{Kernel, LoadError, RINGS, with_source};
 use crate::links::Links;
 use crate::objects::Objects;
 use crate::options::{FileFilter, Options, RING_BYTES_RANGE};
@@ -139,6 +139,7 @@ pub fn start(
     // Everything is seen from here on: what is later is in these rings, what is not in those of older programs.
     let complete_ns = boot_ns();
     if pinned.as_ref().is_some_and(Pinned::is_adopted) {
+        pin::warn_of_kill(&ledger);
         reader.settle(Unsettled::new(ledger.written_ns(), complete_ns));
         attached_ns = complete_ns;
     } else {
@@ -166,7 +167,9 @@ pub fn start(
     }
     reader.send(early).map_err(|_| StartError::Closed)?;
     for older in older {
-        older.take_over(since_ns, context, &filters, &batches)?;
+        if let Err(error) = older.take_over(since_ns, context, &filters, &batches) {
+            tracing::error!("older programs stay: {}", with_source(&error));
+        }
     }
     reader.send(tested.unwrap_or_default()).map_err(|_| StartError::Closed)?;
     reader.enter();

@@ -41,6 +41,16 @@ impl Ledger {
         &self.entry.kinds
     }
 
+    /// Whether the agent that wrote it last was killed.
+    pub(crate) const fn was_killed(&self) -> bool {
+        self.entry.written_ns > 0 && self.entry.ended == 0
+    }
+
+    /// Says whether the next entry is the last of an agent that ends in order.
+    pub(crate) const fn set_ended(&mut self, ended: bool) {
+        self.entry.ended = ended as u32;
+    }
+
     /// Says what stays as it is.
     pub(crate) const fn begin(&mut self, since_ns: u64, links: usize) {
         self.entry.since_ns = since_ns;

@@ -10,7 +10,7 @@ use aya::maps::Array;
 use watchfire_model::Observation;
 
 use super::place::{PinError, remove};
-use super::{LINKS, Ledger, Unsettled};
+use super::{LINKS, Ledger, Unsettled, warn_of_kill};
 use crate::account::Account;
 use crate::decode::Context;
 use crate::filter_maps::FilterMaps;
@@ -85,6 +85,7 @@ impl Old {
         let mut objects = Objects::Pinned(self.path.clone());
         let rings = RINGS.iter().map(|name| objects.get(name)).collect::<Result<_, _>>()?;
         let ledger = Ledger::open(&mut objects)?;
+        warn_of_kill(&ledger);
         let account = Arc::new(Account::new(objects.get("COUNTS")?, Vec::new(), &ledger));
         let gaps = Gaps::of_ledger(objects.get("LOSSES")?, objects.get("LOSSES_TOLD")?, &ledger);
         let unsettled = Unsettled::new(ledger.written_ns(), boot_ns());
