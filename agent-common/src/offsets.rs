@@ -166,4 +166,13 @@ offsets! {
     sock_remote_v4: "sock" "__sk_common.skc_daddr",
     sock_local_v6: "sock" "__sk_common.skc_v6_rcv_saddr",
     sock_remote_v6: "sock" "__sk_common.skc_v6_daddr",
+    io_async: "io_kiocb" "async_data",
+    io_socket_family: "io_socket" "domain",
+    io_socket_type: "io_socket" "type",
+    io_socket_protocol: "io_socket" "protocol",
+    io_connect_address: "io_connect" "addr",
+    io_connect_bytes: "io_connect" "addr_len",
+    io_bind_bytes: "io_bind" "addr_len",
+    io_listen_backlog: "io_listen" "backlog",
+    io_message_address: "io_async_msghdr" "addr",
 }

@@ -1,6 +1,7 @@
 //! Sockets that are more than TCP clients: raw ones, ones that wait for others, and Unix sockets on request.
 
 mod name;
+mod ring;
 mod security;
 mod syscall;
 

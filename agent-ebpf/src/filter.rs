@@ -59,7 +59,7 @@ impl Position {
     /// As one number.
     #[inline(always)]
     const fn pack(self) -> u64 {
-        self.node as u64 | (self.mask as u64) << 16 | (self.below as u64) << 32
+        self.node as u64 | (self.mask as u64) << 16 | ((self.below & 0xffff) as u64) << 32
     }
 
     #[inline(always)]

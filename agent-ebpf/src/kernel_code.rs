@@ -34,42 +34,44 @@ const BPF_NAME_BYTES: usize = 16;
 /// `struct perf_event_attr` of the UAPI: where the config lies, bytes.
 const PERF_CONFIG: u64 = 8;
 
-/// Where the name comes from.
-enum Name {
-    /// A text of the caller; address 0 for none.
-    Text(u64),
-    /// The same, with room for [`BPF_NAME_BYTES`].
-    Bpf(u64),
-    /// The path of an open file.
-    File(i32),
-}
-
-/// What a call asked for.
+/// What a call asked for. No enum for the name: older verifiers refuse what is written by halves.
 struct Asked {
     operation: Operation,
     value: u64,
     command: u32,
     target_pid: i32,
     cpu: i32,
-    name: Name,
+    /// A text of the caller; address 0 for none.
+    text: u64,
+    /// Room that it has there with its NUL, bytes.
+    text_bytes: usize,
+    /// An open file whose path is the name; -1 for none.
+    file: i32,
 }
 
 impl Asked {
     /// Nothing where it is of no interest.
     #[inline(always)]
     fn of(operation: Operation, call: &Call, task: Task) -> Option<Self> {
-        let nothing = Self { operation, value: 0, command: 0, target_pid: 0, cpu: 0, name: Name::Text(0) };
+        let nothing = Self {
+            operation,
+            value: 0,
+            command: 0,
+            target_pid: 0,
+            cpu: 0,
+            text: 0,
+            text_bytes: TEXT_BYTES_MAX,
+            file: -1,
+        };
         Some(match operation {
-            Operation::INIT_MODULE => Self { name: Name::Text(call.argument(2)), ..nothing },
+            Operation::INIT_MODULE => Self { text: call.argument(2), ..nothing },
             Operation::FINIT_MODULE => {
-                Self { name: Name::File(call.argument(0) as i32), value: call.argument(2), ..nothing }
+                Self { file: call.argument(0) as i32, value: call.argument(2), ..nothing }
             }
-            Operation::DELETE_MODULE => {
-                Self { name: Name::Text(call.argument(0)), value: call.argument(1), ..nothing }
-            }
+            Operation::DELETE_MODULE => Self { text: call.argument(0), value: call.argument(1), ..nothing },
             Operation::KEXEC_LOAD => Self { value: call.argument(3), ..nothing },
             Operation::KEXEC_FILE_LOAD => {
-                Self { name: Name::File(call.argument(0) as i32), value: call.argument(4), ..nothing }
+                Self { file: call.argument(0) as i32, value: call.argument(4), ..nothing }
             }
             Operation::PERF_EVENT_OPEN => {
                 let (target_pid, cpu) = (call.argument(1) as i32, call.argument(2) as i32);
@@ -92,8 +94,11 @@ impl Asked {
         let named = |operation, name: u64| {
             // Older programs give a shorter union, without the name.
             let has_name = u64::from(size) >= name + BPF_NAME_BYTES as u64;
-            let name = Name::Bpf(if has_name { attributes + name } else { 0 });
-            Self { operation, command, value: u64::from(user::<u32>(attributes)), name, ..nothing }
+            let text = if has_name { attributes + name } else { 0 };
+            // With a byte more than it has: a name that fills its room with its NUL is whole.
+            let text_bytes = BPF_NAME_BYTES + 1;
+            let value = u64::from(user::<u32>(attributes));
+            Self { operation, command, value, text, text_bytes, ..nothing }
         };
         let asked = match command {
             BPF_PROG_LOAD => named(Operation::BPF_PROG_LOAD, PROG_NAME),
@@ -135,19 +140,17 @@ fn finished(operation: Operation, call: &Call) {
     let mut outcome = Outcome::of(call);
     let at = size_of::<KernelRecord>();
     let buffer = room.cast::<u8>();
-    let (end, flags) = match asked.name {
-        Name::Text(text) => (at + user_text(buffer.wrapping_add(at), text, TEXT_BYTES_MAX, &mut outcome), 0),
-        Name::Bpf(name) => (at + user_text(buffer.wrapping_add(at), name, BPF_NAME_BYTES, &mut outcome), 0),
-        Name::File(descriptor) => {
-            let file = crate::fd::file(task, descriptor);
-            let mut end = at;
-            if !file.is_null() {
-                let location = Location::of_path(file.wrapping_add(offset!(file_path)));
-                end = path::append::<ROOM_BYTES>(buffer, at, location, Location::NONE, PATH_BYTES_MAX);
-            }
-            (end, KERNEL_NAME_IS_PATH)
+    let (mut end, mut flags) = (at, 0);
+    if asked.file >= 0 {
+        let file = crate::fd::file(task, asked.file);
+        if !file.is_null() {
+            let location = Location::of_path(file.wrapping_add(offset!(file_path)));
+            end = path::append::<ROOM_BYTES>(buffer, at, location, Location::NONE, PATH_BYTES_MAX);
         }
-    };
+        flags = KERNEL_NAME_IS_PATH;
+    } else {
+        end += user_text(buffer.wrapping_add(at), asked.text, asked.text_bytes, &mut outcome);
+    }
     // SAFETY: `room` begins with a whole KernelRecord.
     unsafe {
         let record = &raw mut (*room).record;

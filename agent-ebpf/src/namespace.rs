@@ -10,7 +10,7 @@ use crate::file::start_of;
 use crate::path::{self, Location, bounded};
 use crate::ring::{reserve, submit};
 use crate::room::{Room, user_text};
-use crate::settings::load;
+use crate::settings::own;
 use crate::syscall::{Call, ends, handed_over};
 use crate::task;
 
@@ -94,7 +94,7 @@ fn finished(operation: Operation, call: &Call) {
     let at_source = size_of::<NamespaceRecord>();
     let at_target = bounded::<ROOM_BYTES>(text(at_source, asked.source, &mut outcome));
     let at_base = text(at_target, asked.target, &mut outcome);
-    let is_relative = at_base != at_target && load::<u8>(buffer.wrapping_add(at_target), 0) != b'/';
+    let is_relative = at_base != at_target && own::<u8>(buffer, at_target) != b'/';
     let base = if is_relative { start_of(task, asked.folder, false) } else { Location::NONE };
     let mut at_type = bounded::<ROOM_BYTES>(at_base);
     if !base.dentry.is_null() {

@@ -4,6 +4,8 @@
 use agent_common::{Offsets, UNKNOWN_OFFSET};
 use aya_ebpf::Global;
 
+use crate::path::read;
+
 /// Written by the loader under this name.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::UNKNOWN;
@@ -59,6 +61,11 @@ pub(crate) static WITH_UNIX_SOCKETS: Global<u32> = Global::new(0);
 /// Position of the bit-field `linux_binprm.secureexec`, bits from the start of the struct.
 #[unsafe(no_mangle)]
 pub(crate) static SECURE_EXEC_BIT: Global<u32> = Global::new(0);
+
+/// 1 where the kernel gives the current task as a pointer of a known type (`bpf_get_current_task_btf`, since 5.11). Without
+/// that, every field is read by a probe read.
+#[unsafe(no_mangle)]
+pub(crate) static TYPED_TASKS: Global<u32> = Global::new(0);
 
 /// Position of the bit-field `task_struct.in_execve`, bits from the start of the struct; `u32::MAX` where it is not known.
 #[unsafe(no_mangle)]
@@ -123,8 +130,18 @@ pub(crate) fn frozen_word(table: *const [u64; 8], index: u32) -> u64 {
     unsafe { core::ptr::read_volatile(table.cast::<u64>().add(index as usize & 7)) }
 }
 
+/// Reads from memory of the programs themselves: a map's or a ring's.
+#[inline(always)]
+pub(crate) fn own<T: Copy>(pointer: *const u8, offset: usize) -> T {
+    // SAFETY: the verifier checks the access against the size of the memory.
+    unsafe { *pointer.wrapping_add(offset).cast::<T>() }
+}
+
 #[inline(always)]
 pub(crate) fn load<T: Copy>(pointer: *const u8, offset: usize) -> T {
+    if TYPED_TASKS.load() == 0 {
+        return read(pointer, offset);
+    }
     // SAFETY: the verifier checks the access against the type of the pointer in the kernel's BTF.
     unsafe { *pointer.add(offset).cast::<T>() }
 }

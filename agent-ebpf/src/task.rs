@@ -1,10 +1,10 @@
 //! Reading who a task is.
 
 use agent_common::{Header, Kind, WIRE_VERSION};
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_boot_ns};
 
 use crate::path::read;
-use crate::settings::{field, load, offset};
+use crate::settings::{TYPED_TASKS, field, load, offset};
 
 /// Size of `struct upid` (include/linux/pid.h): an int and a pointer.
 const UPID_BYTES: usize = 16;
@@ -112,8 +112,14 @@ pub(crate) fn ns_pid(task: Task) -> u32 {
 /// The task whose program runs.
 #[inline(always)]
 pub(crate) fn current() -> Task {
-    // SAFETY: a helper call that returns the current task.
-    unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const()
+    // SAFETY: helper calls that return the current task.
+    unsafe {
+        if TYPED_TASKS.load() == 1 {
+            bpf_get_current_task_btf().cast::<u8>().cast_const()
+        } else {
+            bpf_get_current_task() as Task
+        }
+    }
 }
 
 /// A capability set of a `struct cred`, at the given offset: two words in every kernel, whatever it calls them.

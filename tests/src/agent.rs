@@ -160,6 +160,10 @@ impl Agent {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for the agent") {
+                // What it wrote last may still be on its way.
+                for lines in [&self.output, &self.log] {
+                    let _: Option<()> = lines.wait(PATIENCE, |_| None);
+                }
                 return status;
             }
             // Waits on the output, which ends when the agent does.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a test cannot do without.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// Every privilege.
     Root,
@@ -17,6 +17,8 @@ pub enum Need {
     Path(&'static str),
     /// A shell command that succeeds.
     Runs(&'static str),
+    /// Something else: why the test cannot run without it, and whether it is there.
+    That(&'static str, fn() -> bool),
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
             }
             Self::Program(name) => (!is_in_path(name)).then(|| format!("no program {name}")),
             Self::Path(path) => missing_path(path),
+            Self::That(reason, is_there) => (!is_there()).then(|| reason.to_owned()),
             Self::Runs(command) => (!runs(command)).then(|| format!("`{command}` does not run here")),
         }
     }
@@ -81,6 +84,8 @@ mod tests {
         assert_eq!(Need::Program("no-such-program").missing().unwrap(), "no program no-such-program");
         assert_eq!(Need::Runs("true").missing(), None);
         assert_eq!(Need::Runs("exit 1").missing().unwrap(), "`exit 1` does not run here");
+        assert_eq!(Need::That("no luck", || true).missing(), None);
+        assert_eq!(Need::That("no luck", || false).missing().unwrap(), "no luck");
         assert_eq!(Need::Path("/no/such/path").missing().unwrap(), "no /no/such/path");
     }
 }

@@ -11,10 +11,15 @@ use aya_ebpf::macros::btf_map;
 use super::Position;
 use crate::maps::{SCRATCH_BYTES, SCRATCHES, Scratch, scratch_at, slot};
 use crate::path::{Location, read};
-use crate::settings::{load, offset};
+use crate::settings::{offset, own};
 
 /// Bytes of a text that are compared; a longer text is told whatever it names.
 const FILTER_TEXT_BYTES: usize = 256;
+
+/// Bytes of it that are compared in one call.
+const PART_BYTES: usize = 32;
+/// Set in a packed place: the text ended there.
+const AT_END: u64 = 1 << 63;
 
 /// Room for the walk of one path.
 #[repr(C)]
@@ -22,6 +27,8 @@ struct Walk {
     /// Name pointers, from the file upwards; twice as many as are used, so that a mask keeps an index inside.
     names: [u64; 2 * PATH_COMPONENTS_MAX],
     key: FilterKey,
+    /// Bytes of the component in the key.
+    length: u64,
     /// Always zero, which the verifier does not know: it follows a loop once for all values of what it does not know, but
     /// once for each value that it does.
     zero: u64,
@@ -51,7 +58,14 @@ pub(crate) fn place(which: Scratch, at: Location) -> Position {
 /// Where a text leads from a place in the tree. The text is in the upper half of the scratch buffer.
 #[inline(always)]
 pub(crate) fn follow(which: Scratch, from: Position) -> Position {
-    Position::unpack(filter_follow(which as u32, from.pack()))
+    let mut position = from.pack();
+    for part in 0..FILTER_TEXT_BYTES / PART_BYTES {
+        position = filter_follow(which as u32, position, (part * PART_BYTES) as u32);
+        if position & AT_END != 0 {
+            return Position::unpack(position & !AT_END);
+        }
+    }
+    Position::UNKNOWN
 }
 
 /// Walks from a dentry up to the root of its mount namespace, then down the tree.
@@ -62,14 +76,18 @@ extern "C" fn filter_place(which: u32, dentry: u64, vfsmount: u64) -> u64 {
     walk_from(walk, dentry as *const u8, vfsmount as *const u8).pack()
 }
 
-/// Walks a text from a place in the tree on.
+/// Walks a part of a text from a place in the tree on; what is left of a component waits in the key.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn filter_follow(which: u32, from: u64) -> u64 {
+extern "C" fn filter_follow(which: u32, from: u64, start: u32) -> u64 {
     let (Some(walk), Some(buffer)) = (walk(which), scratch_at(which)) else {
-        return Position::UNKNOWN.pack();
+        return Position::UNKNOWN.pack() | AT_END;
     };
-    walk_text(walk, Position::unpack(from), buffer.wrapping_add(SCRATCH_BYTES / 2)).pack()
+    let start = start as usize & (FILTER_TEXT_BYTES - 1);
+    if start == 0 {
+        clear_name(walk);
+    }
+    walk_text(walk, Position::unpack(from), buffer.wrapping_add(SCRATCH_BYTES / 2 + start))
 }
 
 #[inline(always)]
@@ -155,47 +173,42 @@ fn clear_name(walk: *mut Walk) {
         for word in 0..size_of::<FilterKey>() / size_of::<u64>() {
             core::ptr::write_volatile(words.add(word), 0);
         }
+        (&raw mut (*walk).length).write_volatile(0);
     }
 }
 
 #[inline(always)]
-fn walk_text(walk: *mut Walk, from: Position, text: *const u8) -> Position {
+fn walk_text(walk: *mut Walk, from: Position, text: *const u8) -> u64 {
     let mut position = from;
-    let mut length = zero(walk);
-    // The first two bytes of a component, to tell `.` and `..`.
-    let (mut first, mut second) = (0u8, 0u8);
-    clear_name(walk);
-    for at in 0..FILTER_TEXT_BYTES {
-        length = index(length);
+    for at in 0..PART_BYTES {
         // The caller's text has room for as many bytes.
-        let byte: u8 = load(text, at);
-        if byte != b'/' && byte != 0 {
-            if length == 0 {
-                first = byte;
-            } else if length == 1 {
-                second = byte;
+        let byte: u8 = own(text, at);
+        // SAFETY: the walk's own memory, whose values the verifier takes for any; the index is masked.
+        unsafe {
+            let length = index((&raw const (*walk).length).read_volatile() as usize);
+            let name = (&raw mut (*walk).key.name).cast::<u8>();
+            if byte != b'/' && byte != 0 {
+                // Longer than any component of a filter, and longer it need not get.
+                if length < FILTER_NAME_BYTES_MAX - 1 {
+                    name.add(length).write_volatile(byte);
+                    (&raw mut (*walk).length).write_volatile(length as u64 + 1);
+                }
+                continue;
             }
-            // Longer than any component of a filter, and longer it need not get.
-            if length < FILTER_NAME_BYTES_MAX - 1 {
-                // SAFETY: within the name.
-                unsafe { (&raw mut (*walk).key.name).cast::<u8>().add(length).write_volatile(byte) };
-                length += 1;
+            let first_is_dot = name.read_volatile() == b'.';
+            if length == 2 && first_is_dot && name.add(1).read_volatile() == b'.' {
+                position.up();
+            } else if length != 0 && !(length == 1 && first_is_dot) {
+                position.down(key(walk));
             }
-            continue;
-        }
-        if length == 2 && first == b'.' && second == b'.' {
-            position.up();
-        } else if length != 0 && !(length == 1 && first == b'.') {
-            position.down(key(walk));
         }
         position.below = index_of_depth(position.below);
         if byte == 0 {
-            return position;
+            return position.pack() | AT_END;
         }
         clear_name(walk);
-        length = zero(walk);
     }
-    Position::UNKNOWN
+    position.pack()
 }
 
 /// Keeps a depth small, in a way that makes every turn look alike to the verifier.

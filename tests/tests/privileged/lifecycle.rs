@@ -100,7 +100,9 @@ pub(crate) fn cgroup_namespace() {
         assert!(outside.shell(&format!("exec /bin/sh -c 'exit 0' {nonce}")).status().unwrap().success());
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        if let Some(record) = records.into_iter().find(|record| has_argument(record, &nonce)) {
+        if let Some(record) =
+            (records.into_iter()).find(|record| record["action"] == "exec" && has_argument(record, &nonce))
+        {
             break record;
         }
     };

@@ -1,14 +1,30 @@
 //! The real agent on the real kernel: known operations, and what it says about them.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
+mod actor;
+mod calls;
+mod credentials;
+mod exec_detail;
+mod family;
+mod file;
+mod kernel;
 mod lifecycle;
 mod loss;
+mod memory;
+mod namespace;
+#[expect(unsafe_code, reason = "system calls as an attacker makes them, of which no safe library knows")]
+mod operate;
 mod outputs;
 mod peer;
 mod pin;
 mod process;
 mod running;
+mod signal;
+mod socket;
+mod stage;
+mod stdio;
+mod storm;
 mod tcp;
 mod verdict;
 
@@ -40,6 +56,28 @@ const PINS: &[Need] = &[
     Need::Runs("d=$(mktemp -d) && mount -t bpf bpf $d && umount $d && rmdir $d"),
 ];
 
+/// What the 32-bit interface needs.
+const COMPAT: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::That("this kernel has no 32-bit system calls", operate::has_compat),
+];
+
+const RING: &[Need] =
+    &[Need::Root, Need::Btf, Need::CgroupV2, Need::That("this kernel has no io_uring", operate::has_ring)];
+
+const OVERLAY: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Runs("grep -q overlay /proc/filesystems || modprobe overlay"),
+];
+
+const TERMINALS: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Path("/dev/ptmx")];
+
+const UNSHARE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -p -f true")];
+
 fn main() {
     // The workload's ends are this very binary, so that it needs no other program on a VM.
     if peer::run_if_asked() {
@@ -62,6 +100,64 @@ fn main() {
         .test("tcp_accepted_by_a_multipath_listener", MULTIPATH, tcp::multipath)
         .test("tcp_sockets_older_than_the_agent", AGENT, tcp::older)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("exec_tells_the_binary", AGENT, exec_detail::binary)
+        .test("exec_of_a_script", AGENT, exec_detail::script)
+        .test("exec_with_setuid_and_setgid_bits", AGENT, exec_detail::setuid)
+        .test("exec_with_file_capabilities", AGENT, exec_detail::capabilities)
+        .test("exec_of_files_without_a_name", AGENT, exec_detail::fileless)
+        .test("exec_from_the_layers_of_an_overlay", OVERLAY, exec_detail::drift)
+        .test("exec_with_variables_that_are_kept", AGENT, exec_detail::environment)
+        .test("exec_without_variables_to_keep", AGENT, exec_detail::no_environment)
+        .test("exec_notes_that_it_masked_secrets", AGENT, exec_detail::redaction)
+        .test("exec_with_arguments_that_are_not_utf8", AGENT, exec_detail::non_utf8)
+        .test("exec_of_a_shell_with_a_terminal", TERMINALS, exec_detail::terminal)
+        .test("fork_with_namespace_flags", AGENT, namespace::clone_flags)
+        .test("process_1_of_a_pid_namespace_acts", UNSHARE, namespace::in_a_container)
+        .test("credentials_by_system_calls", AGENT, credentials::native)
+        .test("credentials_by_32_bit_system_calls", COMPAT, credentials::compat)
+        .test("credentials_capset", AGENT, credentials::capset)
+        .test("capability_use_is_told_once", AGENT, credentials::capability_use)
+        .test("capability_set_is_configurable", AGENT, credentials::capability_set)
+        .test("file_operations_by_system_calls", AGENT, file::native)
+        .test("file_operations_by_32_bit_system_calls", COMPAT, file::compat)
+        .test("file_operations_by_io_uring", RING, file::ring)
+        .test("file_operations_on_relative_paths", AGENT, file::relative)
+        .test("file_operations_that_fail", AGENT, file::failures)
+        .test("file_names_that_are_not_utf8", AGENT, file::non_utf8)
+        .test("file_filter_leaves_out_other_files", AGENT, file::other_files)
+        .test("file_filter_for_reading_alone", AGENT, file::read_only)
+        .test("file_filter_for_writing_alone", AGENT, file::write_only)
+        .test("file_filter_for_a_path_that_appears_later", AGENT, file::later)
+        .test("file_filter_with_a_wildcard", AGENT, file::wildcards)
+        .test("file_filter_by_inode", AGENT, file::inodes)
+        .test("file_filter_with_too_many_paths_is_refused", AGENT, file::too_many)
+        .test("namespaces_and_mounts_by_system_calls", AGENT, namespace::native)
+        .test("namespaces_and_mounts_by_32_bit_system_calls", COMPAT, namespace::compat)
+        .test("namespace_operations_that_are_refused", AGENT, namespace::refused)
+        .test("kernel_code_by_system_calls", AGENT, kernel::native)
+        .test("kernel_code_by_32_bit_system_calls", COMPAT, kernel::compat)
+        .test("kernel_calls_that_are_harmless", AGENT, kernel::harmless)
+        .test("memory_by_system_calls", AGENT, memory::native)
+        .test("memory_by_32_bit_system_calls", COMPAT, memory::compat)
+        .test("memory_file_by_io_uring", RING, memory::ring)
+        .test("memory_calls_that_are_harmless", AGENT, memory::harmless)
+        .test("sockets_by_system_calls", AGENT, socket::native)
+        .test("sockets_by_32_bit_system_calls", COMPAT, socket::compat)
+        .test("sockets_by_socketcall", COMPAT, socket::socketcall)
+        .test("sockets_by_io_uring", RING, socket::ring)
+        .test("sockets_that_nobody_asked_about", AGENT, socket::harmless)
+        .test("signals_across_cgroups", AGENT, signal::across_cgroups)
+        .test("signals_within_a_cgroup", AGENT, signal::within_a_cgroup)
+        .test("signals_to_the_agent", AGENT, signal::to_the_agent)
+        .test("sockets_as_standard_streams", AGENT, stdio::native)
+        .test("sockets_as_standard_streams_by_32_bit_system_calls", COMPAT, stdio::compat)
+        .test("sockets_as_standard_streams_by_fcntl", AGENT, stdio::fcntl)
+        .test("reverse_shell", AGENT, stdio::reverse_shell)
+        .test("copies_of_descriptors_that_are_harmless", AGENT, stdio::harmless)
+        .test("families_switched_off_have_no_programs", AGENT, family::off)
+        .test("families_one_at_a_time", AGENT, family::one_at_a_time)
+        .test("storm_of_file_events_loses_nothing_that_matters", AGENT, loss::storm)
+        .test("storm_of_one_cgroup_leaves_others_heard", AGENT, loss::fairness)
         .test("flood_from_one_cgroup_loses_nothing", AGENT, loss::flood)
         .test("flood_that_overruns_the_ring_is_accounted", AGENT, loss::overrun)
         .test("sigterm_drains_and_exits_0", AGENT, lifecycle::sigterm)

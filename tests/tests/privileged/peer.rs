@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::{operate, storm};
+
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
 /// Plays the role that the environment names, if it names one.
@@ -16,6 +18,9 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
 /// * `hold ADDRESS` connects, prints its port and keeps the connection.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
+/// * `operate` makes the system calls that it is told.
+/// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
+/// * `execs COUNT EACH_SECOND NONCE` runs so many programs, not faster than that.
 ///
 /// Roles that go on do so until their input ends, so that none outlives its test.
 pub(crate) fn run_if_asked() -> bool {
@@ -28,16 +33,19 @@ pub(crate) fn run_if_asked() -> bool {
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
         ["hold", address] => hold(address),
         ["full", address] => full(address),
+        ["operate"] => operate::run(),
+        ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
+        ["execs", count, each_second, nonce] => storm::execs(number(count), number(each_second), nonce),
         _ => panic!("unknown role {role}"),
     }
     true
 }
 
 fn number(text: &str) -> usize {
-    text.parse().expect("a number of bytes")
+    text.parse().expect("a number")
 }
 
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     let mut output = std::io::stdout();
     // A test that has ended no longer listens.
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
@@ -146,6 +154,18 @@ impl Peer {
         line.trim_end().to_owned()
     }
 
+    /// Writes a line to the peer.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the peer still listens");
+        writeln!(input, "{line}").expect("write to the peer");
+    }
+
+    /// Writes a line to the peer, and reads its answer; empty where it ended instead.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.tell(line);
+        self.line()
+    }
+
     /// The port that a server has printed.
     pub(crate) fn port(&mut self) -> u16 {
         self.line().parse().expect("the peer prints its port")
@@ -161,11 +181,18 @@ impl Drop for Peer {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Not for ever: the end of a traced process is its tracer's to see first.
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
     }
 }
 
-fn this_binary() -> std::path::PathBuf {
+/// The program of every peer.
+pub(crate) fn this_binary() -> std::path::PathBuf {
     std::env::current_exe().expect("a test has an executable")
 }
 

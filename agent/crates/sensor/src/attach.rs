@@ -34,6 +34,9 @@ pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
 /// Where the kernel lists its active security modules, in order.
 pub(crate) const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 
+/// Where the kernel lists its functions.
+const SYMBOLS: &str = "/proc/kallsyms";
+
 /// The program on the end of every system call.
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
 
@@ -55,6 +58,7 @@ const OWN_STRUCTS: &[&str] = &[
     "io_bind",
     "io_listen",
     "io_connect",
+    "io_async_msghdr",
     "filename",
     "sock",
     "socket",
@@ -120,7 +124,8 @@ pub(crate) enum Hook {
     Syscall(&'static str),
     /// The end of a system call that not every kernel has: the rung does without where it is not there.
     NewSyscall(&'static str),
-    /// The end of a system call of the 32-bit interface, where this kernel has that.
+    /// The end of a system call of the 32-bit interface, where this kernel has that: `sys_NAME`, or `compat_sys_NAME` for
+    /// those whose arguments differ.
     CompatSyscall(&'static str),
     /// The end of the system calls with these operations, by the program that gets every system call: last resort.
     SysExit(u16, &'static [Operation]),
@@ -288,16 +293,17 @@ impl Site<'_> {
             Hook::ExtraTpBtf(name) => self.types.is_some_and(|types| types.has_tracepoint(name)),
             Hook::NewLsm(name) => self.has_function(&format!("bpf_lsm_{name}")),
             Hook::NewFEntry(name) => self.has_function(name),
-            Hook::NewSyscall(name) => self.has_function(&syscalls::wrapper(name)),
-            Hook::CompatSyscall(name) => self.compat_wrapper(name).is_some(),
+            Hook::NewSyscall(name) => self.has_symbol(&syscalls::wrapper(name)),
+            Hook::CompatSyscall(name) => self.has_symbol(&compat_wrapper(name)),
             _ => true,
         }
     }
 
-    /// The function that a system call of the 32-bit interface enters by.
-    fn compat_wrapper(&self, name: &str) -> Option<String> {
-        let names = [format!("__ia32_compat_sys_{name}"), format!("__ia32_sys_{name}")];
-        names.into_iter().find(|name| self.has_function(name))
+    /// Whether the kernel has a function, though its BTF may not say so: then it cannot be attached to, and is not lost
+    /// unsaid.
+    fn has_symbol(&self, name: &str) -> bool {
+        let is_it = |line: &str| line.split(' ').nth(2) == Some(name);
+        self.has_function(name) || fs::read_to_string(SYMBOLS).is_ok_and(|symbols| symbols.lines().any(is_it))
     }
 }
 
@@ -336,7 +342,7 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
         }
         (Program::FExit(program), Hook::CompatSyscall(name)) => {
             let btf = btf()?;
-            let name = site.compat_wrapper(name).ok_or("no such system call")?;
+            let name = compat_wrapper(name);
             run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::CgroupSock(program), Hook::Cgroup) => {
@@ -353,6 +359,11 @@ fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<
         }
         _ => Err("the object's program has another type than the ladder says".to_owned()),
     }
+}
+
+/// The function that a system call of the 32-bit interface enters by. Only x86 has it apart from the native one.
+fn compat_wrapper(name: &str) -> String {
+    format!("__ia32_{name}")
 }
 
 /// Attaches the program on the end of every system call.

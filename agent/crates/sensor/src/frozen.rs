@@ -33,6 +33,7 @@ impl Frozen {
         let words = vec![
             ("EXIT_HAS_GROUP_DEAD", u32::from(exit_args >= 2)),
             ("OWNERS_IN_SOCK_OPS", u32::from(types.is_some() && sock_ops_may_ask_who())),
+            ("TYPED_TASKS", u32::from(types.is_some() && tasks_are_typed())),
             ("BULK_RING_MASK", bulk_rings as u32 - 1),
             ("WITH_ENVIRONMENT", options.environment.into()),
             ("WITH_UNIX_SOCKETS", options.unix_sockets.into()),
@@ -103,6 +104,10 @@ impl Registers {
             compat_bit: if status.is_some() { TIF_32BIT } else { 0 },
         }
     }
+}
+
+fn tasks_are_typed() -> bool {
+    is_helper_supported(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_get_current_task_btf).unwrap_or(false)
 }
 
 fn sock_ops_may_ask_who() -> bool {

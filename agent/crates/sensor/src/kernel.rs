@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 
 use agent_common::Operation;
 use aya::Ebpf;
-use aya::maps::{Array, ProgramArray};
+use aya::maps::{Array, MapError, ProgramArray};
 
 use crate::account::Program;
 use crate::attach::{self, Attached, Site};
@@ -50,6 +50,7 @@ impl Kernel {
         raise_memlock_limit();
         let object = |source| LoadError::Object(Box::new(source));
         let mut ebpf = plan.loader(options).load(OBJECT).map_err(object)?;
+        name_agent(&mut ebpf).map_err(|source| object(source.into()))?;
         let site = plan.site(host);
         let Attached { mut probes, mut programs, mut links, handed_over } =
             attach::attach_all(&mut ebpf, &site, options);
@@ -74,6 +75,12 @@ fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program
         Some(Program { name, probe, fd })
     };
     programs.iter().filter_map(program).collect()
+}
+
+/// Tells the programs which process is the agent, before any of them sees it load the others.
+fn name_agent(ebpf: &mut Ebpf) -> Result<(), MapError> {
+    let Some(map) = ebpf.map_mut("AGENT") else { return Ok(()) };
+    Array::<_, u32>::try_from(map)?.set(0, std::process::id(), 0)
 }
 
 /// The probes on the last rung have none after all.

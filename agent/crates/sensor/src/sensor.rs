@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use aya::maps::{Array, MapError};
+use aya::maps::MapError;
 use aya::sys::{Stats, enable_stats};
 use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
 
@@ -111,8 +111,6 @@ pub fn start(
         return Err(StartError::NoProbe(lines.join("\n")));
     }
     let socket_map = objects.take("SOCKETS")?;
-    let mut agent: Array<_, u32> = objects.get("AGENT")?;
-    agent.set(0, std::process::id(), 0).map_err(|source| StartError::Map("AGENT", source))?;
     let mut filters = FilterMaps {
         children: objects.get("FILTER_CHILDREN")?,
         nodes: objects.get("FILTER_NODES")?,

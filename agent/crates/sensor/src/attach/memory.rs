@@ -15,13 +15,13 @@ pub(super) const PROBES: [Probe; 2] = [
                 hook: "fexit/sys_{ptrace,process_vm_writev,memfd_create,userfaultfd}",
                 programs: &[
                     ("memory_ptrace", Hook::Syscall("ptrace")),
-                    ("memory_ptrace_compat", Hook::CompatSyscall("ptrace")),
+                    ("memory_ptrace_compat", Hook::CompatSyscall("compat_sys_ptrace")),
                     ("memory_vm_writev", Hook::NewSyscall("process_vm_writev")),
-                    ("memory_vm_writev_compat", Hook::CompatSyscall("process_vm_writev")),
+                    ("memory_vm_writev_compat", Hook::CompatSyscall("sys_process_vm_writev")),
                     ("memory_memfd_create", Hook::NewSyscall("memfd_create")),
-                    ("memory_memfd_create_compat", Hook::CompatSyscall("memfd_create")),
+                    ("memory_memfd_create_compat", Hook::CompatSyscall("sys_memfd_create")),
                     ("memory_userfaultfd", Hook::NewSyscall("userfaultfd")),
-                    ("memory_userfaultfd_compat", Hook::CompatSyscall("userfaultfd")),
+                    ("memory_userfaultfd_compat", Hook::CompatSyscall("sys_userfaultfd")),
                 ],
             },
             Rung {

@@ -4,6 +4,9 @@ use agent_common::{HANDLER_SOCKET, HANDLER_STDIO, Operation};
 
 use super::{Hook, Probe, Rung, SYS_EXIT_HOOK};
 
+/// What is asked for through io_uring is no system call, so the last rung has a program of its own for it.
+const RING: (&str, Hook) = ("socket_ring", Hook::ExtraTpBtf("io_uring_submit_req"));
+
 pub(super) const PROBES: [Probe; 4] = [
     Probe {
         name: "socket",
@@ -29,10 +32,16 @@ pub(super) const PROBES: [Probe; 4] = [
             },
             Rung {
                 hook: SYS_EXIT_HOOK,
-                programs: &[(
-                    "socket_syscall",
-                    Hook::SysExit(HANDLER_SOCKET, &[Operation::SOCKET, Operation::BIND, Operation::LISTEN]),
-                )],
+                programs: &[
+                    (
+                        "socket_syscall",
+                        Hook::SysExit(
+                            HANDLER_SOCKET,
+                            &[Operation::SOCKET, Operation::BIND, Operation::LISTEN],
+                        ),
+                    ),
+                    RING,
+                ],
             },
         ],
     },
@@ -52,7 +61,7 @@ pub(super) const PROBES: [Probe; 4] = [
             },
             Rung {
                 hook: SYS_EXIT_HOOK,
-                programs: &[("socket_syscall", Hook::SysExit(HANDLER_SOCKET, &[Operation::CONNECT]))],
+                programs: &[("socket_syscall", Hook::SysExit(HANDLER_SOCKET, &[Operation::CONNECT])), RING],
             },
         ],
     },
@@ -76,11 +85,11 @@ pub(super) const PROBES: [Probe; 4] = [
                 hook: "fexit/sys_{dup,dup2,dup3}",
                 programs: &[
                     ("stdio_dup", Hook::Syscall("dup")),
-                    ("stdio_dup_compat", Hook::CompatSyscall("dup")),
+                    ("stdio_dup_compat", Hook::CompatSyscall("sys_dup")),
                     ("stdio_dup2", Hook::NewSyscall("dup2")),
-                    ("stdio_dup2_compat", Hook::CompatSyscall("dup2")),
+                    ("stdio_dup2_compat", Hook::CompatSyscall("sys_dup2")),
                     ("stdio_dup3", Hook::Syscall("dup3")),
-                    ("stdio_dup3_compat", Hook::CompatSyscall("dup3")),
+                    ("stdio_dup3_compat", Hook::CompatSyscall("sys_dup3")),
                 ],
             },
             Rung {

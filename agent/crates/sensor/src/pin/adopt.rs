@@ -6,6 +6,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use aya::maps::Array;
 use aya::programs::links::{FdLink, PinnedLink};
 
 use super::{LINKS, Ledger, PROGRAMS, bpf};
@@ -17,6 +18,7 @@ use crate::links::Link;
 use crate::objects::Objects;
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::sensor::StartError;
 
 /// Why a better rung was refused is known to the agent that tried it.
 const REFUSED: &str = "refused when the programs were loaded";
@@ -32,6 +34,7 @@ struct Pinned {
 /// Takes over what is pinned in `folder`, or says why that is not all that it was.
 pub(crate) fn adopt(plan: &Plan, options: &Options, host: &Host, folder: &Path) -> Result<Kernel, String> {
     let mut objects = Objects::Pinned(folder.to_owned());
+    name_agent(&mut objects).map_err(|error| with_source(&error))?;
     let ledger = Ledger::open(&mut objects).map_err(|error| with_source(&error))?;
     let mut pinned = Pinned {
         folder: folder.to_owned(),
@@ -67,6 +70,12 @@ pub(crate) fn adopt(plan: &Plan, options: &Options, host: &Host, folder: &Path) 
     };
     let programs = programs.into_iter().map(open).collect::<Result<_, String>>()?;
     Ok(Kernel { objects, probes, programs, links, rings: plan.rings() })
+}
+
+/// Tells pinned programs which process is the agent.
+pub(super) fn name_agent(objects: &mut Objects) -> Result<(), StartError> {
+    let mut agent: Array<_, u32> = objects.get("AGENT")?;
+    agent.set(0, std::process::id(), 0).map_err(|source| StartError::Map("AGENT", source))
 }
 
 fn names(folder: &Path) -> HashSet<String> {

@@ -6,9 +6,9 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 
 use agent_common::WIRE_VERSION;
-use aya::maps::Array;
 use watchfire_model::Observation;
 
+use super::adopt::name_agent;
 use super::place::{PinError, remove};
 use super::{LINKS, Ledger, Unsettled, warn_of_kill};
 use crate::account::Account;
@@ -34,10 +34,8 @@ impl Old {
 
     /// Tells its programs whose own work is not told.
     pub(crate) fn set_agent(&self) {
-        let mut objects = Objects::Pinned(self.path.clone());
-        // What has no such map does not tell of agents either.
-        if let Ok(mut agent) = objects.get::<Array<_, u32>>("AGENT") {
-            let _ = agent.set(0, std::process::id(), 0);
+        if let Err(error) = name_agent(&mut Objects::Pinned(self.path.clone())) {
+            tracing::warn!(folder = %self.path.display(), "older programs tell of this agent: {}", with_source(&error));
         }
     }
 

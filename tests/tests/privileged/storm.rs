@@ -1,0 +1,43 @@
+//! Workloads that do much of one thing.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::peer::tell;
+
+/// Longest time that opening goes on.
+const OPENING_MAX: Duration = Duration::from_secs(5);
+
+/// Opens a file again and again as fast as it can, and prints how often.
+pub(crate) fn open(path: &str, threads: usize, opens: usize) {
+    let end = Instant::now() + OPENING_MAX;
+    let run = || {
+        let mut done = 0;
+        while done < opens && Instant::now() < end {
+            File::open(path).expect("open the watched file");
+            done += 1;
+        }
+        done
+    };
+    let total: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a thread that only opens")).sum()
+    });
+    tell(&total.to_string());
+}
+
+/// Runs so many programs, and prints how many ended well.
+pub(crate) fn execs(count: usize, each_second: usize, nonce: &str) {
+    let start = Instant::now();
+    let interval = Duration::from_secs(1) / u32::try_from(each_second).expect("a rate");
+    let mut done = 0;
+    for number in 0..count {
+        let at = start + interval * u32::try_from(number).expect("a count");
+        std::thread::park_timeout(at.saturating_duration_since(Instant::now()));
+        let mut program = Command::new("/bin/sh");
+        program.args(["-c", "exit 0", nonce]).stdin(Stdio::null()).stdout(Stdio::null());
+        done += usize::from(program.status().is_ok_and(|status| status.success()));
+    }
+    tell(&done.to_string());
+}
