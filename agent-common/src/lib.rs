@@ -22,7 +22,7 @@ mod socket;
 mod tcp;
 
 pub use cgroup::{CGROUP_PATH_BYTES_MAX, CGROUP_REMOVED, CgroupRecord};
-pub use counters::{KindCount, Loss, LossKey};
+pub use counters::{KindCount, Ledger, LedgerEntry, Loss, LossKey};
 pub use credentials::{CREDENTIALS_OLD_KNOWN, CapabilityRecord, CredentialSet, CredentialsRecord};
 pub use endpoint::{SocketRecord, StdioRecord};
 pub use event::{

@@ -2,9 +2,9 @@
 
 use core::mem::MaybeUninit;
 
-use agent_common::{KIND_COUNT, Kind, KindCount, Loss, LossKey};
+use agent_common::{KIND_COUNT, Kind, KindCount, Ledger, Loss, LossKey};
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, LruHashMap, PerCpuArray};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_map_update_elem};
 use aya_ebpf::macros::btf_map;
 
@@ -20,6 +20,14 @@ static COUNTS: PerCpuArray<[KindCount; KIND_COUNT], 1> = PerCpuArray::new();
 
 #[btf_map]
 static LOSSES: LruHashMap<LossKey, Loss, LOSSES_MAX> = LruHashMap::new();
+
+/// The reader's own part of the account: it lies here to outlive the reader where the maps are pinned.
+#[btf_map]
+static LEDGER: Array<Ledger, 1> = Array::new();
+
+/// What the reader has told of [`LOSSES`].
+#[btf_map]
+static LOSSES_TOLD: LruHashMap<LossKey, Loss, LOSSES_MAX> = LruHashMap::new();
 
 /// Entries of [`KindCount`] by position.
 #[derive(Clone, Copy, PartialEq, Eq)]

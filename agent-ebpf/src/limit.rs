@@ -29,6 +29,17 @@ pub(crate) fn is_agent(pid: u32) -> bool {
     slot(&raw const AGENT, 0).is_some_and(|agent| unsafe { *agent.cast::<u32>() == pid })
 }
 
+/// A process has ended: the agent's id may soon be another's. With pinned programs there may be no agent for a while.
+#[inline(always)]
+pub(crate) fn forget_agent(pid: u32) {
+    if is_agent(pid)
+        && let Some(agent) = slot(&raw const AGENT, 0)
+    {
+        // SAFETY: a value of the map.
+        unsafe { *agent.cast::<u32>() = 0 };
+    }
+}
+
 /// Whether a wanted record of `task` may be made. What may not is counted here, so that `seen` must have been before.
 #[inline(always)]
 pub(crate) fn admits(kind: Kind, task: Task, cgroup_id: u64) -> bool {

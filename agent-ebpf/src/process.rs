@@ -8,6 +8,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::account::{Count, count};
+use crate::limit::forget_agent;
 use crate::ring::{reserve, submit};
 use crate::settings::{EXIT_HAS_GROUP_DEAD, field};
 use crate::task::{self, Task};
@@ -59,6 +60,7 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
         count(Kind::PROCESS_EXIT, Count::Filtered);
         return 0;
     }
+    forget_agent(task::tgid(task));
     let group_exit = field!(signal, signal_flags as u32) & SIGNAL_GROUP_EXIT != 0;
     let leader = field!(task, task_group_leader as Task);
     let wait_status = if group_exit {

@@ -68,7 +68,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
             return Err(error).context("cannot watch this kernel; `watchfire doctor` says more");
         }
     };
-    show_probes(sensor.probes(), &metrics);
+    show_probes(&sensor.probes(), &metrics);
     health.fulfil(Condition::SensorAttached);
     pipeline.tell(Control::SensorStarted);
 
@@ -196,6 +196,7 @@ impl Agent<'_> {
         let deadline = |percent| now + timeout * percent / 100;
         tracing::info!("stopping");
 
+        let pinned = sensor.is_pinned();
         // On a thread of its own: should it hang, the drain still ends in time.
         let (totals_sender, totals) = mpsc::channel();
         thread::spawn(move || _ = totals_sender.send(sensor.stop()));
@@ -208,7 +209,7 @@ impl Agent<'_> {
             };
         if let Some(totals) = &totals {
             account.show_totals(totals);
-            log_totals(totals);
+            log_totals(totals, pinned);
         }
         plane.stop(left(deadline(SERVED_PERCENT)));
         let not_written = account.log_sink();

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod detach;
 mod doctor;
 mod observe;
 mod policy;
@@ -27,6 +28,8 @@ enum Command {
     Observe(observe::ObserveArgs),
     /// Say what this kernel and host offer, and which hook each probe of `run` with the same arguments gets
     Doctor(Box<run::RunArgs>),
+    /// Remove the kernel programs that `run` with the same arguments pinned (sensor.pin)
+    Detach(Box<run::RunArgs>),
     /// Work with network policies, without an agent
     Policy(policy::PolicyArgs),
     /// Print version, commit and target
@@ -42,6 +45,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Detach(args) => detach::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Version => version::run(),
         Command::SelfTestChild => self_test_child::run(),

@@ -1,11 +1,18 @@
 //! What the kernel side tells of itself, to metrics and log.
 
-use watchfire_export::{CounterHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
+use std::cell::Cell;
+
+use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
+    say_probes(probes);
+    set_probes(probes, metrics);
+}
+
+fn say_probes(probes: &[ProbeStatus]) {
     for probe in probes {
         match probe.hook {
             Some(hook) => tracing::info!(probe = probe.probe, hook, rung = probe.rung, "probe attached"),
@@ -26,6 +33,9 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
             "every system call of this node is made slower: these probes have no better hook here"
         );
     }
+}
+
+fn set_probes(probes: &[ProbeStatus], metrics: &Metrics) {
     let infos: Vec<_> = probes
         .iter()
         .map(|probe| ProbeInfo { probe: probe.probe, hook: probe.hook, rung: probe.rung })
@@ -40,6 +50,8 @@ pub(super) struct Account {
     sink: Option<SinkCounters>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
+    probes_detached: GaugeHandle,
+    detached_before: Cell<usize>,
     pub(super) reload_failures: CounterHandle,
 }
 
@@ -54,6 +66,11 @@ impl Account {
             ),
             malformed: metrics
                 .register_counter("records_malformed", "Kernel records that could not be decoded"),
+            probes_detached: metrics.register_gauge(
+                "probes_detached",
+                "Links of kernel programs that somebody detached, replaced or unpinned while the agent ran",
+            ),
+            detached_before: Cell::new(0),
             reload_failures: metrics.register_counter(
                 "reload_failures",
                 "Reloads of inventory, policies and file filter that failed; the old ones stayed",
@@ -66,6 +83,11 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        let detached = sensor.troubled_links();
+        self.probes_detached.set(detached);
+        if self.detached_before.replace(detached) != detached {
+            set_probes(&sensor.probes(), &self.metrics);
+        }
         let programs = sensor.program_statistics();
         let shown: Vec<_> = programs
             .iter()
@@ -95,13 +117,25 @@ impl Account {
     }
 }
 
-/// The final account.
-pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)]) {
+/// The final account. Programs that are `pinned` go on, so that records wait in the rings for the next agent.
+pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)], pinned: bool) {
     for (kind, counters) in totals {
-        let KindCounters { seen, filtered, suppressed, emitted, dropped, received } = *counters;
-        let kind = kind.as_str();
-        if counters.balances() {
-            tracing::info!(kind, seen, filtered, suppressed, emitted, dropped, received, "account");
+        let KindCounters { seen, filtered, suppressed, emitted, dropped, received, lost_at_restart } =
+            *counters;
+        let (kind, waiting) = (kind.as_str(), counters.waiting());
+        if counters.balances() || pinned {
+            tracing::info!(
+                kind,
+                seen,
+                filtered,
+                suppressed,
+                emitted,
+                dropped,
+                received,
+                lost_at_restart,
+                waiting,
+                "account"
+            );
         } else {
             tracing::error!(
                 kind,
@@ -111,6 +145,8 @@ pub(super) fn log_totals(totals: &[(RecordKind, KindCounters)]) {
                 emitted,
                 dropped,
                 received,
+                lost_at_restart,
+                waiting,
                 "account does not balance"
             );
         }

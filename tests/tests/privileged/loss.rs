@@ -13,13 +13,13 @@ use crate::running::{TestCgroup, agent, command, has_argument, nonce, ready};
 use crate::stage::agent_with;
 
 /// Forks of the flood.
-const FORKS: usize = 3000;
+pub(crate) const FORKS: usize = 3000;
 
 /// Rings that a burst fills.
 const SMALL_RINGS: &str = "sensor: {ringBytes: 65536, priorityRingBytes: 65536}";
 
 /// A shell that forks a subshell so many times.
-fn flood_in(cgroup: &TestCgroup) {
+pub(crate) fn flood_in(cgroup: &TestCgroup) {
     let script = format!("i=0; while [ $i -lt {FORKS} ]; do (:) ; i=$((i+1)); done");
     assert!(cgroup.shell(&script).status().unwrap().success());
 }
@@ -67,7 +67,7 @@ fn assert_losses(records: &[Value], account: &HashMap<String, HashMap<String, u6
     }
 }
 
-fn of_cgroup(records: &[Value], action: &str, cgroup: u64) -> usize {
+pub(crate) fn of_cgroup(records: &[Value], action: &str, cgroup: u64) -> usize {
     let matches = |record: &&Value| record["action"] == action && record["process"]["cgroup_id"] == cgroup;
     records.iter().filter(matches).count()
 }

@@ -17,6 +17,7 @@ mod namespace;
 mod operate;
 mod outputs;
 mod peer;
+mod pin;
 mod process;
 mod running;
 mod signal;
@@ -46,6 +47,14 @@ const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need:
 
 const MULTIPATH: &[Need] =
     &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("test \"$(cat /proc/sys/net/mptcp/enabled)\" = 1")];
+
+/// What a BPF filesystem of the test's own needs.
+const PINS: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Runs("d=$(mktemp -d) && mount -t bpf bpf $d && umount $d && rmdir $d"),
+];
 
 /// What the 32-bit interface needs.
 const COMPAT: &[Need] = &[
@@ -162,5 +171,12 @@ fn main() {
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
         .test("full_disk_is_counted_and_survived", PODS, outputs::full_disk)
         .test("bad_policy_object_is_rejected_and_the_rest_loads", AGENT, outputs::bad_policy)
+        .test("pin_collects_while_the_agent_restarts", PINS, pin::restart)
+        .test("pin_collects_after_kill_9", PINS, pin::kill_and_restart)
+        .test("pin_is_taken_over_with_other_settings", PINS, pin::other_settings)
+        .test("pin_is_removed_by_detach", PINS, pin::detach)
+        .test("pin_overrun_is_accounted", PINS, pin::overrun)
+        .test("pin_that_is_removed_is_noticed", PINS, pin::tampering)
+        .test("pin_is_for_one_agent", PINS, pin::one_agent)
         .run();
 }

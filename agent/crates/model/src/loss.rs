@@ -64,8 +64,8 @@ impl Serialize for RecordKind {
     }
 }
 
-/// Totals of one kind since the agent started. When the rings are drained,
-/// `seen = filtered + suppressed + emitted + dropped` and `emitted = received`.
+/// Totals of one kind since the kernel programs were loaded. When the rings are drained,
+/// `seen = filtered + suppressed + emitted + dropped` and `emitted = received + lost_at_restart`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct KindCounters {
     /// The hook fired.
@@ -80,13 +80,21 @@ pub struct KindCounters {
     pub dropped: u64,
     /// Taken out of the ring.
     pub received: u64,
+    /// Taken out of the ring by an agent that was killed before it handed them on.
+    pub lost_at_restart: u64,
 }
 
 impl KindCounters {
     /// Whether everything that was seen is accounted for.
     #[must_use]
     pub const fn balances(&self) -> bool {
-        self.unbalanced() == 0 && self.emitted == self.received
+        self.unbalanced() == 0 && self.waiting() == 0
+    }
+
+    /// What is in the rings still.
+    #[must_use]
+    pub const fn waiting(&self) -> i64 {
+        self.emitted.wrapping_sub(self.received).wrapping_sub(self.lost_at_restart).cast_signed()
     }
 
     /// What was seen and is in no other count of the kernel side: 0 whenever no kernel program is running.
@@ -104,9 +112,17 @@ mod tests {
 
     #[test]
     fn the_balance_counts_what_was_suppressed() {
-        let counters =
-            KindCounters { seen: 10, filtered: 1, suppressed: 2, emitted: 4, dropped: 3, received: 4 };
+        let counters = KindCounters {
+            seen: 10,
+            filtered: 1,
+            suppressed: 2,
+            emitted: 4,
+            dropped: 3,
+            received: 3,
+            lost_at_restart: 1,
+        };
         assert!(counters.balances());
+        assert_eq!(KindCounters { received: 1, ..counters }.waiting(), 2);
         let missing = KindCounters { seen: 12, ..counters };
         assert_eq!((missing.unbalanced(), missing.balances()), (2, false));
         assert_eq!(KindCounters { seen: 9, ..counters }.unbalanced(), -1);

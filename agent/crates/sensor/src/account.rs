@@ -1,14 +1,15 @@
 //! The loss account: what the kernel side counted, what was received, what it missed.
 
 use std::fs;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_common::KIND_COUNT;
 use aya::maps::{MapData, PerCpuArray};
-use aya::programs::ProgramFd;
 use watchfire_model::{KindCounters, RecordKind};
 
+use crate::links::field;
+use crate::pin::Ledger;
 use crate::status::ProgramStatistics;
 use crate::wire_maps::Counts;
 
@@ -18,17 +19,31 @@ const _: () = assert!(RecordKind::ALL.len() == KIND_COUNT);
 pub(crate) struct Account {
     kernel: PerCpuArray<MapData, Counts>,
     received: [AtomicU64; KIND_COUNT],
+    lost_at_restart: [AtomicU64; KIND_COUNT],
     malformed: AtomicU64,
     programs: Vec<Program>,
 }
 
 impl Account {
-    pub(crate) fn new(kernel: PerCpuArray<MapData, Counts>, programs: Vec<Program>) -> Self {
-        Self { kernel, received: Default::default(), malformed: AtomicU64::new(0), programs }
+    /// Goes on from what the ledger says.
+    pub(crate) fn new(kernel: PerCpuArray<MapData, Counts>, programs: Vec<Program>, ledger: &Ledger) -> Self {
+        let entries = ledger.kinds();
+        Self {
+            kernel,
+            received: std::array::from_fn(|kind| AtomicU64::new(entries[kind].received)),
+            lost_at_restart: std::array::from_fn(|kind| AtomicU64::new(entries[kind].lost_at_restart)),
+            malformed: AtomicU64::new(0),
+            programs,
+        }
     }
 
     pub(crate) fn count_received(&self, kind: RecordKind) {
         self.received[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What an agent that was killed had taken out of the rings.
+    pub(crate) fn count_lost_at_restart(&self, kind: RecordKind, records: u64) {
+        self.lost_at_restart[kind as usize].fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn count_malformed(&self) {
@@ -60,8 +75,9 @@ impl Account {
             }
             Err(error) => tracing::error!("cannot read the kernel's record counts: {error}"),
         }
-        for ((_, total), received) in totals.iter_mut().zip(received) {
+        for ((kind, total), received) in totals.iter_mut().zip(received) {
             total.received = received;
+            total.lost_at_restart = self.lost_at_restart[*kind as usize].load(Ordering::Relaxed);
         }
         totals
     }
@@ -79,22 +95,19 @@ impl Account {
 
 /// A loaded program.
 pub(crate) struct Program {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     pub(crate) probe: &'static str,
-    pub(crate) fd: ProgramFd,
+    pub(crate) fd: OwnedFd,
 }
 
 impl Program {
     fn statistics(&self) -> ProgramStatistics {
-        let path = format!("/proc/self/fdinfo/{}", self.fd.as_fd().as_raw_fd());
+        let path = format!("/proc/self/fdinfo/{}", self.fd.as_raw_fd());
         let info = fs::read_to_string(path).unwrap_or_default();
-        let field = |name: &str| {
-            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
-        };
+        let field = |name: &str| field(&info, name).unwrap_or(0);
         ProgramStatistics {
             probe: self.probe,
-            program: self.name.clone(),
+            program: self.name.to_owned(),
             runs: field("run_cnt"),
             run_ns: field("run_time_ns"),
             missed: field("recursion_misses"),

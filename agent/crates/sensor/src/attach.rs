@@ -15,7 +15,7 @@ use agent_common::{
     HANDLER_CREDENTIALS, HANDLER_FILE, HANDLER_FILE_TEXT, HANDLER_KERNEL, HANDLER_MEMORY, HANDLER_NAMESPACE,
     HANDLER_SOCKET, HANDLER_STDIO, KernelField, Operation,
 };
-use aya::programs::links::CgroupAttachMode;
+use aya::programs::links::{CgroupAttachMode, FdLink};
 use aya::programs::{
     BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
 };
@@ -23,6 +23,7 @@ use aya::{Btf, Ebpf};
 
 use crate::btf;
 use crate::host::NoCgroupRoot;
+use crate::links::Link;
 use crate::options::Options;
 pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
@@ -38,6 +39,9 @@ const SYMBOLS: &str = "/proc/kallsyms";
 
 /// The program on the end of every system call.
 pub(crate) const SYS_EXIT: &str = "syscall_exit";
+
+/// Before 5.7 programs were attached without one.
+const NO_LINK: &str = "this kernel makes no link for it";
 
 /// Structs that only some probes read; a kernel without them loses those probes alone.
 const OWN_STRUCTS: &[&str] = &[
@@ -190,14 +194,37 @@ pub(crate) struct Attached {
     pub(crate) probes: Vec<ProbeStatus>,
     /// Programs in use, with the probe that each is for.
     pub(crate) programs: Vec<(&'static str, &'static str)>,
+    /// What holds them at their hooks; those that other programs call have none.
+    pub(crate) links: Vec<Link>,
     /// What the program on every system call is to hand over.
     pub(crate) handed_over: Vec<(u16, &'static [Operation])>,
 }
 
+/// Where programs come from.
+pub(crate) trait Programs {
+    /// Loads a program and puts it at its hook; none for a program that others call.
+    fn attach(&mut self, name: &'static str, hook: Hook, site: &Site<'_>) -> Result<Option<FdLink>, String>;
+
+    /// Undoes a part of a rung.
+    fn undo(&mut self, name: &'static str);
+}
+
+impl Programs for Ebpf {
+    fn attach(&mut self, name: &'static str, hook: Hook, site: &Site<'_>) -> Result<Option<FdLink>, String> {
+        let program = self.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
+        attach_program(program, hook, site)
+    }
+
+    fn undo(&mut self, name: &'static str) {
+        self.program_mut(name).map(unload);
+    }
+}
+
 /// Climbs down the ladder of every probe that is wanted. The last rungs share one program on the end of every system
 /// call: that one is attached by the caller, when its table is filled.
-pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>, options: &Options) -> Attached {
-    let mut attached = Attached { probes: Vec::new(), programs: Vec::new(), handed_over: Vec::new() };
+pub(crate) fn attach_all(from: &mut impl Programs, site: &Site<'_>, options: &Options) -> Attached {
+    let mut attached =
+        Attached { probes: Vec::new(), programs: Vec::new(), links: Vec::new(), handed_over: Vec::new() };
     for probe in probes().filter(|probe| (probe.wanted)(options)) {
         let mut status = ProbeStatus {
             probe: probe.name,
@@ -207,7 +234,7 @@ pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>, options: &Options) ->
             refused: Vec::new(),
         };
         for (index, rung) in probe.rungs.iter().enumerate() {
-            match attach_rung(ebpf, site, probe, rung, &mut attached) {
+            match attach_rung(from, site, probe, rung, &mut attached) {
                 Ok(()) => {
                     status.hook = Some(rung.hook);
                     status.rung = index as u8 + 1;
@@ -222,7 +249,7 @@ pub(crate) fn attach_all(ebpf: &mut Ebpf, site: &Site<'_>, options: &Options) ->
 }
 
 fn attach_rung(
-    ebpf: &mut Ebpf,
+    from: &mut impl Programs,
     site: &Site<'_>,
     probe: &Probe,
     rung: &Rung,
@@ -230,6 +257,7 @@ fn attach_rung(
 ) -> Result<(), String> {
     let mut done: Vec<&'static str> = Vec::new();
     let mut handed_over = Vec::new();
+    let mut links = Vec::new();
     for (name, hook) in rung.programs {
         // sock_ops alone does without the fields of task structs.
         if *name != "tcp_events" {
@@ -242,15 +270,17 @@ fn attach_rung(
         if attached.programs.iter().any(|(known, _)| known == name) || !site.offers(*hook) {
             continue;
         }
-        let program = ebpf.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
         done.push(name);
-        if let Err(why) = attach_program(program, *hook, site) {
-            for name in done {
-                ebpf.program_mut(name).map(unload);
+        match from.attach(name, *hook, site) {
+            Ok(link) => links.extend(link.map(|link| Link { program: name, probe: probe.name, link })),
+            Err(why) => {
+                drop(links);
+                done.iter().for_each(|name| from.undo(name));
+                return Err(format!("{why} ({name})"));
             }
-            return Err(format!("{why} ({name})"));
         }
     }
+    attached.links.extend(links);
     attached.programs.extend(done.into_iter().map(|name| (name, probe.name)));
     attached.handed_over.extend(handed_over);
     Ok(())
@@ -277,51 +307,55 @@ impl Site<'_> {
     }
 }
 
-fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<(), String> {
+fn attach_program(program: &mut Program, hook: Hook, site: &Site<'_>) -> Result<Option<FdLink>, String> {
     let mode = CgroupAttachMode::Single; // links are always of the multi kind; the multi flag is refused
     let btf = || site.btf.ok_or_else(|| "this kernel has no BTF".to_owned());
     match (program, hook) {
         (Program::BtfTracePoint(program), Hook::TpBtf(name) | Hook::ExtraTpBtf(name)) => {
             let btf = btf()?;
-            run(program, |p: &mut BtfTracePoint| p.load(name, btf), |p| p.attach().map(drop))
+            run(
+                program,
+                |p: &mut BtfTracePoint| p.load(name, btf),
+                |p| p.attach().and_then(|id| p.take_link(id)),
+            )
         }
         (Program::BtfTracePoint(program), Hook::SysExit(..)) => {
             // Called by another program, so loading is all.
-            program.load("sys_exit", btf()?).map_err(|error| explain(&error))
+            program.load("sys_exit", btf()?).map(|()| None).map_err(|error| explain(&error))
         }
         (Program::Lsm(program), Hook::Lsm(name) | Hook::NewLsm(name)) => {
             site.calls_lsm()?;
             let btf = btf()?;
-            run(program, |p: &mut Lsm| p.load(name, btf), |p| p.attach().map(drop))
+            run(program, |p: &mut Lsm| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::FEntry(program), Hook::FEntry(name) | Hook::NewFEntry(name)) => {
             let btf = btf()?;
-            run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().map(drop))
+            run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::FExit(program), Hook::FExit(name)) => {
             let btf = btf()?;
-            run(program, |p: &mut FExit| p.load(name, btf), |p| p.attach().map(drop))
+            run(program, |p: &mut FExit| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::FExit(program), Hook::Syscall(name) | Hook::NewSyscall(name)) => {
             let (btf, name) = (btf()?, syscalls::wrapper(name));
-            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().map(drop))
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::FExit(program), Hook::CompatSyscall(name)) => {
             let btf = btf()?;
             let name = compat_wrapper(name);
-            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().map(drop))
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
         (Program::CgroupSock(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
-            run(program, CgroupSock::load, |p| p.attach(root, mode).map(drop))
+            run(program, CgroupSock::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
         }
         (Program::CgroupSockAddr(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
-            run(program, CgroupSockAddr::load, |p| p.attach(root, mode).map(drop))
+            run(program, CgroupSockAddr::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
         }
         (Program::SockOps(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
-            run(program, SockOps::load, |p| p.attach(root, mode).map(drop))
+            run(program, SockOps::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
         }
         _ => Err("the object's program has another type than the ladder says".to_owned()),
     }
@@ -333,9 +367,9 @@ fn compat_wrapper(name: &str) -> String {
 }
 
 /// Attaches the program on the end of every system call.
-pub(crate) fn attach_sys_exit(ebpf: &mut Ebpf, site: &Site<'_>) -> Result<(), String> {
+pub(crate) fn attach_sys_exit(ebpf: &mut Ebpf, site: &Site<'_>) -> Result<FdLink, String> {
     let program = ebpf.program_mut(SYS_EXIT).ok_or("the object has no program for system calls")?;
-    attach_program(program, Hook::TpBtf("sys_exit"), site)
+    attach_program(program, Hook::TpBtf("sys_exit"), site)?.ok_or_else(|| NO_LINK.to_owned())
 }
 
 /// Undoes a part of a rung. That a program was not loaded is no news.
@@ -352,13 +386,14 @@ fn unload(program: &mut Program) {
     };
 }
 
-fn run<P>(
+fn run<P, L: TryInto<FdLink>>(
     program: &mut P,
     load: impl FnOnce(&mut P) -> Result<(), ProgramError>,
-    attach: impl FnOnce(&mut P) -> Result<(), ProgramError>,
-) -> Result<(), String> {
+    attach: impl FnOnce(&mut P) -> Result<L, ProgramError>,
+) -> Result<Option<FdLink>, String> {
     load(program).map_err(|error| explain(&error))?;
-    attach(program).map_err(|error| explain(&error))
+    let link = attach(program).map_err(|error| explain(&error))?;
+    link.try_into().map(Some).map_err(|_| NO_LINK.to_owned())
 }
 
 /// One line of an error whose full text may hold a verifier log of thousands.

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use crate::attach::ACTIVE_LSMS;
 use crate::btf::VMLINUX;
 use crate::host::Host;
 use crate::kernel::{Kernel, with_source};
 use crate::options::{Options, RING_BYTES_RANGE};
+use crate::pin;
+use crate::plan::Plan;
 use crate::status::{ProbeStatus, slowing_probes};
 
 /// Capabilities that the agent uses, by bit number (include/uapi/linux/capability.h), with what for.
@@ -111,13 +114,15 @@ pub fn diagnose(options: &Options) -> Diagnosis {
                 Ok(root) => fact("cgroup v2", Health::Good, &root.display().to_string()),
                 Err(error) => fact("cgroup v2", Health::Bad, &format!("{error}; connections are not seen")),
             });
+            facts.extend(options.pin.as_deref().map(pinned));
             let smallest = RING_BYTES_RANGE.0;
             let options = Options { ring_bytes: smallest, priority_ring_bytes: smallest, ..options.clone() };
-            match Kernel::load(&options, &host) {
+            let plan = Plan::new(&options);
+            if let Some(problem) = &plan.btf_problem {
+                tracing::debug!("{problem}");
+            }
+            match Kernel::load(&plan, &options, &host) {
                 Ok(kernel) => {
-                    if let Some(problem) = &kernel.btf_problem {
-                        tracing::debug!("{problem}");
-                    }
                     probes = kernel.probes;
                     if let Some(names) = slowing_probes(&probes) {
                         let text = format!("each is made slower, since {names} have no better hook here");
@@ -133,6 +138,14 @@ pub fn diagnose(options: &Options) -> Diagnosis {
 
 fn fact(name: &'static str, health: Health, finding: &str) -> Fact {
     Fact { name, health, finding: finding.to_owned() }
+}
+
+/// Whether programs can outlive the agent.
+fn pinned(path: &Path) -> Fact {
+    match pin::examine(path) {
+        Ok(finding) => fact("pinned", Health::Good, &finding),
+        Err(why) => fact("pinned", Health::Reduced, &format!("{why}; programs end with the agent")),
+    }
 }
 
 fn btf() -> Fact {

@@ -28,6 +28,14 @@ pub(crate) struct FilterMaps {
 }
 
 impl FilterMaps {
+    /// Takes in what an agent before this one put into force, so that it stays until something takes its place.
+    pub(crate) fn go_on(&mut self) -> Result<(), MapError> {
+        let root = self.root.get(&0, 0)?.0;
+        self.half = HALVES.iter().position(|half| *half == root.node).unwrap_or(0);
+        self.found = self.inodes.keys().filter_map(Result::ok).map(|key| key.0).collect();
+        Ok(())
+    }
+
     /// Puts a filter into force: the new tree is complete before it takes the old one's place, and the old one stays
     /// where anything fails.
     pub(crate) fn install(&mut self, filter: &FileFilter) -> Result<(), FilterError> {

@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 
 use agent_common::{Kind, Loss, LossKey};
-use aya::maps::MapData;
+use aya::maps::{MapData, MapError};
 use watchfire_model::{Body, Gap, KindCounters, Observation, RecordKind};
 
 use crate::decode::record_kind;
 use crate::host::boot_ns;
+use crate::pin::Ledger;
 use crate::wire_maps::{LossKeyPod, LossPod};
+
+/// A map of losses.
+type Losses = aya::maps::HashMap<MapData, LossKeyPod, LossPod>;
 
 /// The kernel's map of losses, and what has been told of it.
 pub(crate) struct Gaps {
-    map: aya::maps::HashMap<MapData, LossKeyPod, LossPod>,
+    map: Losses,
+    /// Where what was told is kept for the next agent; none where the maps end with this one.
+    kept: Option<Losses>,
     told: HashMap<LossKey, Loss>,
     /// Dropped and suppressed records of each kind that were told.
     sums: Vec<(u64, u64)>,
@@ -20,19 +26,36 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
-    pub(crate) fn new(
-        map: aya::maps::HashMap<MapData, LossKeyPod, LossPod>,
-        totals: &[(RecordKind, KindCounters)],
-    ) -> Self {
-        let mut gaps = Self { map, told: HashMap::new(), sums: Vec::new(), looked_ns: boot_ns() };
-        // What an agent before this one counted, it told.
-        gaps.sums = totals.iter().map(|(_, total)| (total.dropped, total.suppressed)).collect();
-        gaps.told = gaps.read().collect();
-        gaps
+    /// Nothing has been told, and nothing is kept.
+    pub(crate) fn new(map: Losses) -> Self {
+        let sums = vec![(0, 0); RecordKind::ALL.len()];
+        Self { map, kept: None, told: HashMap::new(), sums, looked_ns: boot_ns() }
     }
 
-    fn read(&self) -> impl Iterator<Item = (LossKey, Loss)> {
-        self.map.iter().filter_map(Result::ok).map(|(key, loss)| (key.0, loss.0))
+    /// Goes on where an agent before this one ended, and keeps what is told for the next.
+    pub(crate) fn of_ledger(map: Losses, kept: Losses, ledger: &Ledger) -> Self {
+        let sums = ledger.kinds().iter().map(|entry| (entry.dropped_told, entry.suppressed_told)).collect();
+        let told = read(&kept).collect();
+        let looked_ns = if ledger.written_ns() == 0 { boot_ns() } else { ledger.written_ns() };
+        Self { map, kept: Some(kept), told, sums, looked_ns }
+    }
+
+    /// Dropped and suppressed records of each kind that were told.
+    pub(crate) fn sums(&self) -> &[(u64, u64)] {
+        &self.sums
+    }
+
+    /// Keeps what was told, when it has been handed on.
+    pub(crate) fn keep(&mut self) -> Result<(), MapError> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let before: HashMap<LossKey, Loss> = read(kept).collect();
+        for (key, loss) in self.told.iter().filter(|(key, loss)| before.get(key) != Some(loss)) {
+            kept.insert(LossKeyPod(*key), LossPod(*loss), 0)?;
+        }
+        for key in before.keys().filter(|key| !self.told.contains_key(key)) {
+            kept.remove(&LossKeyPod(*key))?;
+        }
+        Ok(())
     }
 
     /// One observation for each cgroup that lost something, and one for what cannot be told apart any more, so that the
@@ -46,7 +69,7 @@ impl Gaps {
         if totals.iter().zip(&self.sums).all(unchanged) {
             return Vec::new();
         }
-        let losses: Vec<_> = self.read().collect();
+        let losses: Vec<_> = read(&self.map).collect();
         let mut gaps = Vec::new();
         for (key, loss) in losses {
             let told = self.told.insert(key, loss).unwrap_or_default();
@@ -89,8 +112,12 @@ impl Gaps {
                 });
             }
         }
-        let live: std::collections::HashSet<LossKey> = self.read().map(|(key, _)| key).collect();
+        let live: std::collections::HashSet<LossKey> = read(&self.map).map(|(key, _)| key).collect();
         self.told.retain(|key, _| live.contains(key));
         gaps.into_iter().map(|gap| Observation { boot_ns: gap.last_boot_ns, body: Body::Gap(gap) }).collect()
     }
+}
+
+fn read(map: &Losses) -> impl Iterator<Item = (LossKey, Loss)> {
+    map.iter().filter_map(Result::ok).map(|(key, loss)| (key.0, loss.0))
 }

@@ -1,38 +1,39 @@
 //! Loading the kernel programs.
 
-use agent_common::Operation;
-use aya::maps::{Array, MapData, MapError, ProgramArray};
-use aya::{Ebpf, EbpfLoader};
+use std::os::fd::AsFd as _;
 
+use agent_common::Operation;
+use aya::Ebpf;
+use aya::maps::{Array, MapError, ProgramArray};
+
+use crate::account::Program;
 use crate::attach::{self, Attached, Site};
-use crate::btf::Btf;
-use crate::frozen::Frozen;
 use crate::host::Host;
-use crate::offsets::{self, Resolved};
+use crate::links::Link;
+use crate::objects::Objects;
 use crate::options::Options;
+use crate::plan::{OBJECT, Plan};
 use crate::status::{ProbeStatus, RefusedRung};
 use crate::syscalls;
 use crate::wire_maps::SyscallPod;
 
-/// Most bulk rings, and CPUs that share one before there is another.
+/// What the program that several probes share is counted under.
+pub(crate) const SYSCALLS_PROBE: &str = "syscalls";
+/// Most bulk rings.
 const BULK_RINGS_MAX: usize = 4;
-const CPUS_A_BULK_RING: usize = 4;
 /// Names of the maps of the rings, the priority ring first.
 pub(crate) const RINGS: [&str; 1 + BULK_RINGS_MAX] = ["PRIORITY", "BULK0", "BULK1", "BULK2", "BULK3"];
-/// Smallest ring, for those that are not used.
-const UNUSED_RING_BYTES: u32 = 4096;
-/// The loaded object with its probes attached.
+
+/// The kernel side with its probes attached.
 pub(crate) struct Kernel {
-    pub(crate) ebpf: Ebpf,
+    pub(crate) objects: Objects,
     pub(crate) probes: Vec<ProbeStatus>,
-    /// Programs in use, with the probe that each is for.
-    pub(crate) programs: Vec<(&'static str, &'static str)>,
-    /// Empties itself when its last descriptor is closed (kernel/bpf/arraymap.c), so it is kept.
-    pub(crate) handlers: Option<ProgramArray<MapData>>,
+    /// Programs in use.
+    pub(crate) programs: Vec<Program>,
+    /// What holds them at their hooks.
+    pub(crate) links: Vec<Link>,
     /// How many of [`RINGS`] are in use.
     pub(crate) rings: usize,
-    /// Why the kernel's types are not known, where they are not.
-    pub(crate) btf_problem: Option<String>,
 }
 
 /// Why nothing was loaded.
@@ -45,58 +46,35 @@ pub enum LoadError {
 
 impl Kernel {
     /// Makes the maps, then attaches every probe to the best hook that this kernel admits.
-    pub(crate) fn load(options: &Options, host: &Host) -> Result<Self, LoadError> {
+    pub(crate) fn load(plan: &Plan, options: &Options, host: &Host) -> Result<Self, LoadError> {
         raise_memlock_limit();
-        let (types, btf_problem) = match Btf::of_running_kernel() {
-            Ok(btf) => (Some(btf), None),
-            Err(error) => (None, Some(with_source(&error))),
-        };
-        let types = types.as_ref();
-        let resolved = types.map_or(Resolved::NOTHING, offsets::resolve);
-        let bulk_rings = bulk_rings();
-        let frozen = Frozen::new(options, types, bulk_rings);
-        let btf = types.and_then(|_| aya::Btf::from_sys_fs().ok());
         let object = |source| LoadError::Object(Box::new(source));
-        let (reserving, reserving_compat) = (syscalls::reserving(), syscalls::reserving_compat());
-        let mut loader = EbpfLoader::new();
-        loader
-            .btf(btf.as_ref())
-            .override_global("OFFSETS", &resolved.values, true)
-            .override_global("ARGUMENTS", &frozen.registers.arguments, true)
-            .override_global("COMPAT_ARGUMENTS", &frozen.registers.compat_arguments, true)
-            .override_global("RESERVING_CALLS", &reserving, true)
-            .override_global("RESERVING_COMPAT_CALLS", &reserving_compat, true)
-            .map_max_entries(RINGS[0], options.priority_ring_bytes);
-        for (name, value) in &frozen.words {
-            loader.override_global(name, value, true);
-        }
-        for (name, value) in &frozen.longs {
-            loader.override_global(name, value, true);
-        }
-        for (index, ring) in RINGS[1..].iter().enumerate() {
-            loader.map_max_entries(
-                ring,
-                if index < bulk_rings { options.ring_bytes } else { UNUSED_RING_BYTES },
-            );
-        }
-        let mut ebpf =
-            loader.load(aya::include_bytes_aligned!(env!("WATCHFIRE_BPF_OBJECT"))).map_err(object)?;
+        let mut ebpf = plan.loader(options).load(OBJECT).map_err(object)?;
         name_agent(&mut ebpf).map_err(|source| object(source.into()))?;
-        let site = Site::new(btf.as_ref(), types, &host.cgroup_root, resolved.missing);
-        let Attached { mut probes, mut programs, handed_over } =
+        let site = plan.site(host);
+        let Attached { mut probes, mut programs, mut links, handed_over } =
             attach::attach_all(&mut ebpf, &site, options);
-        let mut handlers = None;
         if !handed_over.is_empty() {
             match hand_over(&mut ebpf, &site, &handed_over, &programs) {
-                Ok(map) => {
-                    programs.push((attach::SYS_EXIT, "syscalls"));
-                    handlers = Some(map);
+                Ok(link) => {
+                    programs.push((attach::SYS_EXIT, SYSCALLS_PROBE));
+                    links.push(link);
                 }
                 Err(why) => refuse_sys_exit(&mut probes, &why),
             }
         }
-        Ok(Self { ebpf, probes, programs, handlers, rings: 1 + bulk_rings, btf_problem })
+        let programs = loaded(&ebpf, &programs);
+        Ok(Self { objects: Objects::Loaded(Box::new(ebpf)), probes, programs, links, rings: plan.rings() })
     }
+}
+
+/// The programs in use.
+fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program> {
+    let program = |&(name, probe): &(&'static str, &'static str)| {
+        let fd = ebpf.program(name)?.fd().ok()?.as_fd().try_clone_to_owned().ok()?;
+        Some(Program { name, probe, fd })
+    };
+    programs.iter().filter_map(program).collect()
 }
 
 /// Tells the programs which process is the agent, before any of them sees it load the others.
@@ -106,44 +84,42 @@ fn name_agent(ebpf: &mut Ebpf) -> Result<(), MapError> {
 }
 
 /// The probes on the last rung have none after all.
-fn refuse_sys_exit(probes: &mut [ProbeStatus], why: &str) {
+pub(crate) fn refuse_sys_exit(probes: &mut [ProbeStatus], why: &str) {
     for probe in probes.iter_mut().filter(|probe| probe.hook == Some(attach::SYS_EXIT_HOOK)) {
         (probe.hook, probe.rung) = (None, 0);
         probe.refused.push(RefusedRung { hook: attach::SYS_EXIT_HOOK, why: why.to_owned() });
     }
 }
 
-/// Fills the table of system calls, then attaches the program that looks into it.
+/// Fills the table of system calls, then attaches the program that looks into it. The table of programs empties itself
+/// when its last descriptor or pin is gone (kernel/bpf/arraymap.c), so it stays with the object.
 fn hand_over(
     ebpf: &mut Ebpf,
     site: &Site<'_>,
     handed_over: &[(u16, &'static [Operation])],
     programs: &[(&'static str, &'static str)],
-) -> Result<ProgramArray<MapData>, String> {
+) -> Result<Link, String> {
     let text = |error: &dyn std::error::Error| with_source(error);
     let missing = |name: &str| format!("the kernel programs have no map {name}");
-    let handlers = ebpf.take_map("SYSCALL_HANDLERS").ok_or_else(|| missing("SYSCALL_HANDLERS"))?;
-    let mut handlers = ProgramArray::try_from(handlers).map_err(|error| text(&error))?;
-    for (name, handler) in
-        attach::HANDLERS.iter().filter(|(name, _)| programs.iter().any(|(used, _)| used == name))
-    {
+    let used = |name: &str| programs.iter().any(|(used, _)| *used == name);
+    let mut fds = Vec::new();
+    for (name, handler) in attach::HANDLERS.iter().filter(|(name, _)| used(name)) {
         let program = ebpf.program(name).ok_or_else(|| format!("the object has no program {name}"))?;
-        let fd = program.fd().map_err(|error| text(&error))?;
-        handlers.set(u32::from(*handler), fd, 0).map_err(|error| text(&error))?;
+        let fd = program.fd().and_then(|fd| fd.try_clone().map_err(Into::into));
+        fds.push((u32::from(*handler), fd.map_err(|error| text(&error))?));
+    }
+    let handlers = ebpf.map_mut("SYSCALL_HANDLERS").ok_or_else(|| missing("SYSCALL_HANDLERS"))?;
+    let mut handlers = ProgramArray::try_from(handlers).map_err(|error| text(&error))?;
+    for (handler, fd) in &fds {
+        handlers.set(*handler, fd, 0).map_err(|error| text(&error))?;
     }
     let calls = ebpf.map_mut("SYSCALLS").ok_or_else(|| missing("SYSCALLS"))?;
     let mut calls: Array<_, SyscallPod> = Array::try_from(calls).map_err(|error| text(&error))?;
     for (number, call) in syscalls::table(handed_over) {
         calls.set(number, SyscallPod(call), 0).map_err(|error| text(&error))?;
     }
-    attach::attach_sys_exit(ebpf, site)?;
-    Ok(handlers)
-}
-
-/// One bulk ring for every few CPUs: a power of two, because the kernel side takes the CPU's number by a mask.
-fn bulk_rings() -> usize {
-    let cpus = aya::util::nr_cpus().unwrap_or(1);
-    cpus.div_ceil(CPUS_A_BULK_RING).next_power_of_two().min(BULK_RINGS_MAX)
+    let link = attach::attach_sys_exit(ebpf, site)?;
+    Ok(Link { program: attach::SYS_EXIT, probe: SYSCALLS_PROBE, link })
 }
 
 /// Before 5.11 BPF memory counts against RLIMIT_MEMLOCK. That it cannot be raised only matters there, and shows then

@@ -14,8 +14,12 @@ mod frozen;
 mod gaps;
 mod host;
 mod kernel;
+mod links;
+mod objects;
 mod offsets;
 mod options;
+mod pin;
+mod plan;
 mod procfs;
 mod reader;
 mod self_test;
@@ -33,6 +37,7 @@ pub use options::{
     FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options,
     RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate,
 };
+pub use pin::{Detached, PinError, detach};
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Sensor, StartError, start};
 pub use status::{ProbeStatus, ProgramStatistics, RefusedRung, slowing_probes};

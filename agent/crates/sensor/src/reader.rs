@@ -1,5 +1,6 @@
 //! The thread that empties the ring.
 
+use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -7,12 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
+use watchfire_model::{Body, Gap, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
 use crate::decode::{Context, decode};
 use crate::filter_maps::FilterMaps;
 use crate::gaps::Gaps;
+use crate::host::boot_ns;
+use crate::links::Links;
+use crate::pin::{Ledger, Unsettled};
 use crate::sockets::UnmarkedListeners;
 
 /// Most records of one ring that are handed on at once.
@@ -21,6 +25,10 @@ const BATCH_RECORDS_MAX: usize = 1024;
 const TICK_MS: (i32, i32) = (2, 50);
 /// How often lost records are looked for, milliseconds.
 const GAP_CHECK_MS: u64 = 1000;
+/// How long the rings are emptied at the end where programs go on filling them, milliseconds.
+const LAST_DRAIN_MS: u64 = 500;
+/// Looks at the empty rings of older programs for what is not accounted for; five that agree are enough.
+const OLD_LOOKS_MAX: usize = 100;
 /// Exits remembered to tell a second record of the same end.
 const EXITS_REMEMBERED: usize = 64;
 
@@ -35,6 +43,13 @@ pub(crate) struct Reader {
     recent_exits: Vec<watchfire_model::ExecId>,
     next_exit: usize,
     unmarked: UnmarkedListeners,
+    links: Option<Arc<Mutex<Links>>>,
+    /// Where the account is kept for the next agent; none where the maps end with this one.
+    ledger: Option<Ledger>,
+    /// What the agent before this one may have lost.
+    unsettled: Option<Unsettled>,
+    /// Records of other times are told from other rings.
+    told_ns: RangeInclusive<u64>,
 }
 
 /// The other side has gone.
@@ -59,7 +74,33 @@ impl Reader {
             recent_exits: Vec::new(),
             next_exit: 0,
             unmarked: UnmarkedListeners::new(),
+            links: None,
+            ledger: None,
+            unsettled: None,
+            told_ns: 0..=u64::MAX,
         }
+    }
+
+    /// Takes the links that are looked after.
+    pub(crate) fn look_after(&mut self, links: Arc<Mutex<Links>>) {
+        self.links = Some(links);
+    }
+
+    /// Keeps the account for the next agent.
+    pub(crate) fn keep_in(&mut self, mut ledger: Ledger) {
+        ledger.set_ended(false);
+        self.ledger = Some(ledger);
+    }
+
+    /// Finds out what the agent before this one lost.
+    pub(crate) fn settle(&mut self, unsettled: Unsettled) {
+        self.unsettled = Some(unsettled);
+    }
+
+    /// Tells of records later than `since_ns` and not later than `until_ns` alone.
+    pub(crate) const fn tell_between(&mut self, since_ns: u64, until_ns: u64) {
+        let first = if since_ns == 0 { 0 } else { since_ns + 1 };
+        self.told_ns = first..=until_ns;
     }
 
     /// Takes the listeners whose connections say nothing of their owner.
@@ -67,35 +108,65 @@ impl Reader {
         self.unmarked = unmarked;
     }
 
-    /// Runs until told to stop, then empties the rings a last time, until the programs are detached or have nothing more
-    /// to tell.
+    /// Runs until told to stop, then empties the rings a last time: until the programs are detached or have nothing more to
+    /// tell, or for a while where they are pinned and go on.
     pub(crate) fn run(mut self, stop: &AtomicBool, detached: &AtomicBool) {
         let mut tick_ms = TICK_MS.0;
         let mut gaps_checked = Instant::now();
         while !stop.load(Ordering::Acquire) {
-            let Ok(taken) = self.drain() else { return };
+            let Ok(taken) = self.drain(None) else { return };
             tick_ms = if taken == 0 { (tick_ms * 2).min(TICK_MS.1) } else { TICK_MS.0 };
+            if self.settle_look().is_err() {
+                return;
+            }
             if gaps_checked.elapsed() >= Duration::from_millis(GAP_CHECK_MS) {
                 gaps_checked = Instant::now();
                 if self.report_gaps().is_err() {
                     return;
                 }
                 self.find_inodes();
+                self.look_at_links();
             }
             self.wait(tick_ms);
         }
-        // A program that was running when its hook was detached may still submit: two empty looks end it. Detaching
-        // takes the kernel long where there are trampolines; a moment in which all that was seen is out is as good.
-        let mut empty_looks = 0;
+        let ended = if self.ledger.is_some() {
+            let deadline = Instant::now() + Duration::from_millis(LAST_DRAIN_MS);
+            self.drain(Some(deadline))
+        } else {
+            self.empty(detached)
+        };
+        if ended.is_ok() && self.report_gaps().is_ok() {
+            self.ledger.as_mut().map(|ledger| ledger.set_ended(true));
+            self.enter();
+        }
+    }
+
+    /// Takes everything out of the rings of programs that are detached, and answers how many records there were.
+    pub(crate) fn finish_old(mut self) -> usize {
+        let Ok(taken) = self.empty(&AtomicBool::new(true)) else { return 0 };
+        let mut looks = 0;
+        while self.unsettled.is_some() && looks < OLD_LOOKS_MAX && self.settle_look().is_ok() {
+            looks += 1;
+            self.wait(TICK_MS.0);
+        }
+        let _ = self.report_gaps();
+        taken
+    }
+
+    /// A program that was running when its hook was detached may still submit: two empty looks end it. Detaching takes the
+    /// kernel long where there are trampolines; a moment in which all that was seen is out is as good.
+    fn empty(&mut self, detached: &AtomicBool) -> Result<usize, Closed> {
+        let (mut empty_looks, mut total) = (0, 0);
         while empty_looks < 2 {
             let detached = detached.load(Ordering::Acquire);
             let before = self.account.totals();
-            let Ok(taken) = self.drain() else { return };
+            let taken = self.drain(None)?;
+            total += taken;
             let idle = taken == 0 && (detached || self.is_all_out(&before));
             empty_looks = if idle { empty_looks + 1 } else { 0 };
             self.wait(TICK_MS.0);
         }
-        let _ = self.report_gaps();
+        Ok(total)
     }
 
     /// Hands on observations that did not come out of the ring.
@@ -108,16 +179,62 @@ impl Reader {
 
     /// Takes what is in the ring, in batches, and tells how many there were. Blocks while the channel is full: then
     /// the ring fills, and what does not fit there is counted there, in one place.
-    fn drain(&mut self) -> Result<usize, Closed> {
+    ///
+    /// What was taken is entered into the ledger when it has been handed on: what a killed agent had on the way then shows
+    /// as lost, and what it had handed on does not.
+    fn drain(&mut self, deadline: Option<Instant>) -> Result<usize, Closed> {
         let mut total = 0;
         loop {
-            let batch = self.take_batch();
-            let taken = batch.0;
+            let (taken, observations) = self.take_batch();
             total += taken;
-            self.send(batch.1)?;
-            if taken < BATCH_RECORDS_MAX {
+            self.send(observations)?;
+            if taken > 0 {
+                self.enter();
+            }
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if taken < BATCH_RECORDS_MAX || late {
                 return Ok(total);
             }
+        }
+    }
+
+    /// Writes the ledger.
+    pub(crate) fn enter(&mut self) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if let Err(error) = ledger.write(boot_ns(), &self.account.totals(), self.gaps.sums()) {
+            tracing::error!("cannot keep the account for the next agent: {error}");
+        }
+    }
+
+    /// Looks for a moment in which the rings are empty, while it is not known what the agent before this one lost.
+    fn settle_look(&mut self) -> Result<(), Closed> {
+        let Some(mut unsettled) = self.unsettled.take() else { return Ok(()) };
+        let before = self.account.totals();
+        if self.drain(None)? == 0 && self.is_empty() {
+            let account = &self.account;
+            let gaps = unsettled
+                .look(&before, &account.totals(), |kind, lost| account.count_lost_at_restart(kind, lost));
+            if !gaps.is_empty() {
+                let observation = |gap: Gap| Observation { boot_ns: gap.last_boot_ns, body: Body::Gap(gap) };
+                self.send(gaps.into_iter().map(observation).collect())?;
+                self.enter();
+            }
+        }
+        if !unsettled.is_settled() {
+            self.unsettled = Some(unsettled);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is in the rings, nor on its way into them.
+    fn is_empty(&self) -> bool {
+        self.wait(0) == 0
+    }
+
+    /// Looks whether somebody took the programs away.
+    fn look_at_links(&self) {
+        if let Some(links) = &self.links {
+            links.lock().unwrap_or_else(PoisonError::into_inner).look();
         }
     }
 
@@ -139,6 +256,9 @@ impl Reader {
                     Ok((kind, mut observation)) => {
                         self.account.count_received(kind);
                         drop(record);
+                        if !self.told_ns.contains(&observation.boot_ns) {
+                            continue;
+                        }
                         self.fill_in_owner(&mut observation.body);
                         if !self.is_repeated_exit(&observation.body) {
                             observations.push(observation);
@@ -193,7 +313,15 @@ impl Reader {
     /// A gap becomes an observation like any other.
     fn report_gaps(&mut self) -> Result<(), Closed> {
         let gaps = self.gaps.look(&self.account.totals());
-        self.send(gaps)
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        self.send(gaps)?;
+        if let Err(error) = self.gaps.keep() {
+            tracing::error!("cannot keep for the next agent what was told of losses: {error}");
+        }
+        self.enter();
+        Ok(())
     }
 
     /// Looks for the files that are watched by identity.
@@ -204,12 +332,12 @@ impl Reader {
         }
     }
 
-    /// Waits for a wakeup from the kernel or the end of the tick.
-    pub(crate) fn wait(&self, timeout_ms: i32) {
+    /// Waits for a wakeup from the kernel or the end of the tick. Answers how many rings have something in them.
+    pub(crate) fn wait(&self, timeout_ms: i32) -> i32 {
         let poll =
             |ring: &RingBuf<_>| libc::pollfd { fd: ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut fds: Vec<_> = self.rings.iter().map(poll).collect();
         // SAFETY: as many valid pollfds as said. An interrupted wait is a short one.
-        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
+        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }
     }
 }

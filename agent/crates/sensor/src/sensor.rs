@@ -6,22 +6,24 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use aya::Ebpf;
-use aya::maps::{Map, MapData, MapError, ProgramArray};
+use aya::maps::MapError;
 use aya::sys::{Stats, enable_stats};
 use watchfire_model::{Body, ExecId, KindCounters, Observation, RecordKind};
 
-use crate::account::{Account, Program};
+use crate::account::Account;
 use crate::decode::Context;
 use crate::filter::FilterError;
 use crate::filter_maps::FilterMaps;
 use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
-use crate::kernel::{Kernel, LoadError, RINGS};
+use crate::kernel::{Kernel, LoadError, RINGS, with_source};
+use crate::links::Links;
+use crate::objects::Objects;
 use crate::options::{FileFilter, Options, RING_BYTES_RANGE};
+use crate::pin::{self, Ledger, PinError, Pinned, Prepared, Unsettled};
 use crate::reader::Reader;
 use crate::self_test::{self, SelfTestError};
-use crate::status::{ProbeStatus, ProgramStatistics};
+use crate::status::{ProbeStatus, ProgramStatistics, RefusedRung};
 use crate::{attach, procfs, sockets};
 
 /// Why the sensor did not start.
@@ -33,6 +35,9 @@ pub enum StartError {
     /// Nothing was loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Programs are to be pinned and cannot.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// Every probe was refused.
     #[error("this kernel admits none of the probes:\n{0}")]
     NoProbe(String),
@@ -61,8 +66,10 @@ pub enum StartError {
 
 /// The running sensor. Dropping it does what [`Sensor::stop`] does, and tells no final account.
 pub struct Sensor {
-    ebpf: Option<Ebpf>,
-    _handlers: Option<ProgramArray<MapData>>,
+    objects: Option<Objects>,
+    links: Arc<Mutex<Links>>,
+    /// While this is held, no other agent uses what is pinned.
+    pinned: Option<Pinned>,
     /// While this descriptor is open, the kernel counts the run time of all programs.
     _statistics: Option<OwnedFd>,
     account: Arc<Account>,
@@ -79,6 +86,9 @@ pub struct Sensor {
 /// The probes are attached before /proc is read, so that nothing falls between the two; what started in the very
 /// moment of attachment may come from both. A full channel blocks the reader; what then does not fit into the ring is
 /// counted as dropped.
+///
+/// With [`Options::pin`], programs that were pinned with the same settings are not loaded again: their rings are read on.
+/// Those with others go on until the new ones are attached; then their rings are told to that moment, and they are removed.
 pub fn start(
     options: &Options,
     host: &Host,
@@ -92,43 +102,75 @@ pub fn start(
     }
     let statistics = options.program_statistics.then(|| enable_stats(Stats::RunTime)).transpose();
     let statistics = statistics.map_err(StartError::Statistics)?;
-    let Kernel { mut ebpf, probes, programs, handlers, rings, .. } = Kernel::load(options, host)?;
-    let attached_ticks = boot_ns() / ExecId::NS_PER_TICK;
+    let Prepared { kernel, mut pinned, older } = pin::prepare(options, host)?;
+    let mut attached_ns = boot_ns();
+    let Kernel { mut objects, probes, programs, links, rings } = kernel;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
     if probes.iter().all(|probe| probe.hook.is_none()) {
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
         return Err(StartError::NoProbe(lines.join("\n")));
     }
-    let mut maps = Maps(&mut ebpf);
-    let socket_map = maps.take("SOCKETS")?;
+    let socket_map = objects.take("SOCKETS")?;
     let mut filters = FilterMaps {
-        children: maps.get("FILTER_CHILDREN")?,
-        nodes: maps.get("FILTER_NODES")?,
-        root: maps.get("FILTER_ROOT")?,
-        inodes: maps.get("FILTER_INODES")?,
+        children: objects.get("FILTER_CHILDREN")?,
+        nodes: objects.get("FILTER_NODES")?,
+        root: objects.get("FILTER_ROOT")?,
+        inodes: objects.get("FILTER_INODES")?,
         half: 0,
         paths: Vec::new(),
         found: Vec::new(),
     };
+    filters.go_on().map_err(|source| StartError::Map("FILTER_ROOT", source))?;
     filters.install(&options.files)?;
     let filters = Arc::new(Mutex::new(filters));
-    let rings = RINGS[..rings].iter().map(|name| maps.get(name)).collect::<Result<_, _>>()?;
-    let (counts, losses) = (maps.get("COUNTS")?, maps.get("LOSSES")?);
-    let account = Arc::new(Account::new(counts, loaded(&ebpf, &programs)));
-    let gaps = Gaps::new(losses, &account.totals());
+    let rings = RINGS[..rings].iter().map(|name| objects.get(name)).collect::<Result<_, _>>()?;
+    let mut ledger = Ledger::open(&mut objects)?;
+    let account = Arc::new(Account::new(objects.get("COUNTS")?, programs, &ledger));
+    let losses = objects.get("LOSSES")?;
+    let gaps = match &pinned {
+        Some(_) => Gaps::of_ledger(losses, objects.get("LOSSES_TOLD")?, &ledger),
+        None => Gaps::new(losses),
+    };
     let context = Context { boot: host.boot, owners_probed: attached(attach::SOCKET_OWNER) };
-    let mut reader = Reader::new(rings, gaps, Arc::clone(&filters), Arc::clone(&account), context, batches);
+    let mut reader =
+        Reader::new(rings, gaps, Arc::clone(&filters), Arc::clone(&account), context, batches.clone());
+    // Everything is seen from here on: what is later is in these rings, what is not in those of older programs.
+    let complete_ns = boot_ns();
+    if pinned.as_ref().is_some_and(Pinned::is_adopted) {
+        pin::warn_of_kill(&ledger);
+        reader.settle(Unsettled::new(ledger.written_ns(), complete_ns));
+        attached_ns = complete_ns;
+    } else {
+        ledger.begin(if older.is_empty() { 0 } else { complete_ns }, links.len());
+    }
+    let since_ns = ledger.since_ns();
+    reader.tell_between(since_ns, u64::MAX);
+    let links = Arc::new(Mutex::new(Links::new(links, pinned.as_ref().map(Pinned::links))));
+    reader.look_after(Arc::clone(&links));
+    if pinned.is_some() {
+        reader.keep_in(ledger);
+        reader.enter();
+    }
 
-    let older = procfs::running(host, attached_ticks);
-    let (found, unmarked) = sockets::take_in(socket_map, &older, boot_ns())
+    let running = procfs::running(host, attached_ns / ExecId::NS_PER_TICK);
+    let (found, unmarked) = sockets::take_in(socket_map, &running, boot_ns())
         .map_err(|source| StartError::Map("SOCKETS", source))?;
     reader.know(unmarked);
-    let mut early: Vec<Observation> = older_processes(older.into_values().collect());
+    let mut early: Vec<Observation> = older_processes(running.into_values().collect());
     early.extend(found);
-    if let Some(executable) = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC)) {
-        early.extend(self_test::run(&mut reader, executable, host)?);
+    let executable = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC));
+    let tested = executable.map(|executable| self_test::run(&mut reader, executable, host)).transpose()?;
+    if let Some(pinned) = &mut pinned {
+        pinned.finish()?;
     }
     reader.send(early).map_err(|_| StartError::Closed)?;
+    for older in older {
+        if let Err(error) = older.take_over(since_ns, context, &filters, &batches) {
+            tracing::error!("older programs stay: {}", with_source(&error));
+        }
+    }
+    reader.send(tested.unwrap_or_default()).map_err(|_| StartError::Closed)?;
+    reader.enter();
 
     let stop = Arc::new(AtomicBool::new(false));
     let detached = Arc::new(AtomicBool::new(false));
@@ -138,8 +180,9 @@ pub fn start(
         .spawn(move || reader.run(&stopped, &detached_too));
     let reader = Some(thread.map_err(StartError::Thread)?);
     Ok(Sensor {
-        ebpf: Some(ebpf),
-        _handlers: handlers,
+        objects: Some(objects),
+        links,
+        pinned,
         _statistics: statistics,
         account,
         filters,
@@ -148,28 +191,6 @@ pub fn start(
         detached,
         reader,
     })
-}
-
-/// The object's maps by name.
-struct Maps<'a>(&'a mut Ebpf);
-
-impl Maps<'_> {
-    fn take(&mut self, name: &'static str) -> Result<Map, StartError> {
-        self.0.take_map(name).ok_or(StartError::NoMap(name))
-    }
-
-    fn get<M: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<M, StartError> {
-        M::try_from(self.take(name)?).map_err(|source| StartError::Map(name, source))
-    }
-}
-
-/// The programs in use.
-fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program> {
-    let program = |&(name, probe): &(&'static str, &'static str)| {
-        let fd = ebpf.program(name)?.fd().ok()?.try_clone().ok()?;
-        Some(Program { name: name.to_owned(), probe, fd })
-    };
-    programs.iter().filter_map(program).collect()
 }
 
 /// Oldest first, so that parents come before their children.
@@ -201,10 +222,30 @@ impl Sensor {
         self.account.malformed()
     }
 
-    /// Which hook each probe got.
+    /// Which hook each probe has.
     #[must_use]
-    pub fn probes(&self) -> &[ProbeStatus] {
-        &self.probes
+    pub fn probes(&self) -> Vec<ProbeStatus> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probes = self.probes.clone();
+        for probe in &mut probes {
+            if let (Some(hook), Some(trouble)) = (probe.hook, links.blinded(probe.probe)) {
+                (probe.hook, probe.rung) = (None, 0);
+                probe.refused.push(RefusedRung { hook, why: trouble.as_str().to_owned() });
+            }
+        }
+        probes
+    }
+
+    /// Whether the kernel programs go on when the agent ends.
+    #[must_use]
+    pub const fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    /// How many links somebody has detached, replaced or unpinned since they were made.
+    #[must_use]
+    pub fn troubled_links(&self) -> usize {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).troubled()
     }
 
     /// What the kernel tells of each program.
@@ -218,7 +259,7 @@ impl Sensor {
         self.filters.lock().unwrap_or_else(PoisonError::into_inner).install(filter)
     }
 
-    /// Detaches the probes, hands on what is still in the ring and answers the final account.
+    /// Detaches the probes unless they are pinned, hands on what is still in the rings and answers the final account.
     #[must_use]
     pub fn stop(mut self) -> Vec<(RecordKind, KindCounters)> {
         self.shut_down();
@@ -227,10 +268,12 @@ impl Sensor {
 
     fn shut_down(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // Links and programs go with the object; the maps live on in the account and the reader.
-        let (ebpf, detached) = (self.ebpf.take(), Arc::clone(&self.detached));
+        // What is not pinned is detached by this; the maps live on in the account and the reader.
+        let (objects, links, detached) =
+            (self.objects.take(), Arc::clone(&self.links), Arc::clone(&self.detached));
         let detach = move || {
-            drop(ebpf);
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            drop(objects);
             detached.store(true, Ordering::Release);
         };
         // Nobody waits for it: what is left of it the end of the process does. A thread that cannot be had has dropped
@@ -242,6 +285,12 @@ impl Sensor {
             && reader.join().is_err()
         {
             tracing::error!("the sensor's reader thread panicked");
+        }
+        if let Some(pinned) = self.pinned.take() {
+            tracing::info!(
+                folder = %pinned.folder().display(),
+                "the kernel programs go on for the next agent; `watchfire detach` with the same arguments removes them"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The wire's plain types as keys and values of the kernel's maps.
 
 use agent_common::{
-    FilterKey, FilterNode, FilterRoot, InodeKey, KIND_COUNT, KindCount, Loss, LossKey, Syscall,
+    FilterKey, FilterNode, FilterRoot, InodeKey, KIND_COUNT, KindCount, Ledger, Loss, LossKey, Syscall,
 };
 
 macro_rules! pods {
@@ -23,6 +23,8 @@ pods! {
     LossKeyPod(LossKey),
     /// What was lost.
     LossPod(Loss),
+    /// The reader's part of the account.
+    LedgerPod(Ledger),
     /// A named child in the tree of watched paths.
     FilterKeyPod(FilterKey),
     /// A node of that tree.

@@ -44,6 +44,7 @@ pub(super) struct AccountMetrics {
     emitted: Family<Fixed<1>, Counter>,
     dropped: Family<Fixed<1>, Counter>,
     received: Family<Fixed<1>, Counter>,
+    lost_at_restart: Family<Fixed<1>, Counter>,
     unbalanced: Family<Fixed<1>, Gauge>,
     probes: Family<[(&'static str, String); 3], Gauge>,
     program_runs: Family<ProgramLabels, Counter>,
@@ -63,6 +64,7 @@ impl AccountMetrics {
             emitted: Family::default(),
             dropped: Family::default(),
             received: Family::default(),
+            lost_at_restart: Family::default(),
             unbalanced: Family::default(),
             probes: Family::default(),
             program_runs: Family::default(),
@@ -76,6 +78,11 @@ impl AccountMetrics {
             ("records_emitted", "Kernel records put into a ring", &metrics.emitted),
             ("records_dropped", "Kernel records lost because a ring was full", &metrics.dropped),
             ("records_received", "Kernel records taken out of a ring", &metrics.received),
+            (
+                "records_lost_at_restart",
+                "Kernel records that an agent had taken out of a ring when it was killed",
+                &metrics.lost_at_restart,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }
@@ -111,7 +118,7 @@ impl AccountMetrics {
     }
 
     pub(super) fn set(&self, kind: RecordKind, totals: KindCounters) {
-        let KindCounters { seen, filtered, suppressed, emitted, dropped, received } = totals;
+        let KindCounters { seen, filtered, suppressed, emitted, dropped, received, lost_at_restart } = totals;
         for (family, total) in [
             (&self.seen, seen),
             (&self.filtered, filtered),
@@ -119,6 +126,7 @@ impl AccountMetrics {
             (&self.emitted, emitted),
             (&self.dropped, dropped),
             (&self.received, received),
+            (&self.lost_at_restart, lost_at_restart),
         ] {
             raise_to(&family.get_or_create(&[("kind", kind.as_str())]), total);
         }

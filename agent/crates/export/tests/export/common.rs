@@ -47,8 +47,15 @@ pub(crate) fn record(body: RecordBody) -> Record {
 }
 
 pub(crate) fn loss(lost: u64) -> Record {
-    let counters =
-        KindCounters { seen: 112, filtered: 3, suppressed: 2, emitted: 100, dropped: 7, received: 100 };
+    let counters = KindCounters {
+        seen: 112,
+        filtered: 3,
+        suppressed: 2,
+        emitted: 100,
+        dropped: 7,
+        received: 99,
+        lost_at_restart: 1,
+    };
     record(RecordBody::Loss(Box::new(LossRecord {
         kind: RecordKind::File,
         cgroup_id: Some(7301),

@@ -115,8 +115,15 @@ fn policies_beyond_the_limit_share_a_series_and_are_counted() {
 #[test]
 fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     let metrics = metrics();
-    let totals =
-        |seen| KindCounters { seen, filtered: 1, suppressed: 5, emitted: 2, dropped: 3, received: 4 };
+    let totals = |seen| KindCounters {
+        seen,
+        filtered: 1,
+        suppressed: 5,
+        emitted: 2,
+        dropped: 3,
+        received: 4,
+        lost_at_restart: 6,
+    };
     metrics.set_records(RecordKind::TcpOpen, totals(20));
     metrics.set_records(RecordKind::TcpOpen, totals(10));
     let evicted = metrics.register_counter("inventory_evicted", "Entries evicted");
@@ -134,6 +141,7 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     for (series, expected) in [
         ("watchfire_records_seen_total{kind=\"tcp-open\"}", "20"),
         ("watchfire_records_received_total{kind=\"tcp-open\"}", "4"),
+        ("watchfire_records_lost_at_restart_total{kind=\"tcp-open\"}", "6"),
         ("watchfire_records_seen_total{kind=\"tcp-fail\"}", "0"),
         ("watchfire_records_suppressed_total{kind=\"tcp-open\"}", "5"),
         ("watchfire_records_unbalanced{kind=\"tcp-open\"}", "-1"),
