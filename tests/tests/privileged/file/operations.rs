@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Before, Given, Row, Scene};
+use super::{Before, CUT_BYTES, Given, Row, Scene};
 use crate::actor::{Actor, Interface, args, long_words};
 use crate::calls::*;
 use crate::stage::{assert_fields, event, is_by, stopped};
@@ -216,11 +216,10 @@ fn attributes() -> [Row; 11] {
 
 fn contents() -> [Row; 3] {
     use Before::{File, Open};
-    // Hooks that do not know the new length say none.
     let length = |_: &Given| json!({"access": null, "new_mode": null});
     [
-        row("truncate", File, "truncate", |a, g| a.attempt(TRUNCATE, args![&g.path, 3]), length),
-        row("ftruncate", Open, "truncate", |a, g| a.attempt(FTRUNCATE, args![g.file, 3]), length),
+        row("truncate", File, "truncate", |a, g| a.attempt(TRUNCATE, args![&g.path, CUT_BYTES]), length),
+        row("ftruncate", Open, "truncate", |a, g| a.attempt(FTRUNCATE, args![g.file, CUT_BYTES]), length),
         row(
             "mmap",
             Open,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operations::how;
-use super::{Before, Given, Row, Scene};
+use super::{Before, CUT_BYTES, Given, Row, Scene};
 use crate::actor::{Actor, Entry, Interface};
 
 const CWD: i32 = libc::AT_FDCWD;
@@ -186,7 +186,9 @@ const ROWS: &[Row] = &[
         name: "ring-ftruncate",
         before: Before::Open,
         operation: "truncate",
-        act: |actor, given| actor.ring(Entry { off: 3, ..entry(op::FTRUNCATE, given.file as i32, 0) }),
+        act: |actor, given| {
+            actor.ring(Entry { off: CUT_BYTES as u64, ..entry(op::FTRUNCATE, given.file as i32, 0) })
+        },
         fields: plain,
     },
 ];
