@@ -11,6 +11,9 @@ pub const FILE_PATH_IN_FILESYSTEM: u16 = 4;
 /// [`FileRecord::path_flags`]: an inode of the watched set was touched, under whatever name.
 pub const FILE_BY_INODE: u16 = 8;
 
+/// [`FileRecord::length`] where the hook does not tell it.
+pub const FILE_LENGTH_UNKNOWN: u64 = u64::MAX;
+
 /// Something was done to a file. Five byte strings follow, in this order: path, base of the path, second path, base of
 /// the second path, name. A path is a list of components from the file upwards as in [`crate::ExecRecord`], unless a
 /// flag says that it is a text; a base is always a list of components, of the folder that a relative text starts from.

@@ -23,14 +23,15 @@ pub(crate) fn user_text(into: *mut u8, at: u64, most: usize, outcome: &mut Outco
     }
     // SAFETY: the caller's room; a bad address is an error.
     let written = unsafe { bpf_probe_read_user_str(into.cast(), most as u32, at as *const _) };
-    if written <= 0 {
+    if written < 0 {
         outcome.flags |= EVENT_UNREADABLE;
         return 0;
     }
     if written as usize >= most {
         outcome.flags |= EVENT_TRUNCATED;
     }
-    written as usize - 1
+    // Of an empty string, kernels before 6.12 do not count the closing NUL (mm/maccess.c, strncpy_from_user_nofault()).
+    written as usize - usize::from(written > 0)
 }
 
 /// Reads integers of the caller; zero where the address is bad.

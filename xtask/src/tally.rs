@@ -87,11 +87,6 @@ impl Tally {
         self.failures.push(format!("{name}: {reason}"));
     }
 
-    /// How many tests have failed so far.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed
-    }
-
     /// Prints what was skipped and, as the very last line, the counts; an error when a test failed.
     pub(crate) fn close(&self) -> Result<()> {
         println!();
@@ -145,7 +140,7 @@ mod tests {
         let counts = tally.read("vm 6.1", OUTPUT.as_bytes(), |_| shown += 1).unwrap();
         assert_eq!(counts, Counts { passed: 1, failed: 1, skipped: 2 });
         assert_eq!(shown, OUTPUT.lines().count());
-        assert_eq!(tally.failed(), 1);
+        assert_eq!(tally.failed, 1);
         tally.skip("privileged (whole tier)", "needs root");
         let expected = [
             "FAILED vm 6.1: d",

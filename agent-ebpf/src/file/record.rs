@@ -1,8 +1,8 @@
 //! Putting a file record together.
 
 use agent_common::{
-    EVENT_TRUNCATED, EVENT_UNREADABLE, FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM,
-    FILE_PATH_TEXT, FileRecord, Kind, Operation, TEXT_BYTES_MAX,
+    EVENT_TRUNCATED, EVENT_UNREADABLE, FILE_BY_INODE, FILE_LENGTH_UNKNOWN, FILE_OTHER_TEXT,
+    FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT, FileRecord, Kind, Operation, TEXT_BYTES_MAX,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str};
 
@@ -44,7 +44,7 @@ impl Details {
             operation,
             outcome,
             inode: 0,
-            length: 0,
+            length: FILE_LENGTH_UNKNOWN,
             device: 0,
             mode: 0,
             flags: 0,

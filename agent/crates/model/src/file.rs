@@ -32,8 +32,8 @@ pub struct FileEvent {
     pub value: u32,
     /// New group.
     pub group: u32,
-    /// New length.
-    pub length: u64,
+    /// New length, where the hook knows it.
+    pub length: Option<u64>,
     /// Name of the extended attribute.
     pub attribute: String,
 }
@@ -137,7 +137,7 @@ impl FileView {
             new_uid: owner(value),
             new_gid: owner(group),
             attribute: (!attribute.is_empty()).then_some(attribute),
-            length: (operation == Operation::Truncate).then_some(length),
+            length: length.filter(|_| operation == Operation::Truncate),
             by_inode,
         }
     }

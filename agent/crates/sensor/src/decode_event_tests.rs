@@ -101,7 +101,7 @@ fn file_bytes() {
         flags: 0o1101,
         value: 0o4755,
         group: u32::MAX,
-        length: 4096,
+        length: Some(4096),
         ..FileEvent::default()
     };
     let open = file(1, 8, [b"shadow\0etc\0", b"", b"", b"", b""]);

@@ -1,7 +1,8 @@
 //! File records.
 
 use agent_common::{
-    EVENT_UNREADABLE, FILE_BY_INODE, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM, FILE_PATH_TEXT, FileRecord,
+    EVENT_UNREADABLE, FILE_BY_INODE, FILE_LENGTH_UNKNOWN, FILE_OTHER_TEXT, FILE_PATH_IN_FILESYSTEM,
+    FILE_PATH_TEXT, FileRecord,
 };
 use watchfire_model::{Device, FileEvent, Operation};
 
@@ -42,7 +43,7 @@ pub(super) fn file(operation: Operation, bytes: &[u8]) -> Result<FileEvent, Deco
         flags: record.flags,
         value: record.value,
         group: record.group,
-        length: record.length,
+        length: (record.length != FILE_LENGTH_UNKNOWN).then_some(record.length),
         attribute: text(until_nul(name)),
     })
 }

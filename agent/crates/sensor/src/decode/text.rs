@@ -44,7 +44,8 @@ pub(super) fn path(components: &[u8]) -> String {
 
 fn path_bytes(components: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(components.len() + 1);
-    for name in pieces(components).rev() {
+    // The root of a filesystem whose mount is not known is a component of its own, by the name of `/`.
+    for name in pieces(components).rev().filter(|name| *name != b"/") {
         path.push(b'/');
         path.extend_from_slice(name);
     }
@@ -97,9 +98,13 @@ mod tests {
 
     #[test]
     fn paths() {
-        for (components, expected) in
-            [(&b"sh\0bin\0usr\0"[..], "/usr/bin/sh"), (b"", "/"), (b"x\xfe\0", "/x\\xfe"), (b"a\0b", "/b/a")]
-        {
+        for (components, expected) in [
+            (&b"sh\0bin\0usr\0"[..], "/usr/bin/sh"),
+            (b"", "/"),
+            (b"x\xfe\0", "/x\\xfe"),
+            (b"a\0b", "/b/a"),
+            (b"x\0/\0", "/x"),
+        ] {
             assert_eq!(path(components), expected);
         }
     }
