@@ -136,7 +136,9 @@ impl Reader {
             self.empty(detached)
         };
         if ended.is_ok() && self.report_gaps().is_ok() {
-            self.ledger.as_mut().map(|ledger| ledger.set_ended(true));
+            if let Some(ledger) = &mut self.ledger {
+                ledger.set_ended(true);
+            }
             self.enter();
         }
     }
