@@ -1,5 +1,7 @@
 //! Sockets in the place of standard input, output and error: what a reverse shell begins with.
 
+mod fcntl;
+
 use agent_common::{Kind, Operation, StdioRecord};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -22,11 +24,15 @@ ends! {
     stdio_dup3 stdio_dup3_compat ("__x64_sys_dup3", "__ia32_sys_dup3") DUP;
 }
 
-/// The last rung for all of them.
+/// The last rung for all of them; fcntl(2) where the table's entry has `how` 1.
 #[btf_tracepoint(function = "sys_exit")]
 pub(crate) fn stdio_syscall(ctx: BtfTracePointContext) -> i32 {
     if let Some((call, entry)) = handed_over(&ctx) {
-        finished(entry.operation, &call);
+        if entry.how == 1 {
+            fcntl::finished(entry.operation, &call);
+        } else {
+            finished(entry.operation, &call);
+        }
     }
     0
 }

@@ -4,7 +4,11 @@ mod boot;
 mod initramfs;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::PossibleValuesParser;
@@ -43,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut tally = Tally::default();
         let suites = test_binaries::build()?;
         for kernel in wanted {
-            tests_on(*kernel, &suites, &agent, None, &mut tally);
+            tests_on(*kernel, &suites, &agent, None, &Mutex::new(&mut tally));
         }
         return tally.close();
     }
@@ -57,34 +61,51 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs the privileged suites on every kernel of the matrix.
+/// Runs the privileged suites on every kernel of the matrix: as many machines at once as there are processors, since each
+/// is emulated on one.
 pub(crate) fn tier(suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
-    for kernel in KERNELS.into_iter().filter(|kernel| kernel.is_supported) {
-        tests_on(kernel, suites, agent, filter, tally);
-    }
+    let kernels: Vec<Kernel> = KERNELS.into_iter().filter(|kernel| kernel.is_supported).collect();
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+    let tally = Mutex::new(tally);
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..at_once.min(kernels.len()) {
+            scope.spawn(|| {
+                while let Some(kernel) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    tests_on(*kernel, suites, agent, filter, &tally);
+                }
+            });
+        }
+    });
 }
 
-fn tests_on(kernel: Kernel, suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
+fn tests_on(
+    kernel: Kernel,
+    suites: &[TestBinary],
+    agent: &Path,
+    filter: Option<&str>,
+    tally: &Mutex<&mut Tally>,
+) {
+    let tally = || tally.lock().unwrap_or_else(PoisonError::into_inner);
     let tier = format!("vm {}", kernel.name);
     let suites: Vec<&TestBinary> = suites.iter().filter(|suite| suite.is_privileged()).collect();
     let job = job(suites.len(), filter);
     // A kernel or an emulator that cannot be had is no fault of the code under test.
     let machine = match Machine::prepare(kernel, agent, &suites, &job) {
         Ok(machine) => machine,
-        Err(error) => return tally.skip(&format!("{tier} (whole tier)"), &format!("{error:#}")),
+        Err(error) => return tally().skip(&format!("{tier} (whole tier)"), &format!("{error:#}")),
     };
     let _step = Step::new(&format!("Linux {} in a VM", machine.kernel.version));
-    let failed_before = tally.failed();
+    let mut failed = false;
     let ended = machine.boot(|line| {
-        println!("  {line}");
-        tally.line(&tier, line);
+        println!("  {tier}: {line}");
+        failed |= line.ends_with("FAILED");
+        tally().line(&tier, line);
     });
     match ended {
-        Ok(code) if code != 0 && tally.failed() == failed_before => {
-            tally.fail(&tier, &format!("ended with {code}"));
-        }
+        Ok(code) if code != 0 && !failed => tally().fail(&tier, &format!("ended with {code}")),
         Ok(_) => {}
-        Err(error) => tally.fail(&tier, &format!("{error:#}")),
+        Err(error) => tally().fail(&tier, &format!("{error:#}")),
     }
 }
 

@@ -6,7 +6,10 @@ use watchfire_tests::Agent;
 
 use crate::actor::{Actor, Argument, Interface, args, words};
 use crate::calls::*;
-use crate::stage::{agent_with, assert_actor, assert_fields, event, is_by, namespace, skip, stopped};
+use crate::stage::{agent_of, assert_actor, assert_fields, event, is_by, namespace, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["credentials", "capability"];
 
 const CAP_CHOWN: u32 = 0;
 const CAP_NET_BIND_SERVICE: u32 = 10;
@@ -71,7 +74,7 @@ const ROWS: &[Row] = &[
 ];
 
 fn change_all(interface: Interface) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     for (call, operation, arguments) in ROWS {
         let mut actor = Actor::new(interface);
         let old = credentials(actor.pid());
@@ -103,7 +106,7 @@ pub(crate) fn compat() {
 }
 
 pub(crate) fn capset() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     for interface in [Interface::Native, Interface::Compat] {
         if interface == Interface::Compat && !crate::operate::has_compat() {
             skip("credentials_capset/compat", "this kernel has no 32-bit system calls");
@@ -121,7 +124,7 @@ pub(crate) fn capset() {
 }
 
 pub(crate) fn capability_use() {
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     let mount = |actor: &mut Actor| {
         let arguments = args!["none", "/no/such/folder", "tmpfs", 0, 0];
@@ -155,7 +158,7 @@ pub(crate) fn capability_use() {
 }
 
 pub(crate) fn capability_set() {
-    let mut agent = agent_with(&json!({"capabilities": ["CAP_SETUID"]}));
+    let mut agent = agent_of(FAMILIES, &json!({"capabilities": ["CAP_SETUID"]}));
     let mut actor = Actor::start();
     actor.prepare(UNSHARE, args![libc::CLONE_NEWNS]);
     actor.prepare(SETUID, args![1000]);

@@ -10,7 +10,7 @@ use watchfire_tests::Agent;
 use crate::actor::{Actor, args, words};
 use crate::calls::*;
 use crate::running::{agent, has_argument, nonce};
-use crate::stage::{agent_with, assert_fields, device};
+use crate::stage::{agent_of, assert_fields, device};
 
 const CWD: i32 = libc::AT_FDCWD;
 
@@ -198,7 +198,7 @@ fn is_on_overlay(path: &Path) -> bool {
 
 pub(crate) fn environment() {
     let agent =
-        agent_with(&json!({"environment": ["WATCHFIRE_PLAIN", "WATCHFIRE_ANY_*", "DATABASE_PASSWORD"]}));
+        agent_of(&[], &json!({"environment": ["WATCHFIRE_PLAIN", "WATCHFIRE_ANY_*", "DATABASE_PASSWORD"]}));
     let mut actor = Actor::start();
     let nonce = nonce("environment");
     let environment = [
@@ -228,7 +228,7 @@ pub(crate) fn no_environment() {
 }
 
 pub(crate) fn redaction() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(&[], &json!({}));
     let mut actor = Actor::start();
     let nonce = nonce("redaction");
     let url = b"postgres://user:hunter2@db.example/shop";

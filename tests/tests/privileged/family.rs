@@ -2,22 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use watchfire_tests::Agent;
 
 use crate::actor::{Actor, args};
 use crate::calls::*;
-use crate::running::metric;
-use crate::stage::{agent_with, hooks, stopped};
-
-const FAMILIES: [&str; 9] =
-    ["credentials", "capability", "file", "namespace", "kernel", "memory", "socket", "signal", "stdio"];
+use crate::running::{FAMILIES, metric};
+use crate::stage::{agent_of, hooks, stopped};
 
 /// An agent with these families on, and no other.
 fn agent_with_families(wanted: &[&str]) -> Agent {
-    let families: serde_json::Map<String, Value> =
-        FAMILIES.iter().map(|family| ((*family).to_owned(), json!(wanted.contains(family)))).collect();
-    agent_with(&json!({"families": families, "files": {"read": ["/dev/null"], "write": ["/dev/null"]}}))
+    agent_of(wanted, &json!({"files": {"read": ["/dev/null"], "write": ["/dev/null"]}}))
 }
 
 fn probes(agent: &Agent) -> BTreeSet<String> {

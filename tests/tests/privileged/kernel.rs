@@ -5,7 +5,10 @@ use watchfire_tests::Agent;
 
 use crate::actor::{Actor, Interface, args, long_words, words};
 use crate::calls::*;
-use crate::stage::{agent_with, assert_namespaces, event, hooks, is_by, skip, stopped};
+use crate::stage::{agent_of, assert_namespaces, event, hooks, is_by, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["kernel"];
 
 /// Commands of bpf(2).
 const BPF_MAP_CREATE: u32 = 0;
@@ -31,7 +34,7 @@ pub(crate) fn compat() {
 }
 
 fn all(interface: Interface) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::new(interface);
     modules(&agent, &mut actor);
     bpf(&agent, &mut actor);
@@ -135,7 +138,7 @@ fn perf_events(agent: &Agent, actor: &mut Actor) {
 }
 
 pub(crate) fn harmless() {
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     // Its own events, and a look at a pinned object.
     let _ = actor.attempt(PERF_EVENT_OPEN, args![perf_attributes(0), 0, -1, -1, 0]);

@@ -5,7 +5,10 @@ use watchfire_tests::Agent;
 
 use crate::actor::{Actor, Entry, Interface, args, long_words, words};
 use crate::calls::*;
-use crate::stage::{agent_with, assert_fields, assert_namespaces, event, is_by, skip, stopped};
+use crate::stage::{agent_of, assert_fields, assert_namespaces, event, is_by, is_last_rung, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["memory"];
 
 /// Requests of ptrace(2).
 const PTRACE_PEEKDATA: i64 = 2;
@@ -27,7 +30,7 @@ pub(crate) fn compat() {
 }
 
 fn all(interface: Interface) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::new(interface);
     traced(&agent, &mut actor);
     written(&agent, &mut actor);
@@ -193,7 +196,10 @@ const fn low() -> i32 {
 }
 
 pub(crate) fn ring() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
+    if is_last_rung(&agent, "file-open") {
+        return skip("memory_file_by_io_uring", "the last rung sees the request before there is a file");
+    }
     let mut actor = Actor::new(Interface::Ring);
     let target = Actor::start();
     let path = format!("/proc/{}/mem", target.pid());
@@ -211,7 +217,7 @@ pub(crate) fn ring() {
 }
 
 pub(crate) fn harmless() {
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     let mut target = Actor::start();
     let pid = target.pid();

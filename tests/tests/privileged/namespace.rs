@@ -9,7 +9,10 @@ use watchfire_tests::Agent;
 use crate::actor::{Actor, Interface, args};
 use crate::calls::*;
 use crate::running::has_argument;
-use crate::stage::{agent_with, assert_fields, assert_namespaces, event, namespace, skip};
+use crate::stage::{agent_of, assert_fields, assert_namespaces, event, namespace, skip};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["namespace", "credentials"];
 
 const CWD: i32 = libc::AT_FDCWD;
 /// `FSCONFIG_CMD_CREATE` and `MOVE_MOUNT_F_EMPTY_PATH` of include/uapi/linux/mount.h.
@@ -35,7 +38,7 @@ pub(crate) fn compat() {
 }
 
 fn namespaces(interface: Interface) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     for (flag, name) in [
         (libc::CLONE_NEWNS, "CLONE_NEWNS"),
         (libc::CLONE_NEWNET, "CLONE_NEWNET"),
@@ -73,7 +76,7 @@ fn apart(interface: Interface) -> (Actor, TempDir, PathBuf) {
 }
 
 fn mounts(interface: Interface) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let (mut actor, _guard, root) = apart(interface);
     let path = |name: &str| root.join(name).to_string_lossy().into_owned();
     let (mounted, bound) = (path("mounted"), path("bound"));
@@ -131,7 +134,7 @@ fn rooted(agent: &Agent, actor: &mut Actor, root: &str) {
 }
 
 pub(crate) fn refused() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     actor.prepare(SETUID, args![1000]);
     let result = actor.call(CHROOT, args!["/"]);
@@ -144,7 +147,7 @@ pub(crate) fn refused() {
 }
 
 pub(crate) fn clone_flags() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     for (flags, expected) in [
         (0, json!([])),
@@ -172,7 +175,7 @@ pub(crate) fn clone_flags() {
 
 pub(crate) fn in_a_container() {
     // A process that is process 1 of its pid namespace acts there.
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start_as_first();
     let result = actor.call(CHROOT, args!["/"]);
     let record = agent.record("the chroot of process 1", |record| {

@@ -12,8 +12,26 @@ use watchfire_tests::{Agent, AgentCommand, cgroup2_root};
 const RUN: [&str; 5] = ["run", "--metrics-listen", "127.0.0.1:0", "--socket", "observe.sock"];
 
 /// An agent with more arguments.
-pub(crate) fn command(more: &[&str]) -> AgentCommand {
+pub(crate) fn bare(more: &[&str]) -> AgentCommand {
     AgentCommand::new(RUN.iter().chain(more))
+}
+
+/// An agent with more arguments that watches what every agent does, and none of the families that can be switched off:
+/// the fewer, the sooner it starts.
+pub(crate) fn command(more: &[&str]) -> AgentCommand {
+    let config = serde_json::json!({ "sensor": { "families": only(&[]) } });
+    let arguments: Vec<&str> = ["--config", "base.yaml"].iter().chain(more).copied().collect();
+    bare(&arguments).with_file("base.yaml", &config.to_string())
+}
+
+/// Every family that can be switched off.
+pub(crate) const FAMILIES: [&str; 9] =
+    ["credentials", "capability", "file", "namespace", "kernel", "memory", "socket", "signal", "stdio"];
+
+/// The `families` section with these on, and no other.
+pub(crate) fn only(wanted: &[&str]) -> Value {
+    let is_wanted = |family: &&str| ((*family).to_owned(), Value::from(wanted.contains(family)));
+    FAMILIES.iter().map(is_wanted).collect()
 }
 
 /// A running agent whose probes are attached and which has taken in what is older.

@@ -6,7 +6,10 @@ use watchfire_tests::Agent;
 use crate::actor::{Actor, Interface, args, words};
 use crate::calls::*;
 use crate::running::{TestCgroup, nonce};
-use crate::stage::{agent_with, assert_fields, assert_namespaces, event, skip, stopped};
+use crate::stage::{agent_of, assert_fields, assert_namespaces, event, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["signal"];
 
 const SIGTERM: i32 = libc::SIGTERM;
 /// Ignored unless a process asks for it.
@@ -103,7 +106,7 @@ fn target_of(agent: &Agent, target: &Actor) -> Value {
 pub(crate) fn across_cgroups() {
     let (here, there) =
         (TestCgroup::new(&nonce("watchfire-sender")), TestCgroup::new(&nonce("watchfire-target")));
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     for interface in [Interface::Native, Interface::Compat] {
         if interface == Interface::Compat && !crate::operate::has_compat() {
             skip("signals_across_cgroups/compat", "this kernel has no 32-bit system calls");
@@ -147,7 +150,7 @@ pub(crate) fn across_cgroups() {
 
 pub(crate) fn within_a_cgroup() {
     let cgroup = TestCgroup::new(&nonce("watchfire-within"));
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let (mut sender, target) = (Actor::start_in(&cgroup), Actor::start_in(&cgroup));
     assert_eq!(sender.call(KILL, args![target.pid(), SIGWINCH]), 0);
     assert_eq!(sender.call(KILL, args![target.pid(), SIGTERM]), 0);
@@ -161,7 +164,7 @@ pub(crate) fn within_a_cgroup() {
 }
 
 pub(crate) fn to_the_agent() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     // In the agent's own cgroup.
     let mut actor = Actor::start();
     let result = actor.call(KILL, args![agent.pid(), SIGWINCH]);

@@ -8,7 +8,10 @@ use watchfire_tests::Agent;
 use crate::actor::{Actor, Entry, Interface, args, words};
 use crate::calls::*;
 use crate::peer::loopback;
-use crate::stage::{agent_with, assert_namespaces, event, is_last_rung, skip, stopped};
+use crate::stage::{agent_of, assert_namespaces, event, is_last_rung, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["socket"];
 
 const ETH_P_ALL: u16 = 3;
 
@@ -67,7 +70,7 @@ pub(crate) fn compat() {
 }
 
 fn all(interface: Interface) {
-    let agent = agent_with(&json!({"unixSockets": true}));
+    let agent = agent_of(FAMILIES, &json!({"unixSockets": true}));
     let mut actor = Actor::new(interface);
     raw(&agent, &mut actor, |actor, family, kind, protocol| {
         actor.call(SOCKET, args![family, kind, protocol])
@@ -77,7 +80,7 @@ fn all(interface: Interface) {
 }
 
 pub(crate) fn socketcall() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::new(Interface::Compat);
     raw(&agent, &mut actor, |actor, family, kind, protocol| {
         // SYS_SOCKET
@@ -195,7 +198,7 @@ fn local(agent: &Agent, actor: &mut Actor) {
 }
 
 pub(crate) fn ring() {
-    let agent = agent_with(&json!({"unixSockets": true}));
+    let agent = agent_of(FAMILIES, &json!({"unixSockets": true}));
     let mut actor = Actor::new(Interface::Ring);
     let unsupported = |part: &str| skip(&format!("sockets_by_io_uring/{part}"), "this io_uring cannot do it");
     let socket = |actor: &mut Actor, family: i32, kind: i32, protocol: u32| {
@@ -242,7 +245,7 @@ pub(crate) fn ring() {
 }
 
 pub(crate) fn harmless() {
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
         actor.prepare(SOCKET, args![libc::AF_INET, kind, 0]);

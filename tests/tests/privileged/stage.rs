@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use watchfire_tests::{Agent, AgentCommand};
 
 use crate::actor::{Actor, Interface, errno};
-use crate::running::{command, has_argument, http_get, ready};
+use crate::running::{bare, has_argument, http_get, only, ready};
 
 /// How the last rung of a ladder is called.
 pub(crate) const SYS_EXIT: &str = "tp_btf/sys_exit";
@@ -15,13 +15,20 @@ pub(crate) const SYS_EXIT: &str = "tp_btf/sys_exit";
 pub(crate) fn with_sensor(more: &[&str], sensor: &Value) -> AgentCommand {
     // JSON is YAML.
     let config = json!({ "sensor": sensor }).to_string();
-    command(&["--config", "config.yaml"].iter().chain(more).copied().collect::<Vec<_>>())
+    bare(&["--config", "config.yaml"].iter().chain(more).copied().collect::<Vec<_>>())
         .with_file("config.yaml", &config)
 }
 
 /// A running agent with a `sensor` section.
 pub(crate) fn agent_with(sensor: &Value) -> Agent {
     ready(with_sensor(&[], sensor).start())
+}
+
+/// A running agent with these families and more of a `sensor` section.
+pub(crate) fn agent_of(wanted: &[&str], sensor: &Value) -> Agent {
+    let mut sensor = sensor.clone();
+    sensor["families"] = only(wanted);
+    agent_with(&sensor)
 }
 
 /// Whether a record tells that an actor did something.

@@ -11,7 +11,10 @@ use crate::actor::{Actor, Interface, args};
 use crate::calls::*;
 use crate::peer::loopback;
 use crate::running::has_argument;
-use crate::stage::{agent_with, assert_namespaces, event, skip, stopped};
+use crate::stage::{agent_of, assert_namespaces, event, skip, stopped};
+
+/// What its agents watch.
+const FAMILIES: &[&str] = &["stdio"];
 
 /// One way to put a descriptor in the place of another.
 struct Row {
@@ -86,7 +89,7 @@ pub(crate) fn fcntl() {
 }
 
 fn all(interface: Interface, rows: &[Row]) {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     for row in rows {
         let mut actor = Actor::new(interface);
         let (fd, stream) = connected(&mut actor);
@@ -100,7 +103,7 @@ fn all(interface: Interface, rows: &[Row]) {
 }
 
 pub(crate) fn reverse_shell() {
-    let agent = agent_with(&json!({}));
+    let agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     let nonce = crate::running::nonce("reverse");
     let (fd, mut stream) = connected(&mut actor);
@@ -125,7 +128,7 @@ pub(crate) fn reverse_shell() {
 }
 
 pub(crate) fn harmless() {
-    let mut agent = agent_with(&json!({}));
+    let mut agent = agent_of(FAMILIES, &json!({}));
     let mut actor = Actor::start();
     let (fd, _stream) = connected(&mut actor);
     // A socket elsewhere, and a file in the place of standard input.

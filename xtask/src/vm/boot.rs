@@ -13,7 +13,7 @@ use crate::packages;
 use crate::setup::{self, KernelFiles};
 
 /// The longest that a VM may take; emulated processors are about twenty times slower than real ones.
-const BOOT_LIMIT: Duration = Duration::from_secs(900);
+const BOOT_LIMIT: Duration = Duration::from_secs(2400);
 
 const END: &str = "@@@ watchfire-vm-end ";
 

@@ -10,13 +10,13 @@ use super::folder;
 use crate::actor::{Actor, args};
 use crate::calls::{FCHMODAT, LINKAT, OPENAT, UNLINKAT};
 use crate::running::metric;
-use crate::stage::{agent_with, assert_fields, event, is_by, stopped, with_sensor};
+use crate::stage::{agent_of, assert_fields, event, is_by, stopped, with_sensor};
 
 const CWD: i32 = libc::AT_FDCWD;
 
 /// An agent that watches these files, with no limit on what they tell.
 fn watching(files: &Value) -> Agent {
-    agent_with(&json!({"files": files, "rate": {"eventsPerSecond": 0}}))
+    agent_of(&["file"], &json!({"files": files, "rate": {"eventsPerSecond": 0}}))
 }
 
 fn open(actor: &mut Actor, path: &Path, flags: i32) -> i64 {

@@ -82,7 +82,7 @@ pub(super) const PROBES: [Probe; 4] = [
         structs: &["socket", "sock"],
         rungs: &[
             Rung {
-                hook: "fexit/sys_{dup,dup2,dup3}",
+                hook: "fexit/sys_{dup,dup2,dup3,fcntl}",
                 programs: &[
                     ("stdio_dup", Hook::Syscall("dup")),
                     ("stdio_dup_compat", Hook::CompatSyscall("sys_dup")),
@@ -90,6 +90,9 @@ pub(super) const PROBES: [Probe; 4] = [
                     ("stdio_dup2_compat", Hook::CompatSyscall("sys_dup2")),
                     ("stdio_dup3", Hook::Syscall("dup3")),
                     ("stdio_dup3_compat", Hook::CompatSyscall("sys_dup3")),
+                    ("stdio_fcntl", Hook::Syscall("fcntl")),
+                    ("stdio_fcntl_compat", Hook::CompatSyscall("compat_sys_fcntl64")),
+                    ("stdio_fcntl_compat_old", Hook::CompatSyscall("compat_sys_fcntl")),
                 ],
             },
             Rung {

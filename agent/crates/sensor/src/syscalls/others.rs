@@ -20,6 +20,8 @@ pub(super) fn rows() -> Vec<Row> {
     let stdio = |native, compat| row(HANDLER_STDIO, Operation::DUP, native, compat);
     // All socket calls in one; the program finds out which.
     let socketcall = Syscall { how: 1, ..entry(Operation::SOCKET, HANDLER_SOCKET) };
+    // The program finds out whether it copies.
+    let fcntl = Syscall { how: 1, ..entry(Operation::DUP, HANDLER_STDIO) };
     vec![
         namespace(Operation::UNSHARE, libc::SYS_unshare, 310),
         namespace(Operation::SETNS, libc::SYS_setns, 346),
@@ -49,5 +51,7 @@ pub(super) fn rows() -> Vec<Row> {
         stdio(libc::SYS_dup, 41),
         stdio(DUP2, 63),
         stdio(libc::SYS_dup3, 330),
+        Row { native: libc::SYS_fcntl, compat: 221, entry: fcntl },
+        Row { native: ABSENT, compat: 55, entry: fcntl },
     ]
 }
