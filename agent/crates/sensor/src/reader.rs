@@ -240,6 +240,18 @@ impl Reader {
         }
     }
 
+    /// Everything that is in the rings now.
+    pub(crate) fn take_all(&mut self) -> Vec<Observation> {
+        let mut observations = Vec::new();
+        loop {
+            let (taken, more) = self.take_batch();
+            observations.extend(more);
+            if taken < BATCH_RECORDS_MAX {
+                return observations;
+            }
+        }
+    }
+
     /// Up to a batch of records of every ring, the priority ring first, in the order of their making: how many were
     /// taken, and the observations among them.
     pub(crate) fn take_batch(&mut self) -> (usize, Vec<Observation>) {
