@@ -77,9 +77,9 @@ impl Links {
         for watched in &mut self.0 {
             let trouble = watched.look();
             // What is worse is news as well.
-            if trouble > watched.trouble {
+            if let Some(worse) = trouble.filter(|_| trouble > watched.trouble) {
                 watched.trouble = trouble;
-                trouble.map(|trouble| news.entry(trouble).or_default().push(watched.link.program));
+                news.entry(worse).or_default().push(watched.link.program);
             }
         }
         for (trouble, programs) in news {

@@ -136,7 +136,9 @@ impl Reader {
             self.empty(detached)
         };
         if ended.is_ok() && self.report_gaps().is_ok() {
-            self.ledger.as_mut().map(|ledger| ledger.set_ended(true));
+            if let Some(ledger) = &mut self.ledger {
+                ledger.set_ended(true);
+            }
             self.enter();
         }
     }
@@ -235,6 +237,18 @@ impl Reader {
     fn look_at_links(&self) {
         if let Some(links) = &self.links {
             links.lock().unwrap_or_else(PoisonError::into_inner).look();
+        }
+    }
+
+    /// Everything that is in the rings now.
+    pub(crate) fn take_all(&mut self) -> Vec<Observation> {
+        let mut observations = Vec::new();
+        loop {
+            let (taken, more) = self.take_batch();
+            observations.extend(more);
+            if taken < BATCH_RECORDS_MAX {
+                return observations;
+            }
         }
     }
 

@@ -55,12 +55,13 @@ pub(crate) fn run(
     host: &Host,
 ) -> Result<Vec<Observation>, SelfTestError> {
     let name = executable.display().to_string();
+    // What was collected while no agent ran may fill the rings: the child's record needs room.
+    let mut observations = reader.take_all();
     let child = Command::new(executable).arg(SELF_TEST_ARGUMENT).stdin(Stdio::piped()).spawn();
     let mut child = Guard(child.map_err(|error| SelfTestError::Spawn(name, error))?);
     let pid = child.0.id();
     let deadline = Instant::now() + Duration::from_millis(RECORD_WAIT_MS);
-    let mut observations = Vec::new();
-    let mut looked_at = 0;
+    let mut looked_at = observations.len();
     let kernel = loop {
         observations.extend(reader.take_batch().1);
         let exec = observations[looked_at..].iter().find_map(|observation| match &observation.body {

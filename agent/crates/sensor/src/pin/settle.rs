@@ -97,7 +97,7 @@ mod tests {
         assert!(unsettled.is_settled());
         assert_eq!(counted, RecordKind::ALL.map(|kind| (kind, 3)));
         assert!(gaps.iter().all(|gap| gap.lost == 3
-            && gap.counters.balances()
+            && gap.counters.waiting() == 0
             && (gap.first_boot_ns, gap.last_boot_ns) == (10, 20)));
     }
 
