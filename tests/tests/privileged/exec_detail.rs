@@ -108,7 +108,7 @@ pub(crate) fn capabilities() {
     const REVISION: u32 = 0x0200_0001;
     /// CAP_NET_RAW and CAP_SYS_PTRACE.
     const SET: u32 = 1 << 13 | 1 << 19;
-    let agent = agent();
+    let agent = agent_of(&["credentials"], &json!({}));
     let (_folder, copy) = copy_of_shell(0o755);
     let path = copy.to_string_lossy().into_owned();
     let mut actor = Actor::start();

@@ -9,7 +9,7 @@ use watchfire_tests::Agent;
 use crate::actor::{Actor, args};
 use crate::calls::{OPENAT, SETRESUID};
 use crate::peer::Peer;
-use crate::running::{TestCgroup, agent, command, has_argument, nonce, ready};
+use crate::running::{TestCgroup, agent, bare, has_argument, nonce, ready};
 use crate::stage::agent_with;
 
 /// Forks of the flood.
@@ -87,8 +87,7 @@ pub(crate) fn flood() {
 
 pub(crate) fn overrun() {
     let cgroup = TestCgroup::new(&nonce("watchfire-overrun"));
-    let mut agent =
-        ready(command(&["--config", "config.yaml"]).with_file("config.yaml", SMALL_RINGS).start());
+    let mut agent = ready(bare(&["--config", "config.yaml"]).with_file("config.yaml", SMALL_RINGS).start());
     // A stopped agent reads nothing: the ring must overflow.
     agent.signal("STOP");
     flood_in(&cgroup);
