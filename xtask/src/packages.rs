@@ -119,4 +119,5 @@ pub(crate) const KERNELS: [Kernel; 5] = [
 ];
 
 /// Modules that tests need and that Debian does not build in, in the order in which they load.
-pub(crate) const KERNEL_MODULES: [&str; 6] = ["llc", "stp", "bridge", "veth", "sch_ingress", "cls_bpf"];
+pub(crate) const KERNEL_MODULES: [&str; 7] =
+    ["llc", "stp", "bridge", "veth", "sch_ingress", "cls_bpf", "overlay"];

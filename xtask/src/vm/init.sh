@@ -6,6 +6,8 @@ export PATH=/bin HOME=/root WATCHFIRE_BIN=/watchfire CARGO_MANIFEST_DIR=/ RUST_B
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
