@@ -72,7 +72,7 @@ fn show(binary: &std::path::Path) -> Result<()> {
     println!("{} records in all; {elsewhere} of them are not flows of the lab\n", records.len());
     let metrics = agent.counted()?;
     println!(
-        "LOSS ACCOUNT: seen = filtered + emitted + dropped, emitted = received\n{}",
+        "LOSS ACCOUNT: seen = filtered + suppressed + emitted + dropped, emitted = received\n{}",
         agent::loss_table(&metrics)
     );
     println!("METRICS at http://{}/metrics, for example", agent.metrics_address);

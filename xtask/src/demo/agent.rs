@@ -108,8 +108,8 @@ fn free_address() -> Result<SocketAddr> {
 
 /// The kernel's counters by record kind, read from the metrics page.
 pub(super) fn loss_table(metrics: &str) -> String {
-    const COLUMNS: [&str; 5] = ["seen", "filtered", "emitted", "dropped", "received"];
-    let mut kinds: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
+    const COLUMNS: [&str; 6] = ["seen", "filtered", "suppressed", "emitted", "dropped", "received"];
+    let mut kinds: BTreeMap<&str, [u64; 6]> = BTreeMap::new();
     for line in metrics.lines() {
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
         let Some((_, kind)) = series.split_once("{kind=\"") else { continue };
@@ -118,7 +118,7 @@ pub(super) fn loss_table(metrics: &str) -> String {
             kinds.entry(kind.trim_end_matches("\"}")).or_default()[column] = value;
         }
     }
-    let mut table = Table::new(["KIND", "SEEN", "FILTERED", "EMITTED", "DROPPED", "RECEIVED"]);
+    let mut table = Table::new(["KIND", "SEEN", "FILTERED", "SUPPRESSED", "EMITTED", "DROPPED", "RECEIVED"]);
     for (kind, counts) in kinds {
         let mut row = vec![kind.to_owned()];
         row.extend(counts.map(|count| count.to_string()));
@@ -139,7 +139,7 @@ mod tests {
             watchfire_flows_total{verdict=\"denied\"} 1\n";
         assert_eq!(
             loss_table(metrics).lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>(),
-            ["fork", "7", "0", "0", "2", "0"]
+            ["fork", "7", "0", "0", "0", "2", "0"]
         );
     }
 }
