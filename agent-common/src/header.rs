@@ -45,8 +45,8 @@ impl Kind {
     /// [`crate::StdioRecord`]
     pub const STDIO: Self = Self(15);
 
-    /// Whether records of this kind go into the priority ring, past every limit on floods: what tells who did
-    /// something, and what changes what a process may do.
+    /// Whether records of this kind go into the priority ring: what tells who did something, and what changes what a
+    /// process may do.
     #[must_use]
     pub const fn is_priority(self) -> bool {
         matches!(
@@ -59,6 +59,13 @@ impl Kind {
                 | Self::NAMESPACE
                 | Self::KERNEL
         )
+    }
+
+    /// Whether no rate limits records of this kind: what tells who did something, and cannot be asked for in vain as a
+    /// system call can.
+    #[must_use]
+    pub const fn is_unlimited(self) -> bool {
+        matches!(self, Self::PROCESS_FORK | Self::PROCESS_EXEC | Self::PROCESS_EXIT | Self::CGROUP)
     }
 }
 

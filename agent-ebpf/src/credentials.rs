@@ -6,6 +6,7 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext};
 
 use crate::account::{Count, count};
 use crate::event::{Outcome, write_head};
+use crate::limit;
 use crate::path::read;
 use crate::ring::{reserve, submit};
 use crate::settings::{IN_EXECVE_BIT, field, offset};
@@ -90,7 +91,11 @@ const fn difference(a: &CredentialSet, b: &CredentialSet) -> u64 {
 
 #[inline(always)]
 fn tell(task: Task, operation: Operation, outcome: Outcome, old: Option<&CredentialSet>, new: *const u8) {
-    let Some(record) = reserve::<CredentialsRecord>(Kind::CREDENTIALS, task::cgroup_id(task)) else { return };
+    let cgroup_id = task::cgroup_id(task);
+    if !limit::admits(Kind::CREDENTIALS, task, cgroup_id) {
+        return;
+    }
+    let Some(record) = reserve::<CredentialsRecord>(Kind::CREDENTIALS, cgroup_id) else { return };
     let user_ns = field!(new, cred_user_ns as *const u8);
     let size = size_of::<CredentialsRecord>() as u32;
     // SAFETY: `record` is room for a whole CredentialsRecord.

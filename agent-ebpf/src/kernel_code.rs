@@ -136,7 +136,11 @@ fn finished(operation: Operation, call: &Call) {
     count(Kind::KERNEL, Count::Seen);
     let task = task::current();
     let Some(asked) = Asked::of(operation, call, task) else { return count(Kind::KERNEL, Count::Filtered) };
-    let Some(room) = reserve::<KernelRoom>(Kind::KERNEL, task::cgroup_id(task)) else { return };
+    let cgroup_id = task::cgroup_id(task);
+    if !limit::admits(Kind::KERNEL, task, cgroup_id) {
+        return;
+    }
+    let Some(room) = reserve::<KernelRoom>(Kind::KERNEL, cgroup_id) else { return };
     let mut outcome = Outcome::of(call);
     let at = size_of::<KernelRecord>();
     let buffer = room.cast::<u8>();

@@ -13,6 +13,9 @@ use crate::task::{self, Task};
 /// Buckets kept; the one that was not used for longest makes room.
 const BUCKETS_MAX: usize = 16384;
 
+/// Part of a burst that a cgroup may put into the priority ring at once: as many records as fit there whatever they hold.
+const PRIORITY_BURST_PART: u64 = 16;
+
 /// When the bucket will be full again, CLOCK_BOOTTIME in nanoseconds: the generic cell rate algorithm (ITU-T I.371), which
 /// needs one number a bucket.
 #[btf_map]
@@ -47,7 +50,7 @@ pub(crate) fn admits(kind: Kind, task: Task, cgroup_id: u64) -> bool {
         count(kind, Count::Filtered);
         return false;
     }
-    if kind.is_priority() || has_token(kind, cgroup_id) {
+    if kind.is_unlimited() || has_token(kind, cgroup_id) {
         return true;
     }
     lose(kind, cgroup_id, Count::Suppressed);
@@ -73,13 +76,17 @@ fn has_token(kind: Kind, cgroup_id: u64) -> bool {
         return true;
     };
     let full_at = full_at.cast::<u64>();
+    // Calls that fail can be repeated as fast as a loop runs, and must not fill the ring that the others' processes are
+    // told in.
+    let burst =
+        if kind.is_priority() { RATE_BURST_NS.load() / PRIORITY_BURST_PART } else { RATE_BURST_NS.load() };
     // SAFETY: a value of the map. Two CPUs at once may spend one token for two records; the limit is no promise.
     unsafe {
         let mut at = *full_at;
         if at < now {
             at = now;
         }
-        if at - now > RATE_BURST_NS.load() {
+        if at - now > burst {
             return false;
         }
         *full_at = at + interval;

@@ -7,6 +7,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::account::{Count, count};
 use crate::event::{Outcome, write_head};
 use crate::file::start_of;
+use crate::limit;
 use crate::path::{self, Location, bounded};
 use crate::ring::{reserve, submit};
 use crate::room::{Room, user_text};
@@ -83,7 +84,11 @@ pub(crate) fn namespace_syscall(ctx: BtfTracePointContext) -> i32 {
 fn finished(operation: Operation, call: &Call) {
     count(Kind::NAMESPACE, Count::Seen);
     let task = task::current();
-    let Some(room) = reserve::<NamespaceRoom>(Kind::NAMESPACE, task::cgroup_id(task)) else { return };
+    let cgroup_id = task::cgroup_id(task);
+    if !limit::admits(Kind::NAMESPACE, task, cgroup_id) {
+        return;
+    }
+    let Some(room) = reserve::<NamespaceRoom>(Kind::NAMESPACE, cgroup_id) else { return };
     let asked = Asked::of(operation, call);
     let mut outcome = Outcome::of(call);
     let buffer = room.cast::<u8>();

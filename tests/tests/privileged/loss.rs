@@ -10,7 +10,7 @@ use crate::actor::{Actor, args};
 use crate::calls::{OPENAT, SETRESUID};
 use crate::peer::Peer;
 use crate::running::{TestCgroup, agent, bare, has_argument, nonce, ready};
-use crate::stage::agent_with;
+use crate::stage::{agent_of, agent_with};
 
 /// Forks of the flood.
 pub(crate) const FORKS: usize = 3000;
@@ -165,6 +165,34 @@ pub(crate) fn storm() {
     assert!(records.iter().filter(told).count() as u64 + held_back >= opens, "{files:?}");
     assert_losses(&records, &account);
     assert_storm_is_named(&records, &loud);
+}
+
+pub(crate) fn storm_of_refused_calls() {
+    let (loud, quiet) =
+        (TestCgroup::new(&nonce("watchfire-loud")), TestCgroup::new(&nonce("watchfire-quiet")));
+    let mut agent = agent_of(&["namespace"], &json!({}));
+    let nonce = nonce("refused");
+    let mut storm = Peer::start_by(loud.shell("exec \"$PEER\""), "refused 4 100000");
+    let role = format!("execs {EXECS} {EXECS_EACH_SECOND} {nonce}");
+    let mut execs = Peer::start_by(quiet.shell("exec \"$PEER\""), &role);
+    let calls: u64 = storm.line().parse().unwrap();
+    assert_eq!(execs.line(), EXECS.to_string());
+    storm.finish();
+    execs.finish();
+    let account = final_account(&mut agent);
+    let records = agent.records();
+    assert_balance(&account);
+    for action in ["exec", "exit"] {
+        let is_one = |record: &&Value| record["action"] == action && has_argument(record, &nonce);
+        assert_eq!(records.iter().filter(is_one).count(), EXECS, "no {action} is missing");
+    }
+    // They share the ring with processes, and must not fill it.
+    let refused = &account["namespace"];
+    assert!(refused["seen"] >= calls && refused["suppressed"] > 0, "{calls} calls: {refused:?}");
+    for (kind, count) in &account {
+        assert_eq!(count["dropped"], 0, "{kind}: {account:?}");
+    }
+    assert_losses(&records, &account);
 }
 
 /// Checks that the losses of a storm are its cgroup's.

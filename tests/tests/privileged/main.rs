@@ -157,6 +157,7 @@ fn main() {
         .test("families_switched_off_have_no_programs", AGENT, family::off)
         .test("families_one_at_a_time", AGENT, family::one_at_a_time)
         .test("storm_of_file_events_loses_nothing_that_matters", AGENT, loss::storm)
+        .test("storm_of_refused_calls_loses_no_process", AGENT, loss::storm_of_refused_calls)
         .test("storm_of_one_cgroup_leaves_others_heard", AGENT, loss::fairness)
         .test("flood_from_one_cgroup_loses_nothing", AGENT, loss::flood)
         .test("flood_that_overruns_the_ring_is_accounted", AGENT, loss::overrun)

@@ -35,6 +35,7 @@ pub(crate) fn run_if_asked() -> bool {
         ["full", address] => full(address),
         ["operate"] => operate::run(),
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
+        ["refused", threads, calls] => storm::refused(number(threads), number(calls)),
         ["execs", count, each_second, nonce] => storm::execs(number(count), number(each_second), nonce),
         _ => panic!("unknown role {role}"),
     }

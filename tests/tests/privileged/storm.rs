@@ -6,23 +6,34 @@ use std::time::{Duration, Instant};
 
 use crate::peer::tell;
 
-/// Longest time that opening goes on.
-const OPENING_MAX: Duration = Duration::from_secs(5);
+/// Longest time that a storm goes on.
+const STORM_MAX: Duration = Duration::from_secs(5);
 
 /// Opens a file again and again as fast as it can, and prints how often.
 pub(crate) fn open(path: &str, threads: usize, opens: usize) {
-    let end = Instant::now() + OPENING_MAX;
+    again_and_again(threads, opens, || drop(File::open(path).expect("open the watched file")));
+}
+
+/// Asks for a root folder that is not there, again and again, and prints how often.
+pub(crate) fn refused(threads: usize, calls: usize) {
+    again_and_again(threads, calls, || {
+        std::os::unix::fs::chroot("/nowhere").expect_err("there is no such folder");
+    });
+}
+
+fn again_and_again(threads: usize, times: usize, call: impl Fn() + Sync) {
+    let end = Instant::now() + STORM_MAX;
     let run = || {
         let mut done = 0;
-        while done < opens && Instant::now() < end {
-            File::open(path).expect("open the watched file");
+        while done < times && Instant::now() < end {
+            call();
             done += 1;
         }
         done
     };
     let total: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread that only opens")).sum()
+        threads.into_iter().map(|thread| thread.join().expect("a thread that only calls")).sum()
     });
     tell(&total.to_string());
 }
