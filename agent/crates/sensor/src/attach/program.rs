@@ -1,0 +1,119 @@
+//! Loading and attaching one program.
+
+use aya::programs::links::{CgroupAttachMode, FdLink};
+use aya::programs::{
+    BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
+};
+
+use super::{Hook, Site};
+use crate::syscalls;
+
+/// Before 5.7 programs were attached without one.
+pub(super) const NO_LINK: &str = "this kernel makes no link for it";
+
+pub(super) fn attach_program(
+    program: &mut Program,
+    hook: Hook,
+    site: &Site<'_>,
+) -> Result<Option<FdLink>, String> {
+    let mode = CgroupAttachMode::Single; // links are always of the multi kind; the multi flag is refused
+    let btf = || site.btf.ok_or_else(|| "this kernel has no BTF".to_owned());
+    match (program, hook) {
+        (Program::BtfTracePoint(program), Hook::TpBtf(name) | Hook::ExtraTpBtf(name)) => {
+            let btf = btf()?;
+            run(
+                program,
+                |p: &mut BtfTracePoint| p.load(name, btf),
+                |p| p.attach().and_then(|id| p.take_link(id)),
+            )
+        }
+        (Program::BtfTracePoint(program), Hook::SysExit(..)) => {
+            // Called by another program, so loading is all.
+            program.load("sys_exit", btf()?).map(|()| None).map_err(|error| explain(&error))
+        }
+        (Program::Lsm(program), Hook::Lsm(name) | Hook::NewLsm(name)) => {
+            site.calls_lsm()?;
+            let btf = btf()?;
+            run(program, |p: &mut Lsm| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
+        }
+        (Program::FEntry(program), Hook::FEntry(name) | Hook::NewFEntry(name)) => {
+            let btf = btf()?;
+            run(program, |p: &mut FEntry| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
+        }
+        (Program::FExit(program), Hook::FExit(name)) => {
+            let btf = btf()?;
+            run(program, |p: &mut FExit| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
+        }
+        (Program::FExit(program), Hook::Syscall(name) | Hook::NewSyscall(name)) => {
+            let (btf, name) = (btf()?, syscalls::wrapper(name));
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
+        }
+        (Program::FExit(program), Hook::CompatSyscall(name)) => {
+            let btf = btf()?;
+            let name = compat_wrapper(name);
+            run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
+        }
+        (Program::CgroupSock(program), Hook::Cgroup) => {
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, CgroupSock::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
+        }
+        (Program::CgroupSockAddr(program), Hook::Cgroup) => {
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, CgroupSockAddr::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
+        }
+        (Program::SockOps(program), Hook::Cgroup) => {
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            run(program, SockOps::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
+        }
+        _ => Err("the object's program has another type than the ladder says".to_owned()),
+    }
+}
+
+/// The function that a system call of the 32-bit interface enters by. Only x86 has it apart from the native one.
+pub(super) fn compat_wrapper(name: &str) -> String {
+    format!("__ia32_{name}")
+}
+
+/// Undoes a part of a rung. That a program was not loaded is no news.
+pub(super) fn unload(program: &mut Program) {
+    let _ = match program {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::Lsm(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        Program::CgroupSock(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
+        Program::SockOps(program) => program.unload(),
+        _ => Ok(()),
+    };
+}
+
+fn run<P, L: TryInto<FdLink>>(
+    program: &mut P,
+    load: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+    attach: impl FnOnce(&mut P) -> Result<L, ProgramError>,
+) -> Result<Option<FdLink>, String> {
+    load(program).map_err(|error| explain(&error))?;
+    let link = attach(program).map_err(|error| explain(&error))?;
+    link.try_into().map(Some).map_err(|_| NO_LINK.to_owned())
+}
+
+/// One line of an error whose full text may hold a verifier log of thousands.
+pub(super) fn explain(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            tracing::debug!("{verifier_log}");
+            let log = verifier_log.to_string();
+            let trailer = ["processed ", "stack depth ", "verification time "];
+            let last = log
+                .lines()
+                .rfind(|line| !line.is_empty() && !trailer.iter().any(|start| line.starts_with(start)));
+            format!(
+                "the kernel refused the program: {io_error}{}",
+                last.map(|line| format!(": {line}")).unwrap_or_default()
+            )
+        }
+        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
+        other => other.to_string(),
+    }
+}
