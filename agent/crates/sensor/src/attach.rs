@@ -144,6 +144,7 @@ pub(crate) fn attach_all(from: &mut impl Programs, site: &Site<'_>, options: &Op
                 Ok(()) => {
                     status.hook = Some(rung.hook);
                     status.rung = index as u8 + 1;
+                    status.refused.extend(absent(rung, site));
                     break;
                 }
                 Err(why) => status.refused.push(RefusedRung { hook: rung.hook, why }),
@@ -152,6 +153,18 @@ pub(crate) fn attach_all(from: &mut impl Programs, site: &Site<'_>, options: &Op
         attached.probes.push(status);
     }
     attached
+}
+
+/// What a rung does without on this kernel, where that leaves something unseen.
+fn absent(rung: &Rung, site: &Site<'_>) -> impl Iterator<Item = RefusedRung> {
+    rung.programs.iter().filter_map(|(_, hook)| match *hook {
+        Hook::ExtraTpBtf(name) if !site.offers(*hook) => Some(RefusedRung {
+            hook: name,
+            why: "this kernel has no such tracepoint: what is asked for through io_uring is not seen"
+                .to_owned(),
+        }),
+        _ => None,
+    })
 }
 
 fn attach_rung(
