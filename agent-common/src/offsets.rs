@@ -156,6 +156,8 @@ offsets! {
     vma_start: "vm_area_struct" "vm_start",
     vma_end: "vm_area_struct" "vm_end",
     vma_flags: "vm_area_struct" "vm_flags",
+    vma_file: "vm_area_struct" "vm_file",
+    vma_anon: "vm_area_struct" "anon_vma",
     siginfo_code: "kernel_siginfo" "si_code",
     socket_type: "socket" "type",
     sock_protocol: "sock" "sk_protocol",

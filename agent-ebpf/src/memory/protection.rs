@@ -28,12 +28,18 @@ pub(crate) fn memory_mprotect_fentry(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// Tells of memory that becomes executable, and that somebody could or can write to.
+/// Tells of memory that becomes executable, and that somebody could or can write to, or that does not hold what its file
+/// holds: taking the right to write away first hides nothing.
 #[inline(always)]
 fn protected(vma: *const u8, protection: u32) {
     count(Kind::MEMORY, Count::Seen);
     let was_writable = field!(vma, vma_flags as u64) & VM_WRITE != 0;
-    if protection & PROT_EXEC == 0 || !(was_writable || protection & PROT_WRITE != 0) {
+    let is_wanted = protection & PROT_EXEC != 0
+        && (was_writable
+            || protection & PROT_WRITE != 0
+            || field!(vma, vma_file as *const u8).is_null()
+            || !field!(vma, vma_anon as *const u8).is_null());
+    if !is_wanted {
         return count(Kind::MEMORY, Count::Filtered);
     }
     let start = field!(vma, vma_start as u64);

@@ -162,8 +162,13 @@ fn unnamed(agent: &Agent, actor: &mut Actor) {
 
 fn executable(agent: &Agent, actor: &mut Actor) {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | low();
-    let mapping =
-        |actor: &mut Actor, protection: i32| actor.prepare(MMAP, args![0, 8192, protection, flags, -1, 0]);
+    // Between pages that nobody may touch: the kernel joins neighbours that are alike into one mapping, and the first
+    // rungs tell the mapping.
+    let mapping = |actor: &mut Actor, protection: i32| {
+        let start = actor.prepare(MMAP, args![0, 16384, libc::PROT_NONE, flags, -1, 0]);
+        actor.prepare(MPROTECT, args![start + 4096, 8192, protection]);
+        start + 4096
+    };
     let both = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
     for (call, before, after, names, was_writable) in [
         (MPROTECT, RW, RX, json!(["read", "exec"]), true),
@@ -232,6 +237,12 @@ pub(crate) fn harmless() {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let address = actor.prepare(MMAP, args![0, 4096, RW, flags, -1, 0]);
     assert_eq!(actor.call(MPROTECT, args![address, 4096, libc::PROT_READ]), 0);
+    if !is_last_rung(&agent, "memory-protection") {
+        // What a file holds and nobody has changed, as loaders map it.
+        let file = actor.prepare(OPENAT, args![libc::AT_FDCWD, "/proc/self/exe", libc::O_RDONLY]);
+        let address = actor.prepare(MMAP, args![0, 4096, libc::PROT_READ, libc::MAP_PRIVATE, file, 0]);
+        assert_eq!(actor.call(MPROTECT, args![address, 4096, RX]), 0);
+    }
     assert_eq!(actor.call(PTRACE, args![PTRACE_ATTACH, pid, 0, 0]), 0);
     stops(&mut actor, &target);
     let _ = actor.call(PTRACE, args![PTRACE_PEEKDATA, pid, word, here]);

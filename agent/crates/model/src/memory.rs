@@ -14,7 +14,7 @@ pub struct MemoryEvent {
     pub target: Option<ExecId>,
     /// That process as the caller named it, in its own pid namespace; 0 where the call has none.
     pub target_ns_pid: u32,
-    /// Address in the target or of the memory.
+    /// Address in the target or of the memory; where it is known what the memory was before, of the mapping that holds it.
     pub address: u64,
     /// Bytes.
     pub length: u64,
