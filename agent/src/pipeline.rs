@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use watchfire_inventory::{CgroupOwner, Intake, Processes, Resolver, unknown_process};
 use watchfire_model::{
-    Body, Exec, ExecId, Flow, FlowEnd, FlowRecord, FlowStage, Observation, Origin, Owner, Pod, Process,
-    ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase, clone_flag_names,
+    Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
+    Owner, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase,
+    clone_flag_names,
 };
 use watchfire_policy::{Connection, Endpoint};
 
@@ -69,6 +70,9 @@ impl Stages {
             }
             Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
             Body::FlowClose(flow, end) => Some(self.flow_close(&flow, &end)),
+            Body::FlowUpdate(flow, counters) => Some(self.flow_update(&flow, counters)),
+            Body::FlowDropped(flow, dropped) => Some(self.flow_dropped(&flow, dropped)),
+            Body::Payload(_) => None,
             Body::CgroupMade { id, path } => {
                 self.host.cgroup_made(id, &path);
                 None
@@ -145,13 +149,27 @@ impl Stages {
         let judged = self.judge(flow);
         let record = self.flow_record(flow, stage, &judged, None);
         self.flows.put(flow, judged);
-        record
+        RecordBody::Flow(Box::new(record))
     }
 
     fn flow_close(&mut self, flow: &Flow, end: &FlowEnd) -> RecordBody {
         let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
         let judged = self.flows.take(flow).unwrap_or_else(|| self.judge(flow));
-        self.flow_record(flow, stage, &judged, Some(end))
+        RecordBody::Flow(Box::new(self.flow_record(flow, stage, &judged, Some(end))))
+    }
+
+    fn flow_update(&mut self, flow: &Flow, counters: FlowCounters) -> RecordBody {
+        let judged = self.flows.get(flow).unwrap_or_else(|| self.judge(flow));
+        let mut record = self.flow_record(flow, FlowStage::Update, &judged, None);
+        record.counters = Some(counters);
+        RecordBody::Flow(Box::new(record))
+    }
+
+    fn flow_dropped(&mut self, flow: &Flow, dropped: FlowDrop) -> RecordBody {
+        let judged = self.flows.get(flow).unwrap_or_else(|| self.judge(flow));
+        let mut record = self.flow_record(flow, FlowStage::Dropped, &judged, None);
+        record.drop = Some(dropped);
+        RecordBody::Flow(Box::new(record))
     }
 
     /// Who stands at the ends, and what policy says about it, both as known now.
@@ -188,7 +206,7 @@ impl Stages {
         stage: FlowStage,
         judged: &Judged,
         end: Option<&FlowEnd>,
-    ) -> RecordBody {
+    ) -> FlowRecord {
         let Judged { ends, verdict } = judged;
         let (process, process_unknown) = match flow.owner {
             // Its records may be lost: the flow still knows whose it is.
@@ -198,10 +216,12 @@ impl Stages {
             }
             Owner::Unknown(why) => (None, Some(why)),
         };
-        RecordBody::Flow(Box::new(FlowRecord {
+        FlowRecord {
             stage,
             cookie: flow.cookie,
             protocol: flow.protocol,
+            icmp: flow.icmp,
+            community_id: String::new(),
             side: flow.side,
             direction_guessed: flow.direction_guessed,
             client: view::endpoint(flow.client, &ends.client),
@@ -215,7 +235,11 @@ impl Stages {
             because: verdict.because(),
             close_reason: end.map(|end| end.reason),
             duration_ns: end.and_then(|end| end.duration_ns),
+            handshake_us: flow.handshake_ns.map(|ns| ns / 1000),
             counters: end.map(|end| end.counters),
-        }))
+            tls: None,
+            plaintext: false,
+            drop: None,
+        }
     }
 }

@@ -50,6 +50,12 @@ impl OpenFlows {
         (entry.client == flow.client && entry.server == flow.server).then_some(entry.judged)
     }
 
+    /// What was said of a flow that goes on.
+    pub(crate) fn get(&self, flow: &Flow) -> Option<Judged> {
+        let entry = self.entries.get(&flow.cookie)?;
+        (entry.client == flow.client && entry.server == flow.server).then(|| entry.judged.clone())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -79,6 +85,8 @@ mod tests {
             netns: 0,
             opened_boot_ns: 0,
             origin: Origin::Observed,
+            handshake_ns: None,
+            icmp: None,
         }
     }
 

@@ -125,6 +125,8 @@ fn flow() -> Flow {
         netns: u32::MAX,
         opened_boot_ns: 4,
         origin: Origin::Observed,
+        handshake_ns: None,
+        icmp: None,
     }
 }
 

@@ -58,5 +58,5 @@ pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
         Peer::World => ("world", None, None),
         Peer::Unresolved(why) => ("unresolved", None, Some((*why).to_owned())),
     };
-    EndpointView { address, pod, kind, detail }
+    EndpointView { address, pod, kind, detail, names: Vec::new(), service: None, backend: None }
 }

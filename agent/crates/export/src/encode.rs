@@ -18,7 +18,7 @@ macro_rules! record_types {
 
         impl RecordType {
             /// All types.
-            pub const ALL: [Self; 12] = [$(Self::$name,)+];
+            pub const ALL: [Self; 13] = [$(Self::$name,)+];
 
             /// The value of `type` in the line.
             #[must_use]
@@ -38,6 +38,8 @@ record_types! {
     Process "process",
     /// A connection opened, ended or failed.
     Flow "flow",
+    /// A name was asked for.
+    Dns "dns",
     /// Users, groups or capability sets changed.
     Credentials "credentials",
     /// A dangerous capability was used.

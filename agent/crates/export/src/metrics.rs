@@ -117,7 +117,7 @@ impl Metrics {
             }
             RecordBody::Flow(flow) => self.0.flows.observe(flow),
             // Its totals come by `set_records`.
-            RecordBody::Loss(_) => {}
+            RecordBody::Loss(_) | RecordBody::Dns(_) => {}
             RecordBody::Credentials(_)
             | RecordBody::Capability(_)
             | RecordBody::File(_)

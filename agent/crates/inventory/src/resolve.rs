@@ -141,6 +141,8 @@ mod tests {
             netns,
             opened_boot_ns: 0,
             origin: Origin::Observed,
+            handshake_ns: None,
+            icmp: None,
         }
     }
 

@@ -87,6 +87,22 @@ pub struct Flow {
     pub opened_boot_ns: u64,
     /// Seen to begin, or older than the agent.
     pub origin: Origin,
+    /// From the attempt to the establishment of a connection, nanoseconds; of client sockets that were seen to connect.
+    pub handshake_ns: Option<u64>,
+    /// What an ICMP flow asks for.
+    pub icmp: Option<Icmp>,
+}
+
+/// What an ICMP flow asks for: of an echo the request, whichever of the two was seen first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+pub struct Icmp {
+    /// Type (IANA, ICMP Type Numbers or ICMPv6 "type" Numbers).
+    #[serde(rename = "type")]
+    pub icmp_type: u8,
+    /// Code.
+    pub code: u8,
+    /// Identifier of an echo; 0 for others.
+    pub id: u16,
 }
 
 /// How a connection ended.
@@ -107,6 +123,10 @@ pub enum CloseReason {
     Unreachable,
     /// Another socket error.
     Error,
+    /// Nothing was sent or received for a while; of flows without connections.
+    Idle,
+    /// The socket was closed; of flows without connections.
+    Released,
 }
 
 impl CloseReason {
@@ -121,6 +141,8 @@ impl CloseReason {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Error => "error",
+            Self::Idle => "idle",
+            Self::Released => "released",
         }
     }
 }
@@ -132,16 +154,74 @@ pub struct FlowCounters {
     pub bytes_sent: u64,
     /// Payload bytes received.
     pub bytes_received: u64,
-    /// Segments sent, retransmissions included.
-    pub segments_sent: u32,
-    /// Segments received.
-    pub segments_received: u32,
-    /// Segments retransmitted.
-    pub retransmits: u32,
-    /// Smoothed round-trip time, microseconds.
-    pub srtt_us: u32,
-    /// Minimum round-trip time, microseconds.
-    pub min_rtt_us: u32,
+    /// What the protocol counts besides.
+    #[serde(flatten)]
+    pub packets: Packets,
+}
+
+/// What a socket counts besides bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Packets {
+    /// TCP.
+    Segments {
+        /// Segments sent, retransmissions included.
+        segments_sent: u32,
+        /// Segments received.
+        segments_received: u32,
+        /// Segments retransmitted.
+        retransmits: u32,
+        /// Smoothed round-trip time, microseconds.
+        srtt_us: u32,
+        /// Minimum round-trip time, microseconds.
+        min_rtt_us: u32,
+    },
+    /// UDP, ICMP, SCTP and others.
+    Datagrams {
+        /// Datagrams sent.
+        datagrams_sent: u64,
+        /// Datagrams received.
+        datagrams_received: u64,
+    },
+}
+
+impl Default for Packets {
+    fn default() -> Self {
+        Self::Segments { segments_sent: 0, segments_received: 0, retransmits: 0, srtt_us: 0, min_rtt_us: 0 }
+    }
+}
+
+/// Packets of a flow that the kernel threw away.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FlowDrop {
+    /// The kernel's reason, as `enum skb_drop_reason` names it without its prefix, such as `NO_SOCKET`.
+    pub reason: String,
+    /// How many packets so far.
+    pub packets: u64,
+}
+
+/// First bytes that a flow carried, for what can be read from them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Payload {
+    /// The flow.
+    pub flow: Flow,
+    /// What they are taken for.
+    pub kind: PayloadKind,
+    /// Whether this socket sent them.
+    pub sent: bool,
+    /// The bytes, as many as were copied.
+    pub bytes: Vec<u8>,
+    /// How many there were.
+    pub whole_bytes: u32,
+}
+
+/// What first bytes are taken for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PayloadKind {
+    /// A DNS message, over TCP with its length before it.
+    Dns,
+    /// A TLS `ClientHello`.
+    ClientHello,
 }
 
 /// The end of a connection, or of an attempt at one.

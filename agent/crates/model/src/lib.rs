@@ -7,6 +7,7 @@
 mod capability;
 mod credentials;
 mod device;
+mod dns_record;
 mod endpoint;
 mod errno;
 mod event;
@@ -15,6 +16,7 @@ mod exec_id;
 mod file;
 mod flags;
 mod flow;
+mod flow_record;
 mod kernel;
 mod loss;
 mod memory;
@@ -33,6 +35,7 @@ mod workload;
 pub use capability::{CapabilityEvent, CapabilityView, capability_name, capability_names, capability_number};
 pub use credentials::{CredentialSet, CredentialSetView, CredentialsEvent, CredentialsView};
 pub use device::Device;
+pub use dns_record::{DnsAnswer, DnsRecord};
 pub use endpoint::{SocketEvent, SocketView, StdioEvent, StdioView};
 pub use errno::errno_name;
 pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, Interface, TargetView};
@@ -40,7 +43,11 @@ pub use exec_detail::ExecDetail;
 pub use exec_id::{ExecId, ParseExecIdError};
 pub use file::{FileEvent, FileView};
 pub use flags::clone_flag_names;
-pub use flow::{CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Side};
+pub use flow::{
+    CloseReason, Flow, FlowCounters, FlowDrop, FlowEnd, Icmp, Origin, Owner, OwnerUnknown, Packets, Payload,
+    PayloadKind, Side,
+};
+pub use flow_record::{BackendView, EndpointView, FlowRecord, FlowStage, ServiceView, TlsView};
 pub use kernel::{KernelEvent, KernelView, NumberName};
 pub use loss::{KindCounters, RecordKind};
 pub use memory::{MemoryEvent, MemoryView};
@@ -50,10 +57,7 @@ pub use operation::Operation;
 pub use policy_ref::{Dialect, Direction, PolicyRef, RuleRef, Tier};
 pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
-pub use record::{
-    EndpointView, FlowRecord, FlowStage, LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView,
-    Record, RecordBody,
-};
+pub use record::{LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody};
 pub use signal::{SignalEvent, SignalView, signal_name};
 pub use time::{Timebase, WallTime};
 pub use verdict::{ExemptReason, Outcome, SideVerdict, UnknownReason, Verdict};

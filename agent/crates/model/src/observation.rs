@@ -1,6 +1,9 @@
 //! What the sensor hands on: kernel records in the agent's own terms, not yet joined with anything.
 
-use crate::{Device, Event, ExecId, ExitStatus, Flow, FlowEnd, KindCounters, Namespaces, RecordKind};
+use crate::{
+    Device, Event, ExecId, ExitStatus, Flow, FlowCounters, FlowDrop, FlowEnd, KindCounters, Namespaces,
+    Payload, RecordKind,
+};
 
 /// A record with the moment of its making.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +27,12 @@ pub enum Body {
     FlowOpen(Flow),
     /// A connection, or an attempt at one, ended.
     FlowClose(Flow, FlowEnd),
+    /// How a flow goes that has not ended: totals so far.
+    FlowUpdate(Flow, FlowCounters),
+    /// The kernel threw packets of a flow away.
+    FlowDropped(Flow, FlowDrop),
+    /// A flow carried something that can be read.
+    Payload(Box<Payload>),
     /// A cgroup was made, with its path below the root of the hierarchy.
     CgroupMade {
         /// Cgroup v2 id.

@@ -3,16 +3,14 @@
 //! The JSON form of these types is the event log's format; fields are only ever added.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::{
-    CapabilityView, CloseReason, CredentialsView, EventRecord, ExecDetail, ExecId, ExitStatus, FileView,
-    FlowCounters, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces, Operation, Origin,
-    OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, SignalView, SocketView, StdioView, Verdict,
-    WallTime,
+    CapabilityView, CredentialsView, DnsRecord, EventRecord, ExecDetail, ExecId, ExitStatus, FileView,
+    FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces, Operation, ProcessOrigin,
+    RecordKind, SignalView, SocketView, StdioView, WallTime,
 };
 
 /// One line of the event log.
@@ -37,6 +35,8 @@ pub enum RecordBody {
     Process(Box<ProcessRecord>),
     /// A connection opened, ended or failed.
     Flow(Box<FlowRecord>),
+    /// A name was asked for.
+    Dns(Box<DnsRecord>),
     /// Users, groups or capability sets changed.
     Credentials(Box<EventRecord<CredentialsView>>),
     /// A capability of the watched set was asked for.
@@ -64,7 +64,7 @@ impl RecordBody {
     #[must_use]
     pub const fn operation(&self) -> Option<Operation> {
         Some(match self {
-            Self::Process(_) | Self::Flow(_) | Self::Loss(_) => return None,
+            Self::Process(_) | Self::Flow(_) | Self::Dns(_) | Self::Loss(_) => return None,
             Self::Credentials(event) => event.operation,
             Self::Capability(event) => event.operation,
             Self::File(event) => event.operation,
@@ -162,96 +162,6 @@ pub struct PodView {
     /// `metadata.uid`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub uid: String,
-}
-
-/// Which moment of a connection a record tells.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FlowStage {
-    /// Established.
-    Open,
-    /// Ended after having been established.
-    Close,
-    /// Never established.
-    Failed,
-    /// Was established when the agent started.
-    Found,
-}
-
-impl FlowStage {
-    /// All stages, for metric families that exist from the start.
-    pub const ALL: [Self; 4] = [Self::Open, Self::Close, Self::Failed, Self::Found];
-
-    /// The name used in records and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Close => "close",
-            Self::Failed => "failed",
-            Self::Found => "found",
-        }
-    }
-}
-
-/// A flow record.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct FlowRecord {
-    /// Which moment.
-    pub stage: FlowStage,
-    /// Socket cookie: joins the records of one socket.
-    pub cookie: u64,
-    /// Protocol.
-    pub protocol: Protocol,
-    /// Which end was observed.
-    pub side: Side,
-    /// Whether who opened it was inferred.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub direction_guessed: bool,
-    /// Initiator.
-    pub client: EndpointView,
-    /// Responder.
-    pub server: EndpointView,
-    /// Process at the observed end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process: Option<ProcessView>,
-    /// Why that process is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process_unknown: Option<OwnerUnknown>,
-    /// Network namespace inode, 0 where not known.
-    pub netns: u32,
-    /// Seen to begin, or older than the agent.
-    pub origin: Origin,
-    /// When it was opened.
-    pub opened: WallTime,
-    /// What policy intent says.
-    pub verdict: Verdict,
-    /// The deciding rule, policy or reason in one phrase.
-    pub because: String,
-    /// How it ended, at its end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub close_reason: Option<CloseReason>,
-    /// How long it lasted, nanoseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration_ns: Option<u64>,
-    /// Totals, at its end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub counters: Option<FlowCounters>,
-}
-
-/// One end of a flow.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct EndpointView {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// Pod, where it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod: Option<PodView>,
-    /// `pod`, `node`, `world` or `unresolved`.
-    pub kind: &'static str,
-    /// Node name for nodes, reason for unresolved ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
 }
 
 /// A gap in the stream.

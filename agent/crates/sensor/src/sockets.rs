@@ -123,6 +123,8 @@ fn flow(exec: &Exec, facts: &Found, is_server: bool, boot_ns: u64) -> Option<Flo
         netns: exec.namespaces.net,
         opened_boot_ns: boot_ns,
         origin: Origin::BeforeStart,
+        handshake_ns: None,
+        icmp: None,
     })
 }
 

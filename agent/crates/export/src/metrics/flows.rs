@@ -87,12 +87,14 @@ impl FlowMetrics {
         if let Some(reason) = flow.process_unknown {
             self.owner_unknown.get_or_create(&[("reason", reason.as_str())]).inc();
         }
-        if let Some(counters) = flow.counters {
+        // Updates tell totals so far, of which the end tells again.
+        let ended = matches!(flow.stage, FlowStage::Close | FlowStage::Failed);
+        if let Some(counters) = flow.counters.filter(|_| ended) {
             self.bytes_sent.inc_by(counters.bytes_sent);
             self.bytes_received.inc_by(counters.bytes_received);
         }
-        // The close repeats the verdict that the opening was counted with.
-        if flow.stage != FlowStage::Close {
+        // The others repeat the verdict that the opening was counted with.
+        if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
             self.observe_verdict(&flow.verdict, labels::side(flow.side));
         }
     }

@@ -9,7 +9,7 @@ use watchfire_model::{
     AncestorView, CapabilityEvent, CloseReason, CredentialSet, CredentialsEvent, Device, Dialect, Direction,
     EndpointView, EventFacts, EventRecord, ExecDetail, ExecId, ExitStatus, FileEvent, FileView, FlowCounters,
     FlowRecord, FlowStage, Interface, KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent,
-    MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, PodView,
+    MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, Packets, PodView,
     PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody,
     RecordKind, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent,
     TargetView, Tier, UnknownReason, Verdict, WallTime, clone_flag_names,
@@ -264,6 +264,8 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
         stage,
         cookie: 4711,
         protocol: Protocol::Tcp,
+        icmp: None,
+        community_id: "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".to_owned(),
         side: Side::Client,
         direction_guessed: false,
         client: EndpointView {
@@ -271,12 +273,18 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
             pod: Some(pod("frontend")),
             kind: "pod",
             detail: None,
+            names: Vec::new(),
+            service: None,
+            backend: None,
         },
         server: EndpointView {
             address: "[2001:db8::7]:5432".parse().unwrap(),
             pod: None,
             kind: "node",
             detail: Some("node-2".into()),
+            names: vec!["db.example".into()],
+            service: None,
+            backend: None,
         },
         process: Some(process_view()),
         process_unknown: None,
@@ -287,7 +295,11 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
         verdict,
         close_reason: None,
         duration_ns: None,
+        handshake_us: None,
         counters: None,
+        tls: None,
+        plaintext: false,
+        drop: None,
     }
 }
 
@@ -306,11 +318,13 @@ pub(crate) fn every_shape() -> Vec<(&'static str, Record)> {
         counters: Some(FlowCounters {
             bytes_sent: 1000,
             bytes_received: 20_000,
-            segments_sent: 12,
-            segments_received: 22,
-            retransmits: 1,
-            srtt_us: 350,
-            min_rtt_us: 120,
+            packets: Packets::Segments {
+                segments_sent: 12,
+                segments_received: 22,
+                retransmits: 1,
+                srtt_us: 350,
+                min_rtt_us: 120,
+            },
         }),
         ..flow(FlowStage::Close, allowed())
     };

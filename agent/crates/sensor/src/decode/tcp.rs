@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use agent_common::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};
 use watchfire_model::{
-    Body, CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Protocol, Side,
+    Body, CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Packets, Protocol, Side,
 };
 
 use super::wire::fixed;
@@ -48,6 +48,8 @@ fn flow(record: &TcpRecord, context: Context) -> Flow {
         netns: header.net_ns,
         opened_boot_ns: if record.opened_ns == 0 { header.boot_ns } else { record.opened_ns },
         origin: Origin::Observed,
+        handshake_ns: None,
+        icmp: None,
     }
 }
 
@@ -63,11 +65,13 @@ fn flow_end(record: &TcpRecord, established: bool) -> FlowEnd {
             // An accepted socket starts counting after its own SYN (tcp_create_openreq_child()).
             bytes_sent: record.bytes_acked.saturating_sub(handshake + flag(FLAG_FIN_ACKED)),
             bytes_received: record.bytes_received.saturating_sub(flag(FLAG_FIN_RECEIVED)),
-            segments_sent: record.segments_out,
-            segments_received: record.segments_in,
-            retransmits: record.retransmits,
-            srtt_us: record.srtt_us_8 / 8,
-            min_rtt_us: if record.min_rtt_us == u32::MAX { 0 } else { record.min_rtt_us },
+            packets: Packets::Segments {
+                segments_sent: record.segments_out,
+                segments_received: record.segments_in,
+                retransmits: record.retransmits,
+                srtt_us: record.srtt_us_8 / 8,
+                min_rtt_us: if record.min_rtt_us == u32::MAX { 0 } else { record.min_rtt_us },
+            },
         },
     }
 }
