@@ -49,5 +49,5 @@ pub use process::{
     ForkRecord, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX,
 };
 pub use signal::SignalRecord;
-pub use socket::{OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
-pub use tcp::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};
+pub use socket::{CONNECTION_FOUND, OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
+pub use tcp::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, FLAG_GUESSED, TCP_NO_ERROR_KNOWN, TcpRecord};

@@ -36,6 +36,7 @@ mod stdio;
 mod syscall;
 mod task;
 mod tcp;
+mod tcp_sock;
 
 /// The helpers that read kernel memory are for GPL-compatible programs.
 #[unsafe(no_mangle)]

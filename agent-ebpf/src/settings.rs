@@ -99,6 +99,10 @@ pub(crate) static COMPAT_STATUS: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_BIT: Global<u32> = Global::new(0);
 
+/// Nanoseconds since its beginning or its last update from which on a connection has another update.
+#[unsafe(no_mangle)]
+pub(crate) static UPDATE_AGE_NS: Global<u64> = Global::new(0);
+
 /// 1 where `sock_ops` programs may ask who the current process is (since 5.11, and with BTF).
 #[unsafe(no_mangle)]
 pub(crate) static OWNERS_IN_SOCK_OPS: Global<u32> = Global::new(0);

@@ -42,6 +42,12 @@ impl Socket {
         Self { socket, sock: read(socket, offset!(socket_sk)) }
     }
 
+    /// A `struct sock` alone, which tells no type.
+    #[inline(always)]
+    pub(crate) const fn of_sock(sock: *const u8) -> Self {
+        Self { socket: core::ptr::null(), sock }
+    }
+
     /// The socket of an open file; none where that is something else.
     #[inline(always)]
     pub(crate) fn of_file(file: *const u8) -> Option<Self> {

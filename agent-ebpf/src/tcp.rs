@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use agent_common::{
-    FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState, TCP_NO_ERROR_KNOWN, TcpRecord,
-    WIRE_VERSION,
+    CONNECTION_FOUND, FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState,
+    TCP_NO_ERROR_KNOWN, TcpRecord, WIRE_VERSION,
 };
 use aya_ebpf::bindings::{
     BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
@@ -22,8 +22,9 @@ use crate::settings::{field, known, offset};
 
 /// TCP states of include/net/tcp_states.h.
 const TCP_SYN_SENT: u32 = 2;
-const TCP_FIN_WAIT2: u32 = 5;
-const TCP_CLOSE: u32 = 7;
+pub(crate) const TCP_FIN_WAIT2: u32 = 5;
+pub(crate) const TCP_CLOSE: u32 = 7;
+pub(crate) const TCP_CLOSE_WAIT: u32 = 8;
 const TCP_LAST_ACK: u32 = 9;
 const TCP_LISTEN: u32 = 10;
 const TCP_CLOSING: u32 = 11;
@@ -31,6 +32,14 @@ const TCP_CLOSING: u32 = 11;
 const AF_INET: u32 = 2;
 /// Bit number of `SOCK_DONE` in `sk_flags` (include/net/sock.h): set when a FIN arrives.
 const SOCK_DONE: u64 = 1;
+
+/// Reads a context field as one load at a constant offset: the verifier refuses the address arithmetic by which the
+/// compiler would merge loads of different fields.
+macro_rules! context {
+    ($ops:expr, $($field:tt)+) => {
+        core::ptr::read_volatile(&raw const (*$ops).$($field)+)
+    };
+}
 
 #[sock_ops]
 pub(crate) fn tcp_events(ctx: SockOpsContext) -> u32 {
@@ -53,14 +62,14 @@ fn sock_of(ctx: &SockOpsContext) -> *mut c_void {
 
 /// The same socket as a pointer that the verifier knows as a `tcp_sock`, or null.
 #[inline(always)]
-fn tcp_sock(sock: *mut c_void) -> *const u8 {
+pub(crate) fn tcp_sock(sock: *mut c_void) -> *const u8 {
     // SAFETY: a helper call on a socket that is not null.
     unsafe { bpf_skc_to_tcp_sock(sock) }.cast::<u8>().cast_const()
 }
 
 /// Inode number of the socket's own network namespace; its owner may have moved since, or not be known.
 #[inline(always)]
-fn net_ns(tcp: *const u8, otherwise: u32) -> u32 {
+pub(crate) fn net_ns(tcp: *const u8, otherwise: u32) -> u32 {
     if tcp.is_null() || !known(offset!(sock_net)) {
         return otherwise;
     }
@@ -99,6 +108,8 @@ fn attempt(ctx: &SockOpsContext) {
         // SAFETY: a helper call without arguments.
         state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
         state.tcp_flags = FLAG_CLIENT;
+        state.flags &= !CONNECTION_FOUND;
+        state.handshake_ns = 0;
         take_unowned(state);
     }
     ask_for_end(ctx);
@@ -111,15 +122,48 @@ fn established(ctx: &SockOpsContext, tcp_flags: u32) {
     let mut owner = SocketState::default();
     if !sock.is_null() {
         if let Some(state) = socket_state(sock, true) {
-            // SAFETY: a helper call without arguments.
-            state.opened_ns = unsafe { bpf_ktime_get_boot_ns() };
-            state.tcp_flags = tcp_flags;
+            begin(ctx, state, tcp_flags);
             owner = *state;
         }
         owner.net_ns = net_ns(tcp_sock(sock), owner.net_ns);
     }
     ask_for_end(ctx);
     emit(Kind::TCP_OPEN, ctx, &owner, tcp_flags, TCP_SYN_SENT, 0);
+}
+
+/// Writes the beginning of a connection onto its socket, which may have had another one before.
+#[inline(always)]
+fn begin(ctx: &SockOpsContext, state: &mut SocketState, tcp_flags: u32) {
+    // SAFETY: a helper call without arguments.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let attempted = tcp_flags & state.tcp_flags & FLAG_CLIENT != 0 && state.opened_ns != 0;
+    state.handshake_ns = if attempted { now.wrapping_sub(state.opened_ns) } else { 0 };
+    state.opened_ns = now;
+    state.tcp_flags = tcp_flags;
+    state.flags &= !CONNECTION_FOUND;
+    state.told_ns = 0;
+    let ops: *const bpf_sock_ops = ctx.ops;
+    // SAFETY: the program's context.
+    unsafe {
+        state.told_retransmits = context!(ops, total_retrans);
+        state.told_acked = context!(ops, bytes_acked);
+        state.told_received = context!(ops, bytes_received);
+    }
+}
+
+/// Which FINs `bytes_acked` and `bytes_received` count, by the state that a socket is in or has left.
+#[inline(always)]
+pub(crate) fn fin_flags(tcp_state: u32, error: u32, fin_received: bool) -> u32 {
+    let both = tcp_state == TCP_LAST_ACK || tcp_state == TCP_CLOSING;
+    let received = if fin_received || both || tcp_state == TCP_CLOSE_WAIT { FLAG_FIN_RECEIVED } else { 0 };
+    let acked = tcp_state == TCP_FIN_WAIT2 || (both && (error == 0 || error == TCP_NO_ERROR_KNOWN));
+    if acked { received | FLAG_FIN_ACKED } else { received }
+}
+
+/// Whether the peer's FIN was received.
+#[inline(always)]
+pub(crate) fn is_fin_received(tcp: *const u8) -> bool {
+    field!(tcp, sock_flags as u64) & (1 << SOCK_DONE) != 0
 }
 
 #[inline(always)]
@@ -136,34 +180,22 @@ fn state_change(ctx: &SockOpsContext) {
     if !sock.is_null() {
         if let Some(state) = socket_state(sock, false) {
             owner = *state;
+            // The end is told here, so not by the program for ends that nobody asked for.
+            state.flags &= !CONNECTION_FOUND;
         }
         let tcp = tcp_sock(sock);
         owner.net_ns = net_ns(tcp, owner.net_ns);
         if !tcp.is_null() && known(offset!(sock_err)) && known(offset!(sock_flags)) {
             error = field!(tcp, sock_err as u32);
-            fin_received = field!(tcp, sock_flags as u64) & (1 << SOCK_DONE) != 0;
+            fin_received = is_fin_received(tcp);
         }
     }
-    let mut flags = owner.tcp_flags;
-    if fin_received {
-        flags |= FLAG_FIN_RECEIVED;
-    }
-    if old == TCP_FIN_WAIT2 || ((old == TCP_LAST_ACK || old == TCP_CLOSING) && error == 0) {
-        flags |= FLAG_FIN_ACKED;
-    }
+    let flags = owner.tcp_flags | fin_flags(old, error, fin_received);
     if kind == Kind::TCP_FAIL {
         emit(Kind::TCP_FAIL, ctx, &owner, flags, old, error);
     } else {
         emit(Kind::TCP_CLOSE, ctx, &owner, flags, old, error);
     }
-}
-
-/// Reads a context field as one load at a constant offset: the verifier refuses the address arithmetic by which the
-/// compiler would merge loads of different fields.
-macro_rules! context {
-    ($ops:expr, $($field:tt)+) => {
-        core::ptr::read_volatile(&raw const (*$ops).$($field)+)
-    };
 }
 
 /// Makes a v4-mapped address of an IPv4 address in network byte order.
@@ -227,6 +259,7 @@ fn emit(kind: Kind, ctx: &SockOpsContext, owner: &SocketState, flags: u32, old_s
         (*record).segments_in = (*ops).segs_in;
         (*record).srtt_us_8 = (*ops).srtt_us;
         (*record).min_rtt_us = (*ops).rtt_min;
+        (*record).handshake_ns = owner.handshake_ns;
     }
     submit(kind, record);
 }

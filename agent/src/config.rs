@@ -1,6 +1,7 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
 mod flags;
+mod flows;
 mod lists;
 mod sensor;
 mod values;
@@ -11,10 +12,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Deserialize;
 use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPattern, read_yaml};
+use watchfire_sensor::Options;
 
 use lists::Limited;
 
 pub(crate) use flags::ConfigFlags;
+pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
 pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
@@ -39,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
+    pub(crate) flows: FlowsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -94,6 +98,7 @@ impl Default for Config {
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
+            flows: FlowsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -132,6 +137,12 @@ impl Config {
         };
         flags.apply(&mut config);
         Ok(config)
+    }
+
+    /// The settings of the sensor; `self_test` is the executable to test with.
+    pub(crate) fn sensor_options(&self, self_test: Option<PathBuf>) -> Options {
+        let FlowsConfig { update_interval_seconds } = self.flows;
+        Options { update_interval_seconds: update_interval_seconds.get(), ..self.sensor.options(self_test) }
     }
 
     /// What gets into the process table.
@@ -189,6 +200,7 @@ mod tests {
             "sensor.families",
             "sensor.files",
             "sensor.rate",
+            "flows",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -238,6 +250,10 @@ mod tests {
             (
                 "sensor: {environment: [A=b]}",
                 "config.yaml:1:24: sensor.environment[0]: found `A=b`, expected the name of a variable, or its beginning and `*` for any rest",
+            ),
+            (
+                "flows: {updateIntervalSeconds: 100000}",
+                "config.yaml:1:9: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
             ),
             (
                 "sensor: {pin: bpf/watchfire}",

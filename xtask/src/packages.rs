@@ -119,5 +119,15 @@ pub(crate) const KERNELS: [Kernel; 5] = [
 ];
 
 /// Modules that tests need and that Debian does not build in, in the order in which they load.
-pub(crate) const KERNEL_MODULES: [&str; 7] =
-    ["llc", "stp", "bridge", "veth", "sch_ingress", "cls_bpf", "overlay"];
+pub(crate) const KERNEL_MODULES: [&str; 10] = [
+    "llc",
+    "stp",
+    "bridge",
+    "veth",
+    "sch_ingress",
+    "sch_netem",
+    "cls_bpf",
+    "overlay",
+    "inet_diag",
+    "tcp_diag",
+];

@@ -3,9 +3,11 @@
 mod boot;
 mod initramfs;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -18,8 +20,11 @@ use crate::process::Step;
 use crate::setup::{self, KernelFiles};
 use crate::tally::Tally;
 use crate::test_binaries::{self, TestBinary};
-use crate::{build, paths};
+use crate::{build, paths, process};
 use initramfs::Initramfs;
+
+/// Programs of this machine that tests in VMs use where they are there: busybox's own know less.
+const HOST_PROGRAMS: [&str; 2] = ["tc", "ss"];
 
 /// Tests that the VM tier leaves to the host: they say nothing of the kernel, or load the machine for longer than an
 /// emulated one has time. Parts of their names.
@@ -155,6 +160,9 @@ impl Machine {
         let mut archive = Initramfs::default();
         archive.file("init", include_bytes!("vm/init.sh"));
         archive.file("busybox", &read(&setup::tool_binary(&packages::BUSYBOX)?)?);
+        for (path, file) in host_programs()? {
+            archive.file(&path, &read(&file)?);
+        }
         archive.file("watchfire", &read(agent)?);
         archive.file("job", job.as_bytes());
         for (index, suite) in suites.iter().enumerate() {
@@ -189,6 +197,22 @@ impl Drop for Machine {
         // It is large, and made again for every boot; the log stays.
         let _ = fs::remove_file(&self.initramfs);
     }
+}
+
+/// [`HOST_PROGRAMS`] with the libraries that they are linked with, by where they have to lie.
+fn host_programs() -> Result<BTreeMap<String, PathBuf>> {
+    let mut files = BTreeMap::new();
+    for name in HOST_PROGRAMS {
+        let Some(program) = process::which(name) else { continue };
+        let output = Command::new("ldd").arg(&program).output().context("start ldd")?;
+        // `libmnl.so.0 => /lib/…/libmnl.so.0 (0x…)`, `/lib64/ld-linux-x86-64.so.2 (0x…)`
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let library = line.split_whitespace().find_map(|word| word.strip_prefix('/'));
+            files.extend(library.map(|library| (library.to_owned(), Path::new("/").join(library))));
+        }
+        files.insert(format!("bin/{name}"), program);
+    }
+    Ok(files)
 }
 
 /// The files of the modules that this kernel does not have built in, in loading order.

@@ -50,6 +50,8 @@ pub(super) struct Account {
     sink: Option<SinkCounters>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
+    sweeps_cut: CounterHandle,
+    sweeps_failed: CounterHandle,
     probes_detached: GaugeHandle,
     detached_before: Cell<usize>,
     pub(super) reload_failures: CounterHandle,
@@ -66,6 +68,12 @@ impl Account {
             ),
             malformed: metrics
                 .register_counter("records_malformed", "Kernel records that could not be decoded"),
+            sweeps_cut: metrics.register_counter(
+                "flow_sweeps_cut",
+                "Sweeps over open connections that reached their limit of updates, so that the rest came later",
+            ),
+            sweeps_failed: metrics
+                .register_counter("flow_sweep_failures", "Sweeps over open connections that failed"),
             probes_detached: metrics.register_gauge(
                 "probes_detached",
                 "Links of kernel programs that somebody detached, replaced or unpinned while the agent ran",
@@ -83,6 +91,9 @@ impl Account {
         self.show_totals(&sensor.counters());
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
+        let sweeps = sensor.sweeps();
+        self.sweeps_cut.set_total(sweeps.cut);
+        self.sweeps_failed.set_total(sweeps.failed);
         let detached = sensor.troubled_links();
         self.probes_detached.set(detached);
         if self.detached_before.replace(detached) != detached {

@@ -216,6 +216,7 @@ impl SensorConfig {
             rate: Rate { events_per_second: rate.events_per_second, burst: rate.burst },
             pin: pin.as_ref().map(AbsolutePath::to_path_buf),
             program_statistics: *program_statistics,
+            ..Options::default()
         }
     }
 }

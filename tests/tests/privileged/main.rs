@@ -26,6 +26,7 @@ mod stage;
 mod stdio;
 mod storm;
 mod tcp;
+mod tcp_long;
 mod verdict;
 
 use watchfire_tests::{Need, Suite};
@@ -78,6 +79,15 @@ const TERMINALS: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Path("
 
 const UNSHARE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -p -f true")];
 
+/// What a link that is slow on purpose needs.
+const SLOW: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("ss"),
+    Need::Runs("unshare --net tc qdisc add dev lo root netem delay 1ms"),
+];
+
 fn main() {
     // The workload's ends are this very binary, so that it needs no other program on a VM.
     if peer::run_if_asked() {
@@ -99,6 +109,14 @@ fn main() {
         .test("tcp_attempt_that_times_out", PODS, tcp::timed_out)
         .test("tcp_accepted_by_a_multipath_listener", MULTIPATH, tcp::multipath)
         .test("tcp_sockets_older_than_the_agent", AGENT, tcp::older)
+        .test("tcp_unreachable_attempt", PODS, tcp_long::unreachable)
+        .test("tcp_long_lived_connection_has_updates", AGENT, tcp_long::updates)
+        .test("tcp_updates_without_btf", AGENT, tcp_long::without_btf)
+        .test("tcp_older_connection_has_updates_and_an_end", AGENT, tcp_long::older)
+        .test("tcp_older_connection_that_is_reset", AGENT, tcp_long::older_reset)
+        .test("tcp_connection_across_a_restart", AGENT, tcp_long::restart)
+        .test("tcp_connections_across_a_pinned_restart", PINS, tcp_long::pinned_restart)
+        .test("tcp_on_a_slow_link_agrees_with_ss", SLOW, tcp_long::slow)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
         .test("exec_tells_the_binary", AGENT, exec_detail::binary)
         .test("exec_of_a_script", AGENT, exec_detail::script)

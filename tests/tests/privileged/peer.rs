@@ -17,6 +17,9 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `serve-mptcp ADDRESS REPLY_BYTES` does the same on a multipath socket, as programs in Go do by default.
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
 /// * `hold ADDRESS` connects, prints its port and keeps the connection.
+/// * `answer ADDRESS REPLY_BYTES` prints its port, and answers each line with one of so many bytes.
+/// * `talk ADDRESS` connects, prints its port, sends for each number that it reads a line of so many bytes, and tells how many
+///   bytes the line had that it was answered.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
@@ -32,6 +35,8 @@ pub(crate) fn run_if_asked() -> bool {
         ["connect", address, bytes] => connect(address, number(bytes), None),
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
         ["hold", address] => hold(address),
+        ["answer", address, reply] => answer(address, number(reply)),
+        ["talk", address] => talk(address),
         ["full", address] => full(address),
         ["operate"] => operate::run(),
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
@@ -114,6 +119,43 @@ fn hold(address: &str) {
     drop(stream);
 }
 
+fn line_of(bytes: usize) -> Vec<u8> {
+    let mut line = vec![b'x'; bytes];
+    line[bytes - 1] = b'\n';
+    line
+}
+
+fn answer(address: &str, reply: usize) {
+    let listener = TcpListener::bind(address).expect("listen");
+    tell(&listener.local_addr().expect("an address").port().to_string());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accept");
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("another descriptor"));
+                let mut line = Vec::new();
+                while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+                    stream.write_all(&line_of(reply)).expect("answer");
+                    line.clear();
+                }
+            });
+        }
+    });
+    wait_for_end_of_input();
+}
+
+fn talk(address: &str) {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    tell(&stream.local_addr().expect("an address").port().to_string());
+    let mut answers = BufReader::new(stream.try_clone().expect("another descriptor"));
+    for bytes in std::io::stdin().lines() {
+        stream.write_all(&line_of(number(&bytes.expect("a line")))).expect("send");
+        let mut answer = Vec::new();
+        let _ = answers.read_until(b'\n', &mut answer).expect("an answer");
+        tell(&answer.len().to_string());
+    }
+}
+
 fn full(address: &str) {
     let socket = stream_socket(address);
     socket.bind(&address.parse::<SocketAddr>().expect("an address").into()).expect("bind");
@@ -170,6 +212,12 @@ impl Peer {
     /// The port that a server has printed.
     pub(crate) fn port(&mut self) -> u16 {
         self.line().parse().expect("the peer prints its port")
+    }
+
+    /// Ends its input, and waits until it has ended because of that.
+    pub(crate) fn end(mut self) {
+        drop(self.input.take());
+        self.finish();
     }
 
     /// Waits until it has ended by itself.

@@ -22,19 +22,19 @@ const RUNS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A BPF filesystem of the test's own.
-struct Pins {
+pub(crate) struct Pins {
     folder: TempDir,
 }
 
 impl Pins {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let status = Command::new("mount").args(["-t", "bpf", "bpf"]).arg(folder.path()).status();
         assert!(status.unwrap().success());
         Self { folder }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("watchfire")
     }
 
@@ -168,7 +168,7 @@ fn assert_balance(agent: &Agent) {
     }
 }
 
-fn end(agent: &mut Agent, signal: &str) {
+pub(crate) fn end(agent: &mut Agent, signal: &str) {
     agent.signal(signal);
     let status = agent.ended();
     assert_eq!(status.code(), (signal == "TERM").then_some(0));

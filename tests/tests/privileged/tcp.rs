@@ -10,18 +10,18 @@ use crate::peer::{Peer, loopback};
 use crate::running::{agent, metric, ready};
 
 /// Whether a record is of this stage and end of a connection to this port.
-fn is(record: &Value, stage: &str, side: &str, port: u16) -> bool {
+pub(crate) fn is(record: &Value, stage: &str, side: &str, port: u16) -> bool {
     record["type"] == "flow"
         && record["stage"] == stage
         && record["side"] == side
         && port_of(&record["server"]) == Some(port)
 }
 
-fn port_of(endpoint: &Value) -> Option<u16> {
+pub(crate) fn port_of(endpoint: &Value) -> Option<u16> {
     endpoint["address"].as_str()?.rsplit_once(':')?.1.parse().ok()
 }
 
-fn flow(agent: &Agent, stage: &str, side: &str, port: u16) -> Value {
+pub(crate) fn flow(agent: &Agent, stage: &str, side: &str, port: u16) -> Value {
     agent.record(&format!("{side} {stage} of port {port}"), |record| is(record, stage, side, port))
 }
 
@@ -140,7 +140,8 @@ pub(crate) fn older() {
             is(record, "found", side, port) && port_of(&record["client"]) == Some(client_port)
         });
         assert_eq!((&found["process"]["pid"], &found["origin"]), (&pid.into(), &"before-start".into()));
-        assert_eq!(found["direction_guessed"], true);
+        // The socket that connected counts its SYN, the other has a listener on its port: that is certain.
+        assert!(found["direction_guessed"].is_null(), "{found}");
     }
     // What the old listener accepts from now on is its process's.
     drop(holder);

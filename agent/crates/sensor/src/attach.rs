@@ -1,5 +1,6 @@
 //! The attach ladder: each probe names its hooks in order of preference and takes the first that loads.
 
+mod connection;
 mod credentials;
 mod file;
 mod kernel;
@@ -22,8 +23,9 @@ use crate::options::Options;
 pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 
+pub(crate) use connection::{TCP_SWEEP, TCP_UPDATES};
 pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
-use program::{NO_LINK, attach_program, unload};
+use program::{NO_LINK, attach_program, try_iterator, unload};
 pub(crate) use site::{ACTIVE_LSMS, Site};
 
 /// The program on the end of every system call.
@@ -43,7 +45,11 @@ pub(crate) const HANDLERS: [(&str, u16); 8] = [
 
 /// Every probe, in the order of attachment.
 fn probes() -> impl Iterator<Item = &'static Probe> {
-    let life = process::PROBES.iter().chain(&credentials::PROBES).chain(&namespace::PROBES);
+    let life = process::PROBES
+        .iter()
+        .chain(&connection::PROBES)
+        .chain(&credentials::PROBES)
+        .chain(&namespace::PROBES);
     life.chain(&kernel::PROBES).chain(&memory::PROBES).chain(&file::PROBES).chain(&socket::PROBES)
 }
 
@@ -91,6 +97,8 @@ pub(crate) enum Hook {
     CompatSyscall(&'static str),
     /// The end of the system calls with these operations, by the program that gets every system call: last resort.
     SysExit(u16, &'static [Operation]),
+    /// Visits to what a map holds, when the agent asks for them: the iterator's name, and the map.
+    Iterate(&'static str, &'static str),
     /// The root of the cgroup hierarchy.
     Cgroup,
 }
@@ -118,7 +126,12 @@ pub(crate) trait Programs {
 impl Programs for Ebpf {
     fn attach(&mut self, name: &'static str, hook: Hook, site: &Site<'_>) -> Result<Option<FdLink>, String> {
         let program = self.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
-        attach_program(program, hook, site)
+        let link = attach_program(program, hook, site)?;
+        if let Hook::Iterate(_, map) = hook {
+            let map = self.map(map).ok_or_else(|| format!("the object has no map {map}"))?;
+            try_iterator(self.program(name), map)?;
+        }
+        Ok(link)
     }
 
     fn undo(&mut self, name: &'static str) {

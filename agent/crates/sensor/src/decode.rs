@@ -19,6 +19,7 @@ mod wire;
 use agent_common::{Header, Kind, WIRE_VERSION};
 use watchfire_model::{Body, ExecId, Namespaces, Observation, RecordKind};
 
+pub(crate) use tcp::{found, update, updated};
 pub(crate) use text::{strings, text};
 
 /// Why a record was refused.

@@ -1,7 +1,7 @@
 //! Golden wire bytes: the layout is written out by hand here, so that a change of a record type shows.
 
 use watchfire_model::{
-    BinaryFile, CloseReason, Device, Exec, Exit, ExitStatus, Fork, Owner, OwnerUnknown, Side,
+    BinaryFile, CloseReason, Device, Exec, Exit, ExitStatus, Fork, Origin, Owner, OwnerUnknown, Packets, Side,
 };
 
 use super::*;
@@ -22,7 +22,7 @@ impl Wire {
         Self(Vec::new())
             .u32(size)
             .u16(kind)
-            .u16(2)
+            .u16(3)
             .u64(9_000_000_000) // boot_ns
             .u32(4321) // pid
             .u32(1000) // uid
@@ -186,7 +186,7 @@ fn cgroup_bytes() {
 
 fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
     let mapped = |last: u8| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last];
-    Wire::header(kind, 168)
+    Wire::header(kind, 176)
         .u64(55) // cookie
         .u64(8_500_000_000) // opened_ns
         .bytes(&mapped(1))
@@ -204,6 +204,7 @@ fn tcp(kind: u16, flags: u32, old_state: u32, error: u32) -> Vec<u8> {
         .u32(8) // segments
         .u32(800)
         .u32(50) // srtt, min rtt
+        .u64(1_234_567) // handshake
         .0
 }
 
@@ -216,6 +217,8 @@ fn tcp_bytes() {
         ("10.0.0.1:40000".into(), "10.0.0.2:443".into())
     );
     assert_eq!((flow.side, flow.owner, flow.cookie), (Side::Client, Owner::Known(id(4321, 800)), 55));
+    assert_eq!((flow.origin, flow.direction_guessed), (Origin::Observed, false));
+    assert_eq!(flow.handshake_ns, Some(1_234_567));
 
     // A client that saw both FINs: SYN and FIN leave bytes_acked, the peer's FIN leaves bytes_received.
     let Body::FlowClose(_, end) = decode(&tcp(4, 1 | 2 | 4, 5, 0), CONTEXT).unwrap().1.body else {
@@ -223,7 +226,14 @@ fn tcp_bytes() {
     };
     assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (100, 200));
     assert_eq!((end.reason, end.established, end.duration_ns), (CloseReason::Fin, true, Some(500_000_000)));
-    assert_eq!((end.counters.srtt_us, end.counters.min_rtt_us, end.counters.retransmits), (100, 50, 3));
+    let segments = Packets::Segments {
+        segments_sent: 9,
+        segments_received: 8,
+        retransmits: 3,
+        srtt_us: 100,
+        min_rtt_us: 50,
+    };
+    assert_eq!(end.counters.packets, segments);
 
     // A server that was reset: neither FIN happened.
     let Body::FlowClose(flow, end) = decode(&tcp(4, 0, 1, 104), CONTEXT).unwrap().1.body else {
@@ -231,6 +241,24 @@ fn tcp_bytes() {
     };
     assert_eq!((flow.side, flow.server.port(), end.reason), (Side::Server, 40000, CloseReason::ResetByPeer));
     assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (102, 201));
+}
+
+#[test]
+fn a_connection_that_was_found() {
+    let mut bytes = tcp(4, 1 | 4 | 8, 8, 104);
+    bytes[120..124].copy_from_slice(&(1u32 | 2 | 16).to_le_bytes()); // owner_flags
+    let Body::FlowClose(flow, end) = decode(&bytes, CONTEXT).unwrap().1.body else { panic!("no close") };
+    assert_eq!((flow.origin, flow.direction_guessed), (Origin::BeforeStart, true));
+    // When it began is not known.
+    assert_eq!((flow.opened_boot_ns, end.duration_ns), (8_500_000_000, None));
+    assert_eq!((end.counters.bytes_sent, end.counters.bytes_received), (101, 200));
+
+    let observation = update(&bytes, CONTEXT).unwrap();
+    assert_eq!(
+        (observation.boot_ns, &observation.body),
+        (9_000_000_000, &Body::FlowUpdate(flow, end.counters))
+    );
+    assert_eq!(update(&bytes[..175], CONTEXT), Err(DecodeError::Short(175)));
 }
 
 #[test]
@@ -263,6 +291,12 @@ fn close_reasons() {
         (5, 2, 111, CloseReason::Refused),
         (5, 2, 110, CloseReason::TimedOut),
         (5, 2, 113, CloseReason::Unreachable),
+        (5, 2, 112, CloseReason::Unreachable),
+        (5, 2, 13, CloseReason::Unreachable),
+        (4, 8, 32, CloseReason::ResetByPeer),
+        (4, 9, 104, CloseReason::ResetByPeer),
+        (4, 1, 103, CloseReason::AbortedLocally),
+        (4, 1, 5, CloseReason::Error),
         (5, 2, 0, CloseReason::AbortedLocally),
     ] {
         let Body::FlowClose(_, end) = decode(&tcp(kind, 1, old_state, error), CONTEXT).unwrap().1.body else {

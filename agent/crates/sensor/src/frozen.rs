@@ -5,6 +5,7 @@ use aya::sys::{BpfHelper, is_helper_supported};
 
 use crate::btf::Btf;
 use crate::options::Options;
+use crate::sweep;
 
 /// Ring bytes from which on a record wakes the reader, as a part of the ring's size.
 const WAKEUP_FRACTION: u64 = 8;
@@ -52,6 +53,7 @@ impl Frozen {
             ("RATE_INTERVAL_NS", interval_ns),
             ("RATE_BURST_NS", interval_ns * u64::from(options.rate.burst)),
             ("CAPABILITIES", options.capabilities),
+            ("UPDATE_AGE_NS", sweep::age_ns(options.update_interval_seconds)),
         ];
         Self { words, longs, registers }
     }

@@ -26,6 +26,7 @@ mod self_test;
 mod sensor;
 mod sockets;
 mod status;
+mod sweep;
 mod syscalls;
 mod wire_maps;
 
@@ -35,9 +36,10 @@ pub use host::{Host, HostError, NoCgroupRoot};
 pub use kernel::LoadError;
 pub use options::{
     FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options,
-    RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate,
+    RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate, UPDATE_INTERVAL_SECONDS_DEFAULT,
 };
 pub use pin::{Detached, PinError, detach};
 pub use self_test::{SELF_TEST_ARGUMENT, SelfTestError};
 pub use sensor::{Sensor, StartError, start};
 pub use status::{ProbeStatus, ProgramStatistics, RefusedRung, slowing_probes};
+pub use sweep::SweepCounts;

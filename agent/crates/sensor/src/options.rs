@@ -10,6 +10,8 @@ pub const RING_BYTES_RANGE: (u32, u32) = (4096, 1 << 30);
 pub const RATE_DEFAULT: Rate = Rate { events_per_second: 2000, burst: 8000 };
 /// Most paths in one list of [`FileFilter`].
 pub const FILTER_PATHS_MAX: usize = 256;
+/// Seconds between two updates of a connection that goes on, unless set otherwise.
+pub const UPDATE_INTERVAL_SECONDS_DEFAULT: u32 = 60;
 /// Longest component of a path in [`FileFilter`], bytes.
 pub const FILTER_COMPONENT_BYTES_MAX: usize = 58;
 /// Most files watched by identity.
@@ -36,6 +38,8 @@ pub struct Options {
     pub unix_sockets: bool,
     /// How much each cgroup may tell; process life, credentials, namespaces and kernel code stand outside.
     pub rate: Rate,
+    /// How often connections that go on are told of, seconds; 0 for never.
+    pub update_interval_seconds: u32,
     /// Folder of a BPF filesystem that keeps programs and maps while no agent runs.
     pub pin: Option<PathBuf>,
     /// Whether the kernel counts the run time of programs.
@@ -54,6 +58,7 @@ impl Default for Options {
             environment: false,
             unix_sockets: false,
             rate: RATE_DEFAULT,
+            update_interval_seconds: UPDATE_INTERVAL_SECONDS_DEFAULT,
             pin: None,
             program_statistics: false,
         }

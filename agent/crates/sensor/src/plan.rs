@@ -101,6 +101,7 @@ impl Plan {
             environment,
             unix_sockets,
             rate: Rate { events_per_second, burst },
+            update_interval_seconds,
             pin: _,
             program_statistics: _,
         } = options;
@@ -108,7 +109,7 @@ impl Plan {
         let mut hasher = DefaultHasher::new();
         OBJECT.hash(&mut hasher);
         (ring_bytes, priority_ring_bytes, events_per_second, burst).hash(&mut hasher);
-        (capabilities, environment, unix_sockets, self.bulk_rings).hash(&mut hasher);
+        (capabilities, environment, unix_sockets, update_interval_seconds, self.bulk_rings).hash(&mut hasher);
         format!("{families:?}").hash(&mut hasher);
         (words, longs, &self.reserving, self.resolved.values).hash(&mut hasher);
         (registers.arguments, registers.compat_arguments).hash(&mut hasher);
@@ -159,6 +160,7 @@ mod tests {
             Options { families: Families { file: false, ..Families::ALL }, ..options.clone() },
             Options { capabilities: 1, ..options.clone() },
             Options { rate: Rate { burst: 1, ..options.rate }, ..options.clone() },
+            Options { update_interval_seconds: 0, ..options.clone() },
         ] {
             assert_ne!(of(&other), plain, "{other:?}");
         }

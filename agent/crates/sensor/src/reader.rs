@@ -18,6 +18,7 @@ use crate::host::boot_ns;
 use crate::links::Links;
 use crate::pin::{Ledger, Unsettled};
 use crate::sockets::UnmarkedListeners;
+use crate::sweep::{Sweep, SweepTotals};
 
 /// Most records of one ring that are handed on at once.
 const BATCH_RECORDS_MAX: usize = 1024;
@@ -48,6 +49,8 @@ pub(crate) struct Reader {
     ledger: Option<Ledger>,
     /// What the agent before this one may have lost.
     unsettled: Option<Unsettled>,
+    /// Looks at the connections that go on.
+    sweep: Option<(Sweep, Arc<SweepTotals>)>,
     /// Records of other times are told from other rings.
     told_ns: RangeInclusive<u64>,
 }
@@ -77,6 +80,7 @@ impl Reader {
             links: None,
             ledger: None,
             unsettled: None,
+            sweep: None,
             told_ns: 0..=u64::MAX,
         }
     }
@@ -95,6 +99,11 @@ impl Reader {
     /// Finds out what the agent before this one lost.
     pub(crate) fn settle(&mut self, unsettled: Unsettled) {
         self.unsettled = Some(unsettled);
+    }
+
+    /// Looks at the connections that go on, from the first run on.
+    pub(crate) fn sweep(&mut self, sweep: Sweep, totals: Arc<SweepTotals>) {
+        self.sweep = Some((sweep, totals));
     }
 
     /// Tells of records later than `since_ns` and not later than `until_ns` alone.
@@ -116,7 +125,7 @@ impl Reader {
         while !stop.load(Ordering::Acquire) {
             let Ok(taken) = self.drain(None) else { return };
             tick_ms = if taken == 0 { (tick_ms * 2).min(TICK_MS.1) } else { TICK_MS.0 };
-            if self.settle_look().is_err() {
+            if self.settle_look().is_err() || self.sweep_on().is_err() {
                 return;
             }
             if gaps_checked.elapsed() >= Duration::from_millis(GAP_CHECK_MS) {
@@ -228,6 +237,15 @@ impl Reader {
         Ok(())
     }
 
+    /// Hands on what the sweep finds next. In this thread, so that the end of a connection, which is in a ring by then, comes
+    /// after its last update.
+    fn sweep_on(&mut self) -> Result<(), Closed> {
+        let Some((sweep, totals)) = &mut self.sweep else { return Ok(()) };
+        let mut updates = sweep.go_on(self.context, totals);
+        updates.iter_mut().for_each(|update| self.fill_in_owner(&mut update.body));
+        self.send(updates)
+    }
+
     /// Whether nothing is in the rings, nor on its way into them.
     fn is_empty(&self) -> bool {
         self.wait(0) == 0
@@ -293,7 +311,9 @@ impl Reader {
     /// What an older multipath listener accepts has no owner on the socket. One that began to listen since has: so
     /// the port is still the older one's.
     fn fill_in_owner(&self, body: &mut Body) {
-        let (Body::FlowOpen(flow) | Body::FlowClose(flow, _)) = body else { return };
+        let (Body::FlowOpen(flow) | Body::FlowUpdate(flow, _) | Body::FlowClose(flow, _)) = body else {
+            return;
+        };
         if flow.side != Side::Server || flow.owner != Owner::Unknown(OwnerUnknown::BeforeStart) {
             return;
         }

@@ -24,6 +24,7 @@ use crate::pin::{self, Ledger, PinError, Pinned, Prepared, Unsettled};
 use crate::reader::Reader;
 use crate::self_test::{self, SelfTestError};
 use crate::status::{ProbeStatus, ProgramStatistics, RefusedRung};
+use crate::sweep::{Sweep, SweepCounts, SweepTotals};
 use crate::{attach, procfs, sockets};
 
 /// Why the sensor did not start.
@@ -56,6 +57,9 @@ pub enum StartError {
     /// What the kernel programs read is wrong.
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),
+    /// No iterator over the connections, though there was one before.
+    #[error("cannot look how connections go")]
+    Sweep(#[source] std::io::Error),
     /// The reader thread could not be started.
     #[error("cannot start the reader thread")]
     Thread(#[source] std::io::Error),
@@ -72,6 +76,7 @@ pub struct Sensor {
     pinned: Option<Pinned>,
     /// While this descriptor is open, the kernel counts the run time of all programs.
     _statistics: Option<OwnedFd>,
+    sweeps: Arc<SweepTotals>,
     account: Arc<Account>,
     filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
@@ -111,6 +116,10 @@ pub fn start(
         return Err(StartError::NoProbe(lines.join("\n")));
     }
     let socket_map = objects.take("SOCKETS")?;
+    let (mut sockets, socket_map) =
+        sockets::storage(socket_map).map_err(|source| StartError::Map("SOCKETS", source))?;
+    let visitor = programs.iter().find(|program| program.name == attach::TCP_SWEEP);
+    let visitor = visitor.and_then(|program| program.fd.try_clone().ok());
     let mut filters = FilterMaps {
         children: objects.get("FILTER_CHILDREN")?,
         nodes: objects.get("FILTER_NODES")?,
@@ -153,8 +162,7 @@ pub fn start(
     }
 
     let running = procfs::running(host, attached_ns / ExecId::NS_PER_TICK);
-    let (found, unmarked) = sockets::take_in(socket_map, &running, boot_ns())
-        .map_err(|source| StartError::Map("SOCKETS", source))?;
+    let (found, unmarked) = sockets::take_in(&mut sockets, &running, boot_ns(), context);
     reader.know(unmarked);
     let mut early: Vec<Observation> = older_processes(running.into_values().collect());
     early.extend(found);
@@ -171,6 +179,11 @@ pub fn start(
     }
     reader.send(tested.unwrap_or_default()).map_err(|_| StartError::Closed)?;
     reader.enter();
+    let sweeps = Arc::default();
+    if attached(attach::TCP_UPDATES) {
+        let sweep = Sweep::new(visitor, socket_map, sockets, options.update_interval_seconds);
+        reader.sweep(sweep.map_err(StartError::Sweep)?, Arc::clone(&sweeps));
+    }
 
     let stop = Arc::new(AtomicBool::new(false));
     let detached = Arc::new(AtomicBool::new(false));
@@ -184,6 +197,7 @@ pub fn start(
         links,
         pinned,
         _statistics: statistics,
+        sweeps,
         account,
         filters,
         probes,
@@ -214,6 +228,12 @@ impl Sensor {
     #[must_use]
     pub fn missed_runs(&self) -> u64 {
         self.account.missed_runs()
+    }
+
+    /// How the sweeps over open connections went.
+    #[must_use]
+    pub fn sweeps(&self) -> SweepCounts {
+        self.sweeps.counts()
     }
 
     /// Records that could not be decoded.

@@ -1,39 +1,37 @@
 //! TCP sockets that are older than the agent: their owners are written onto them, so that what they accept from now
-//! on is known, and their open connections are reported as found.
-//!
-//! A socket is reached through its process's file descriptor (pidfd_getfd(2), 5.6), whatever network namespace it is
-//! in, and given back at once.
+//! on is known, and their open connections are reported as found, and marked, so that their end is told.
+
+mod borrow;
+mod facts;
+mod tcp_info;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 
-use agent_common::{OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
-use aya::maps::{MapData, SkStorage};
-use watchfire_model::{Body, Exec, ExecId, Flow, Observation, Origin, Owner, Protocol, Side};
+use agent_common::{CONNECTION_FOUND, FLAG_CLIENT, OWNER_BEFORE_START, OWNER_KNOWN, SocketState};
+use aya::maps::{Map, MapData, MapError, SkStorage};
+use watchfire_model::{Exec, ExecId, Observation};
 
-/// `TCP_ESTABLISHED` of include/net/tcp_states.h.
-const TCP_ESTABLISHED: u8 = 1;
+use crate::decode::{Context, found};
+
+pub(crate) use borrow::tcp_sockets;
+pub(crate) use facts::{Facts, record};
+
 /// `BPF_NOEXIST`: an owner that the kernel side has written meanwhile is the better one.
 const BPF_NOEXIST: u64 = 1;
+/// `BPF_EXIST`
+pub(crate) const BPF_EXIST: u64 = 2;
 
 /// The value of the socket map, as aya takes it.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct State(SocketState);
+pub(crate) struct State(pub(crate) SocketState);
 
 // SAFETY: integers only, without padding.
 unsafe impl aya::Pod for State {}
 
-struct Found {
-    listening: bool,
-    established: bool,
-    multipath: bool,
-    local: SocketAddr,
-    remote: Option<SocketAddr>,
-    cookie: u64,
-}
+/// The socket map.
+pub(crate) type Storage = SkStorage<MapData, State>;
 
 /// Listeners on whose connections no owner can be written, by network namespace and port.
 pub(crate) type UnmarkedListeners = HashMap<(u32, u16), Listener>;
@@ -45,38 +43,93 @@ pub(crate) struct Listener {
     pub(crate) cgroup_id: u64,
 }
 
+/// A socket, and where it is to be had again.
+struct Found<'a> {
+    exec: &'a Exec,
+    fd: i32,
+    facts: Facts,
+}
+
+/// The socket map, and another descriptor of it.
+pub(crate) fn storage(map: Map) -> Result<(Storage, Option<OwnedFd>), MapError> {
+    let fd = match &map {
+        Map::SkStorage(data) => data.fd().as_fd().try_clone_to_owned().ok(),
+        _ => None,
+    };
+    Ok((SkStorage::try_from(map)?, fd))
+}
+
 /// Takes in the sockets of `processes`. Answers the connections found, and the listeners that could not be marked.
 pub(crate) fn take_in(
-    map: aya::maps::Map,
+    storage: &mut Storage,
     processes: &HashMap<u32, Exec>,
     boot_ns: u64,
-) -> Result<(Vec<Observation>, UnmarkedListeners), aya::maps::MapError> {
-    let mut storage: SkStorage<MapData, State> = SkStorage::try_from(map)?;
+    context: Context,
+) -> (Vec<Observation>, UnmarkedListeners) {
     let mut seen = HashSet::new();
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for (&pid, exec) in processes {
-        let sockets = tcp_sockets(pid, &mut seen);
-        for socket in sockets {
-            let Some(facts) = examine(&socket) else { continue };
-            if let Err(error) = storage.insert(&socket, State(owner(exec)), BPF_NOEXIST) {
+        for (fd, socket) in tcp_sockets(pid, &mut seen) {
+            let Some(facts) = Facts::of(&socket) else { continue };
+            // Connections are marked when it is known who listens.
+            if facts.open.is_none()
+                && let Err(error) = storage.insert(&socket, State(owner(exec)), BPF_NOEXIST)
+            {
                 tracing::debug!("no owner on a socket of process {pid}: {error}");
             }
-            found.push((exec, facts));
+            all.push(Found { exec, fd, facts });
         }
     }
-    let listening: HashSet<(u32, u16)> = (found.iter())
-        .filter(|(_, facts)| facts.listening)
-        .map(|(exec, facts)| (exec.namespaces.net, facts.local.port()))
+    let listening: HashSet<(u32, u16)> = (all.iter())
+        .filter(|found| found.facts.listening)
+        .map(|found| (found.exec.namespaces.net, found.facts.local.port()))
         .collect();
-    let connections = (found.iter())
-        .filter(|(_, facts)| facts.established)
-        .filter_map(|(exec, facts)| {
-            let is_server = listening.contains(&(exec.namespaces.net, facts.local.port()));
-            Some(Observation { boot_ns, body: Body::FlowOpen(flow(exec, facts, is_server, boot_ns)?) })
+    let connections = (all.iter())
+        .filter(|found| found.facts.open.is_some())
+        .filter_map(|connection| {
+            let listens =
+                listening.contains(&(connection.exec.namespaces.net, connection.facts.local.port()));
+            let (state, facts) = mark(storage, connection, listens, boot_ns)?;
+            Some(found(&record(&state, &facts, boot_ns)?, boot_ns, context))
         })
         .collect();
-    let unmarked = found.iter().filter(|(_, facts)| facts.listening && facts.multipath);
-    Ok((connections, unmarked_listeners(unmarked.map(|(exec, facts)| (*exec, facts.local.port())))))
+    let unmarked = all.iter().filter(|found| found.facts.listening && found.facts.multipath);
+    let unmarked = unmarked.map(|found| (found.exec, found.facts.local.port()));
+    (connections, unmarked_listeners(unmarked))
+}
+
+/// Marks a connection as found, unless the kernel side has seen its beginning: what is on the socket then, and what it counts.
+/// None where it has ended meanwhile.
+fn mark(
+    storage: &mut Storage,
+    connection: &Found<'_>,
+    listens: bool,
+    boot_ns: u64,
+) -> Option<(SocketState, Facts)> {
+    let Found { exec, fd, facts } = connection;
+    let socket = borrow::again(exec.process.pid, *fd)?;
+    let now = Facts::of(&socket).filter(|now| now.cookie == facts.cookie)?;
+    let mut state = owner(exec);
+    let known = storage.get(&socket, 0).ok().map(|state| state.0);
+    if let Some(known) = known {
+        if known.opened_ns != 0 {
+            let owned = known.flags & OWNER_KNOWN != 0;
+            return Some((if owned { known } else { with_owner(known, &state) }, now));
+        }
+        if known.flags & OWNER_KNOWN != 0 {
+            state = known;
+        }
+    }
+    state.flags |= CONNECTION_FOUND;
+    state.opened_ns = boot_ns;
+    state.tcp_flags = now.side(now.open?, listens);
+    // A SYN that is counted is none of the payload that an update is about.
+    state.told_acked = u64::from(state.tcp_flags & FLAG_CLIENT != 0);
+    let flags = if known.is_some() { BPF_EXIST } else { BPF_NOEXIST };
+    if let Err(error) = storage.insert(&socket, State(state), flags) {
+        tracing::debug!("no mark on a connection of process {}: {error}", exec.process.pid);
+    }
+    Some((state, now))
 }
 
 /// A port on which several processes listen tells of none of them.
@@ -92,157 +145,23 @@ fn unmarked_listeners<'a>(listeners: impl Iterator<Item = (&'a Exec, u16)>) -> U
     found.into_iter().filter_map(|(key, listener)| Some((key, listener?))).collect()
 }
 
+/// The process that has a socket which is older than the agent.
 fn owner(exec: &Exec) -> SocketState {
     SocketState {
         start_ns: exec.process.start_ticks * ExecId::NS_PER_TICK,
         cgroup_id: exec.cgroup_id,
-        opened_ns: 0,
         pid: exec.process.pid,
         uid: exec.uid,
         euid: exec.euid,
         gid: exec.gid,
         net_ns: exec.namespaces.net,
         flags: OWNER_KNOWN | OWNER_BEFORE_START,
-        tcp_flags: 0,
-        reserved: 0,
+        ..SocketState::default()
     }
 }
 
-/// Who opened it is inferred: the side that has a listener on its port is taken for the server.
-fn flow(exec: &Exec, facts: &Found, is_server: bool, boot_ns: u64) -> Option<Flow> {
-    let remote = facts.remote?;
-    Some(Flow {
-        cookie: facts.cookie,
-        protocol: Protocol::Tcp,
-        client: if is_server { remote } else { facts.local },
-        server: if is_server { facts.local } else { remote },
-        side: if is_server { Side::Server } else { Side::Client },
-        direction_guessed: true,
-        owner: Owner::Known(exec.process),
-        cgroup_id: exec.cgroup_id,
-        netns: exec.namespaces.net,
-        opened_boot_ns: boot_ns,
-        origin: Origin::BeforeStart,
-        handshake_ns: None,
-        icmp: None,
-    })
-}
-
-/// Copies of the process's TCP sockets that were not seen in another process before.
-fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<OwnedFd> {
-    let mut sockets = Vec::new();
-    let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return sockets };
-    let mut process = None;
-    for entry in fds.flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        let target = target.to_string_lossy().into_owned();
-        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if !target.starts_with("socket:") || seen.contains(&target) {
-            continue;
-        }
-        if process.is_none() {
-            process = pidfd_open(pid);
-        }
-        let Some(socket) = process.as_ref().and_then(|process| pidfd_getfd(process, fd)) else { continue };
-        seen.insert(target);
-        let protocol = option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL);
-        if matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP)) {
-            sockets.push(socket);
-        }
-    }
-    sockets
-}
-
-fn pidfd_open(pid: u32) -> Option<OwnedFd> {
-    // SAFETY: a system call without pointers; a descriptor that is not negative is ours alone.
-    unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
-    }
-}
-
-fn pidfd_getfd(process: &OwnedFd, fd: i32) -> Option<OwnedFd> {
-    // SAFETY: as above.
-    unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0);
-        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
-    }
-}
-
-fn examine(socket: &OwnedFd) -> Option<Found> {
-    let listening = option::<i32>(socket, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0;
-    // The first byte of struct tcp_info is the state.
-    let state = option::<u8>(socket, libc::IPPROTO_TCP, libc::TCP_INFO)?;
-    // A multipath socket is a shell around TCP sockets that no descriptor leads to: its connections are not the ones
-    // that the kernel programs tell of. As a listener it says which side is the server: a client of plain TCP gets a
-    // plain TCP socket from it. Programs in Go listen so by default, from 1.24 on.
-    let multipath = option(socket, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Some(libc::IPPROTO_MPTCP);
-    Some(Found {
-        listening,
-        established: state == TCP_ESTABLISHED && !multipath,
-        multipath,
-        local: address(socket, libc::getsockname)?,
-        remote: address(socket, libc::getpeername),
-        cookie: option::<u64>(socket, libc::SOL_SOCKET, libc::SO_COOKIE)?,
-    })
-}
-
-/// Reads a socket option of an integer type; longer values are cut to it.
-fn option<T: Default>(socket: &OwnedFd, level: i32, name: i32) -> Option<T> {
-    let mut value = T::default();
-    let mut len = size_of::<T>() as libc::socklen_t;
-    // SAFETY: `value` has room for `len` bytes and, being an integer, may take any.
-    let result =
-        unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) };
-    (result == 0).then_some(value)
-}
-
-type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
-
-fn address(socket: &OwnedFd, call: NameCall) -> Option<SocketAddr> {
-    let mut storage = libc::sockaddr_in6 {
-        sin6_family: 0,
-        sin6_port: 0,
-        sin6_flowinfo: 0,
-        sin6_addr: libc::in6_addr { s6_addr: [0; 16] },
-        sin6_scope_id: 0,
-    };
-    let mut len = size_of_val(&storage) as libc::socklen_t;
-    // SAFETY: `storage` has room for `len` bytes, enough for both address families that TCP has.
-    if unsafe { call(socket.as_raw_fd(), (&raw mut storage).cast(), &raw mut len) } != 0 {
-        return None;
-    }
-    let port = u16::from_be(storage.sin6_port);
-    let ip = match i32::from(storage.sin6_family) {
-        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(storage.sin6_addr.s6_addr)).to_canonical(),
-        // In struct sockaddr_in the address stands where sockaddr_in6 has its flow information.
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(u32::from_be(storage.sin6_flowinfo))),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_multipath_listener_tells_the_server_and_is_no_connection() {
-        // SAFETY: a system call without pointers.
-        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP) };
-        if fd < 0 {
-            // A kernel without multipath TCP.
-            return;
-        }
-        // SAFETY: the descriptor is ours alone; listen(2) takes no pointers.
-        let listener = unsafe {
-            assert_eq!(libc::listen(fd, 1), 0);
-            OwnedFd::from_raw_fd(fd)
-        };
-        let cookie = examine(&listener).unwrap().cookie;
-        let sockets = tcp_sockets(std::process::id(), &mut HashSet::new());
-        let facts: Vec<_> =
-            sockets.iter().filter_map(examine).filter(|facts| facts.cookie == cookie).collect();
-        assert!(matches!(&facts[..], [facts] if facts.listening && !facts.established));
-    }
+/// What the kernel side knows of a connection, with the owner that it does not know.
+const fn with_owner(known: SocketState, owner: &SocketState) -> SocketState {
+    let SocketState { start_ns, cgroup_id, pid, uid, euid, gid, net_ns, .. } = *owner;
+    SocketState { start_ns, cgroup_id, pid, uid, euid, gid, net_ns, ..known }
 }

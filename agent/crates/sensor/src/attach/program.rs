@@ -1,11 +1,15 @@
 //! Loading and attaching one program.
 
+use std::os::fd::AsFd as _;
+
+use aya::maps::Map;
 use aya::programs::links::{CgroupAttachMode, FdLink};
 use aya::programs::{
     BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
 };
 
 use super::{Hook, Site};
+use crate::sweep::link;
 use crate::syscalls;
 
 /// Before 5.7 programs were attached without one.
@@ -53,6 +57,10 @@ pub(super) fn attach_program(
             let name = compat_wrapper(name);
             run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
+        (Program::Iter(program), Hook::Iterate(name, _)) => {
+            // Made when it is read.
+            program.load(name, btf()?).map(|()| None).map_err(|error| explain(&error))
+        }
         (Program::CgroupSock(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
             run(program, CgroupSock::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
@@ -84,8 +92,17 @@ pub(super) fn unload(program: &mut Program) {
         Program::CgroupSock(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::SockOps(program) => program.unload(),
+        Program::Iter(program) => program.unload(),
         _ => Ok(()),
     };
+}
+
+/// Whether the kernel makes an iterator over a map of a loaded program.
+pub(super) fn try_iterator(program: Option<&Program>, map: &Map) -> Result<(), String> {
+    let fd = program.and_then(|program| program.fd().ok()).ok_or("the program is not loaded")?;
+    let Map::SkStorage(map) = map else { return Err("the map is none of sockets".to_owned()) };
+    let link = link(fd.as_fd(), map.fd().as_fd());
+    link.map(drop).map_err(|error| format!("the kernel makes no iterator: {error}"))
 }
 
 fn run<P, L: TryInto<FdLink>>(

@@ -36,6 +36,7 @@ const OWN_STRUCTS: &[&str] = &[
     "io_async_msghdr",
     "filename",
     "sock",
+    "tcp_sock",
     "socket",
     "proc_inode",
     "vm_area_struct",

@@ -2,9 +2,13 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use agent_common::{FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, TCP_NO_ERROR_KNOWN, TcpRecord};
+use agent_common::{
+    CONNECTION_FOUND, FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, FLAG_GUESSED, TCP_NO_ERROR_KNOWN,
+    TcpRecord,
+};
 use watchfire_model::{
-    Body, CloseReason, Flow, FlowCounters, FlowEnd, Origin, Owner, OwnerUnknown, Packets, Protocol, Side,
+    Body, CloseReason, Flow, FlowCounters, FlowEnd, Observation, Origin, Owner, OwnerUnknown, Packets,
+    Protocol, Side,
 };
 
 use super::wire::fixed;
@@ -18,6 +22,23 @@ pub(super) fn open(bytes: &[u8], context: Context) -> Result<Body, DecodeError> 
 pub(super) fn close(bytes: &[u8], context: Context, established: bool) -> Result<Body, DecodeError> {
     let record: TcpRecord = fixed(bytes)?.0;
     Ok(Body::FlowClose(flow(&record, context), flow_end(&record, established)))
+}
+
+/// How a connection goes that does not end: one of the records that the sweep makes.
+pub(crate) fn update(bytes: &[u8], context: Context) -> Result<Observation, DecodeError> {
+    Ok(updated(&fixed(bytes)?.0, context))
+}
+
+/// As [`update`].
+pub(crate) fn updated(record: &TcpRecord, context: Context) -> Observation {
+    let body = Body::FlowUpdate(flow(record, context), counters(record, true));
+    Observation { boot_ns: record.header.boot_ns, body }
+}
+
+/// A connection that was open when the agent started.
+pub(crate) fn found(record: &TcpRecord, boot_ns: u64, context: Context) -> Observation {
+    let flow = Flow { origin: Origin::BeforeStart, ..flow(record, context) };
+    Observation { boot_ns, body: Body::FlowOpen(flow) }
 }
 
 /// An address of the wire, IPv4 in v4-mapped form.
@@ -42,38 +63,48 @@ fn flow(record: &TcpRecord, context: Context) -> Flow {
         client: if is_client { local } else { remote },
         server: if is_client { remote } else { local },
         side: if is_client { Side::Client } else { Side::Server },
-        direction_guessed: false,
+        direction_guessed: record.flags & FLAG_GUESSED != 0,
         owner,
         cgroup_id: header.cgroup_id,
         netns: header.net_ns,
         opened_boot_ns: if record.opened_ns == 0 { header.boot_ns } else { record.opened_ns },
-        origin: Origin::Observed,
-        handshake_ns: None,
+        origin: if is_found(record) { Origin::BeforeStart } else { Origin::Observed },
+        handshake_ns: (record.handshake_ns != 0).then_some(record.handshake_ns),
         icmp: None,
     }
 }
 
 fn flow_end(record: &TcpRecord, established: bool) -> FlowEnd {
-    let flag = |flag: u32| u64::from(record.flags & flag != 0);
-    let handshake = u64::from(established) * flag(FLAG_CLIENT);
+    let is_timed = record.opened_ns != 0 && !is_found(record);
     FlowEnd {
         reason: close_reason(record.error, record.old_state, established),
         established,
-        duration_ns: (record.opened_ns != 0).then(|| record.header.boot_ns.saturating_sub(record.opened_ns)),
-        counters: FlowCounters {
-            // The socket counts SYN and FIN as a byte each, in the direction that sent them and once acknowledged.
-            // An accepted socket starts counting after its own SYN (tcp_create_openreq_child()).
-            bytes_sent: record.bytes_acked.saturating_sub(handshake + flag(FLAG_FIN_ACKED)),
-            bytes_received: record.bytes_received.saturating_sub(flag(FLAG_FIN_RECEIVED)),
-            packets: Packets::Segments {
-                segments_sent: record.segments_out,
-                segments_received: record.segments_in,
-                retransmits: record.retransmits,
-                srtt_us: record.srtt_us_8 / 8,
-                min_rtt_us: if record.min_rtt_us == u32::MAX { 0 } else { record.min_rtt_us },
-            },
+        duration_ns: is_timed.then(|| record.header.boot_ns.saturating_sub(record.opened_ns)),
+        counters: counters(record, established),
+    }
+}
+
+fn counters(record: &TcpRecord, established: bool) -> FlowCounters {
+    let flag = |flag: u32| u64::from(record.flags & flag != 0);
+    let handshake = u64::from(established) * flag(FLAG_CLIENT);
+    FlowCounters {
+        // The socket counts SYN and FIN as a byte each, in the direction that sent them and once acknowledged.
+        // An accepted socket starts counting after its own SYN (tcp_create_openreq_child()).
+        bytes_sent: record.bytes_acked.saturating_sub(handshake + flag(FLAG_FIN_ACKED)),
+        bytes_received: record.bytes_received.saturating_sub(flag(FLAG_FIN_RECEIVED)),
+        packets: Packets::Segments {
+            segments_sent: record.segments_out,
+            segments_received: record.segments_in,
+            retransmits: record.retransmits,
+            srtt_us: record.srtt_us_8 / 8,
+            min_rtt_us: if record.min_rtt_us == u32::MAX { 0 } else { record.min_rtt_us },
         },
     }
+}
+
+/// Whether the connection is older than the agent.
+const fn is_found(record: &TcpRecord) -> bool {
+    record.owner_flags & CONNECTION_FOUND != 0
 }
 
 /// Reads `sk_err` and the state that was left (include/net/tcp_states.h).
@@ -88,7 +119,16 @@ fn close_reason(error: u32, old_state: u32, established: bool) -> CloseReason {
         libc::ECONNREFUSED => CloseReason::Refused,
         libc::ECONNRESET | libc::EPIPE => CloseReason::ResetByPeer,
         libc::ETIMEDOUT => CloseReason::TimedOut,
-        libc::EHOSTUNREACH | libc::ENETUNREACH => CloseReason::Unreachable,
+        // What the kernel makes of an ICMP message (net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, tab_unreach): also of
+        // one that says that something on the way does not let it pass.
+        libc::EHOSTUNREACH
+        | libc::ENETUNREACH
+        | libc::EHOSTDOWN
+        | libc::ENONET
+        | libc::ENOPROTOOPT
+        | libc::EOPNOTSUPP
+        | libc::EPROTO
+        | libc::EACCES => CloseReason::Unreachable,
         _ if error == TCP_NO_ERROR_KNOWN && established && finished => CloseReason::Fin,
         _ => CloseReason::Error,
     }
