@@ -253,7 +253,7 @@ mod tests {
             ),
             (
                 "flows: {updateIntervalSeconds: 100000}",
-                "config.yaml:1:9: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
+                "config.yaml:1:32: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
             ),
             (
                 "sensor: {pin: bpf/watchfire}",

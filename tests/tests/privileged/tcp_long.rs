@@ -267,7 +267,7 @@ pub(crate) fn pinned_restart() {
 pub(crate) fn unreachable() {
     let agent = agent(&[]);
     // Nobody answers who has that address.
-    let script = "ip link set lo up; ip link add near type veth peer name far; ip addr add 10.99.0.1/24 dev near; ip link set far up; \
+    let script = "ip link set lo up; ip link add name near type bridge; ip addr add 10.99.0.1/24 dev near; \
                   ip link set near up; exec \"$PEER\"";
     let mut command = Command::new("unshare");
     command.args(["--net", "/bin/sh", "-c", script]);

@@ -99,7 +99,9 @@ mod tests {
         server.read_exact(&mut [0; 5]).unwrap();
         server.write_all(b"123").unwrap();
         client.read_exact(&mut [0; 3]).unwrap();
-        let [client, server] = [client, server].map(|stream| TcpInfo::of(&stream.into()).unwrap());
+        // Both stay open until both are asked.
+        let sockets = [client, server].map(OwnedFd::from);
+        let [client, server] = sockets.each_ref().map(|socket| TcpInfo::of(socket).unwrap());
         assert_eq!((client.bytes_received(), server.bytes_received()), (3, 5));
         assert_eq!(client.counts_syn(), Some(true));
         // The acknowledgement of the last bytes may be on its way.
