@@ -170,6 +170,7 @@ offsets! {
     sock_local_v6: "sock" "__sk_common.skc_v6_rcv_saddr",
     sock_remote_v6: "sock" "__sk_common.skc_v6_daddr",
     sock_state: "sock" "__sk_common.skc_state",
+    inet_source_port: "inet_sock" "inet_sport",
     tcp_bytes_acked: "tcp_sock" "bytes_acked",
     tcp_bytes_received: "tcp_sock" "bytes_received",
     tcp_segments_out: "tcp_sock" "segs_out",

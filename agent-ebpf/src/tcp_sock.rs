@@ -161,7 +161,8 @@ unsafe fn fill(
         (*record).opened_ns = (*state).opened_ns;
         (&raw mut (*record).local).cast::<[u32; 4]>().write(local.words);
         (&raw mut (*record).remote).cast::<[u32; 4]>().write(remote.words);
-        (*record).local_port = local.port;
+        // The number that is kept in host byte order is 0 once the port is given back, which is before the end is told.
+        (*record).local_port = u16::from_be(field!(tcp, inet_source_port as u16));
         (*record).remote_port = remote.port;
         (*record).flags = (*state).tcp_flags | flags;
         (*record).owner_flags = (*state).flags;

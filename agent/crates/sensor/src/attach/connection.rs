@@ -12,7 +12,7 @@ pub(super) const PROBES: [Probe; 2] = [
         name: "tcp-older",
         purpose: "the end of TCP connections older than the agent",
         wanted: |_| true,
-        structs: &["sock", "tcp_sock"],
+        structs: &["sock", "inet_sock", "tcp_sock"],
         rungs: &[Rung {
             hook: "tp_btf/inet_sock_set_state",
             programs: &[("tcp_older_end", Hook::TpBtf("inet_sock_set_state"))],
@@ -22,7 +22,7 @@ pub(super) const PROBES: [Probe; 2] = [
         name: TCP_UPDATES,
         purpose: "how TCP connections go that do not end",
         wanted: |options| options.update_interval_seconds > 0,
-        structs: &["sock", "tcp_sock"],
+        structs: &["sock", "inet_sock", "tcp_sock"],
         rungs: &[
             Rung {
                 hook: "iter/bpf_sk_storage_map",

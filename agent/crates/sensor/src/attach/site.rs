@@ -37,6 +37,7 @@ const OWN_STRUCTS: &[&str] = &[
     "filename",
     "sock",
     "tcp_sock",
+    "inet_sock",
     "socket",
     "proc_inode",
     "vm_area_struct",
