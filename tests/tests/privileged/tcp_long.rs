@@ -286,7 +286,8 @@ const LINES_MAX: usize = 100;
 
 pub(crate) fn slow() {
     let agent = agent(&[]);
-    let script = "ip link set lo up; tc qdisc add dev lo root netem delay 20ms loss 10%; exec \"$PEER\"";
+    let script =
+        "ip link set lo up; $(which tc) qdisc add dev lo root netem delay 20ms loss 10%; exec \"$PEER\"";
     let mut command = Command::new("unshare");
     command.args(["--net", "/bin/sh", "-c", script]);
     let mut server = Peer::start_by(command, &format!("answer 127.0.0.1:0 {REPLY}"));
