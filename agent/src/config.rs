@@ -1,6 +1,7 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
 mod flags;
+mod flows;
 mod lists;
 mod sensor;
 mod values;
@@ -15,6 +16,7 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 use lists::Limited;
 
 pub(crate) use flags::ConfigFlags;
+pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
 pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
+    pub(crate) flows: FlowsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -94,6 +97,7 @@ impl Default for Config {
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
+            flows: FlowsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -189,6 +193,7 @@ mod tests {
             "sensor.families",
             "sensor.files",
             "sensor.rate",
+            "flows",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -244,6 +249,10 @@ mod tests {
                 "config.yaml:1:15: sensor.pin: found `bpf/watchfire`, expected an absolute path",
             ),
             (
+                "flows: {tlsPorts: [443, 0]}",
+                "config.yaml:1:25: flows.tlsPorts[1]: found 0, expected a port from 1 to 65535",
+            ),
+            (
                 "redaction:\n  patterns:\n  - 'ok'\n  - 'a('\n",
                 "config.yaml:4:5: redaction.patterns[1]: found `a(`, expected a regular expression (unclosed group)",
             ),
@@ -268,6 +277,10 @@ mod tests {
             (
                 format!("sensor: {{files: {{inodes: [{}]}}}}", list("/a", 1025)),
                 "config.yaml:1:26: sensor.files.inodes: found 1025 entries, expected at most 1024",
+            ),
+            (
+                format!("flows: {{tlsPorts: [{}]}}", list("1", 257)),
+                "config.yaml:1:19: flows.tlsPorts: found 257 entries, expected at most 256",
             ),
             (
                 format!("redaction: {{patterns: [{}]}}", list("a", 65)),
