@@ -9,7 +9,9 @@ use watchfire_model::DnsAnswer;
 /// Most addresses whose names are kept.
 pub(crate) const ADDRESSES_MAX: usize = 32_768;
 /// Most names that are kept of one address.
-pub(crate) const NAMES_PER_ADDRESS_MAX: usize = 16;
+pub(crate) const NAMES_PER_ADDRESS_MAX: usize = 8;
+/// Longest text of a name that is kept, bytes. Only names of unprintable bytes, which take four each, are longer.
+pub(crate) const NAME_BYTES_MAX: usize = 255;
 /// Most names that a record shows.
 pub(crate) const NAMES_SHOWN_MAX: usize = 4;
 /// Shortest and longest time that a name is kept, seconds. Clients go on with an address after its time is over.
@@ -64,10 +66,12 @@ impl Names {
                 continue;
             };
             let names = names.get_or_insert_with(|| {
-                chain.iter().map(|name| Arc::from(name.to_ascii_lowercase())).collect()
+                let kept = chain.iter().filter(|name| name.len() <= NAME_BYTES_MAX);
+                kept.map(|name| Arc::from(name.to_ascii_lowercase())).collect()
             });
             let kept_seconds = answer.ttl.clamp(KEPT_SECONDS.0, KEPT_SECONDS.1);
             let over_ns = now_ns + u64::from(kept_seconds) * NS_PER_SECOND;
+            self.names_evicted += (chain.len() - names.len()) as u64;
             self.put(address.to_canonical(), names, over_ns);
         }
     }
@@ -105,12 +109,15 @@ impl Names {
         self.addresses_evicted
     }
 
-    /// How often [`NAMES_PER_ADDRESS_MAX`] forced a name out.
+    /// How often [`NAMES_PER_ADDRESS_MAX`] forced a name out, or [`NAME_BYTES_MAX`] did not let it in.
     pub(crate) const fn names_evicted(&self) -> u64 {
         self.names_evicted
     }
 
     fn put(&mut self, address: IpAddr, names: &[Arc<str>], over_ns: u64) {
+        if names.is_empty() {
+            return;
+        }
         let turn = self.next_turn;
         self.next_turn += 1;
         let entry = self.by_address.entry(address).or_insert_with(|| Entry { turn, names: Vec::new() });
@@ -173,16 +180,20 @@ mod tests {
     #[test]
     fn the_latest_name_is_the_first_and_few_are_shown() {
         let mut names = Names::default();
-        let given = NAMES_PER_ADDRESS_MAX + 3;
-        for n in 0..given {
-            let name = format!("n{n}.example");
-            names.learn(&name, &[answer(&name, "A", 60, "192.0.2.7")], 0);
+        let mut learn = |name: &str| {
+            names.learn(name, &[answer(name, "A", 60, "192.0.2.7")], 0);
+            (names_of(&names, "192.0.2.7", 1), names.names_evicted())
+        };
+        for n in 1..NAMES_PER_ADDRESS_MAX {
+            learn(&format!("n{n}.example"));
         }
-        let shown = names_of(&names, "192.0.2.7", 1);
-        assert_eq!((shown.len(), shown[0].as_str()), (NAMES_SHOWN_MAX, "n18.example"));
-        assert_eq!((names.names_evicted(), names.addresses_evicted()), (3, 0));
-        names.learn("n10.example", &[answer("n10.example", "A", 60, "192.0.2.7")], 0);
-        assert_eq!(names_of(&names, "192.0.2.7", 1)[..2], ["n10.example", "n18.example"]);
+        let (shown, evicted) = learn("last.example");
+        assert_eq!((shown.len(), shown[0].as_str(), evicted), (NAMES_SHOWN_MAX, "last.example", 0));
+        let (shown, evicted) = learn("n1.example");
+        assert_eq!((&shown[..2], evicted), (&["n1.example".to_owned(), "last.example".to_owned()][..], 0));
+        assert_eq!(learn("one-more.example").1, 1);
+        let (shown, evicted) = learn(&"\\000".repeat(NAME_BYTES_MAX / 4 + 1));
+        assert_eq!((shown[0].as_str(), evicted), ("one-more.example", 2));
     }
 
     #[test]
