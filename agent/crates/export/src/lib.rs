@@ -21,8 +21,8 @@ pub use jsonl::{
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
 pub use metrics::{
-    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo, ProgramStatistics,
-    SinkCounters,
+    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
+    ProgramStatistics, SinkCounters,
 };
 pub use observe::{
     CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveError,

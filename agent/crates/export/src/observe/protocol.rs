@@ -90,8 +90,8 @@ mod tests {
             (r#"{"last":5000}"#, "last is 5000, the agent keeps 4096 records"),
             (r#"{"types":[]}"#, "types is empty"),
             (
-                r#"{"types":["dns"]}"#,
-                "unknown variant `dns`, expected one of `process`, `flow`, `credentials`",
+                r#"{"types":["names"]}"#,
+                "unknown variant `names`, expected one of `process`, `flow`, `dns`, `credentials`",
             ),
             (r#"{"tail":1}"#, "unknown field `tail`"),
             (r#"{} {}"#, "trailing characters"),
