@@ -55,6 +55,12 @@ impl FlowTerm {
         Ok(Self { field, text: text.to_owned(), pattern, negated })
     }
 
+    /// The same, excluding or not.
+    #[must_use]
+    pub fn with_negation(self, negated: bool) -> Self {
+        Self { negated, ..self }
+    }
+
     /// Whether it excludes what meets it.
     #[must_use]
     pub const fn is_negated(&self) -> bool {
