@@ -44,10 +44,10 @@ pub(crate) struct FlowsArgs {
     #[arg(long, value_name = "COUNT")]
     last: Option<usize>,
     /// Not older: an RFC 3339 time, or how long ago, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
     since: Option<WallTime>,
     /// Not newer: an RFC 3339 time, or how long ago, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = moment::parse, conflicts_with = "follow")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<WallTime>,
     /// Go on with records as they come
     #[arg(short, long, conflicts_with = "files")]
@@ -99,7 +99,9 @@ fn show<W: io::Write>(args: &FlowsArgs, printer: &mut Printer<W>) -> Result<()> 
         bail!("--last {last}: the agent keeps {RECENT_RECORDS_MAX} records; --file reads its event log");
     }
     let types = Some(vec![RecordType::Flow, RecordType::Dns]);
-    let request = ObserveRequest { last, types, follow: args.follow, flows: Some(filter) };
+    // The agent need not read lines of which all are wanted.
+    let flows = (filter != FlowFilter::default()).then_some(filter);
+    let request = ObserveRequest { last, types, follow: args.follow, flows };
     for line in observe(&args.socket, &request)? {
         printer.show(&line?)?;
         // Live: a line that waits in a buffer is not seen.

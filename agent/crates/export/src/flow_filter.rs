@@ -41,9 +41,6 @@ impl FlowFilter {
         if !head.is_flow_or_dns() || !self.covers(head.time) {
             return Ok(false);
         }
-        if self.terms.is_empty() {
-            return Ok(true);
-        }
         Ok(self.terms_match(&serde_json::from_slice(line)?))
     }
 

@@ -100,11 +100,15 @@ fn drops(record: &Value) -> String {
 fn counters(record: &Value) -> Vec<String> {
     let Some(counters) = record.pointer("/counters") else { return Vec::new() };
     let count = |name: &str| number(counters, &format!("/{name}"));
-    let mut parts = vec![format!("{} bytes sent, {} received", count("bytes_sent"), count("bytes_received"))];
+    let mut parts = Vec::new();
+    // An attempt that failed has moved nothing, and that is no news.
+    if text(record, "/stage") != "failed" || count("bytes_sent") + count("bytes_received") > 0 {
+        parts.push(format!("{} bytes sent, {} received", count("bytes_sent"), count("bytes_received")));
+    }
     for unit in ["segments", "datagrams"] {
         if counters.get(format!("{unit}_sent")).is_some() {
             let [sent, received] = ["sent", "received"].map(|way| count(&format!("{unit}_{way}")));
-            parts.push(format!("{sent} {unit} sent, {received} received"));
+            parts.push(format!("{sent}/{received} {unit}"));
         }
     }
     if count("retransmits") > 0 {

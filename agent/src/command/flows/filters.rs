@@ -30,6 +30,8 @@ impl clap::Args for FilterArgs {
                 .help_heading(HEADING)
                 .value_name(value_name(field))
                 .action(ArgAction::Append)
+                // For an error that names the flag.
+                .allow_negative_numbers(matches!(field, FlowField::Port(_)))
                 .value_parser(parser(field));
             if field == FlowField::Namespace(Ends::Either) { arg.short('n') } else { arg }
         });
@@ -99,9 +101,9 @@ fn help(field: FlowField) -> String {
         Ends::Server => format!("{what} that was called or asked"),
     };
     match field {
-        FlowField::Pod(ends) => of(ends, "Pod whose name begins so"),
+        FlowField::Pod(ends) => of(ends, "Pod, by the beginning of its name,"),
         FlowField::Namespace(ends) => of(ends, "Namespace of a pod or service"),
-        FlowField::Service(ends) => of(ends, "Service whose name begins so"),
+        FlowField::Service(ends) => of(ends, "Service, by the beginning of its name,"),
         FlowField::Ip(ends) => of(ends, "Address, or that of a service's backend,"),
         FlowField::Port(ends) => of(ends, "Port, or that of a service's backend,"),
         FlowField::Fqdn(Ends::Client) => "DNS name of the end that opened the flow or asked".to_owned(),

@@ -183,8 +183,8 @@ fn all() -> [String; 5] {
 #[test]
 fn compact_is_one_line_a_record() {
     let expected = "\
-2023-11-14 22:13:20.123: shop/frontend:40112 → www.example.org:443 (world) denied TCP close fin (1000 bytes sent, 20000 received, 12 segments sent, 22 received, 1 retransmitted, srtt 350µs, TLS www.example.org h2,http/1.1, handshake 4.321ms, duration 1.500s, curl[42])
-2023-11-14 22:13:20.123: shop/frontend:40112 → shop/stats:8125 (service → 10.0.2.9:8125) not-covered UDP update (900 bytes sent, 0 received, 9 datagrams sent, 0 received, curl[42])
+2023-11-14 22:13:20.123: shop/frontend:40112 → www.example.org:443 (world) denied TCP close fin (1000 bytes sent, 20000 received, 12/22 segments, 1 retransmitted, srtt 350µs, TLS www.example.org h2,http/1.1, handshake 4.321ms, duration 1.500s, curl[42])
+2023-11-14 22:13:20.123: shop/frontend:40112 → shop/stats:8125 (service → 10.0.2.9:8125) not-covered UDP update (900 bytes sent, 0 received, 9/0 datagrams, curl[42])
 2023-11-14 22:13:20.123: [fd00::1] (unresolved) →? [fd00::2] (node node-2) unknown ICMPv6 dropped NETFILTER_DROP (echo request id 7, 3 packets dropped, direction was guessed, ? (before-start))
 2023-11-14 22:13:20.123: shop/frontend:40112 → 10.96.0.53:53 (world) NOERROR UDP dns A www.example.org → CNAME edge\\u{9b}.example.net, 203.0.113.9 (latency 12.345ms, curl[42])
 2023-11-14 22:13:20.123: shop/frontend:40112 → 10.96.0.53:53 (world) no-answer UDP dns A www.example.org (curl[42])
@@ -341,7 +341,8 @@ fn a_wrong_flag_is_named_with_what_was_expected() {
         (&["--protocol", "http"], "--protocol", "expected tcp, udp"),
         (&["--pod", ""], "--pod", "expected NAMESPACE/NAME"),
         (&["--since", "soon"], "--since", "expected an RFC 3339 time"),
-        (&["--until", "-5m"], "--until", "unexpected argument"),
+        (&["--until", "-5m"], "--until", "expected an RFC 3339 time"),
+        (&["--port", "-1"], "--port", "expected a port from 0 to 65535"),
         (&["--last", "many"], "--last", "invalid digit"),
         (&["--until", "1m", "--follow"], "--until", "--follow"),
         (&["--file", "x", "--follow"], "--file", "--follow"),

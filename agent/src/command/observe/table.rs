@@ -197,6 +197,32 @@ mod tests {
     }
 
     #[test]
+    fn drops_answers_services_and_names_are_told() {
+        let time = "2026-01-02T03:04:05.678901234Z";
+        let frontend = json!({"address": "10.1.0.1:40000", "kind": "pod",
+                              "pod": {"namespace": "shop", "name": "frontend"}});
+        let dropped = row(&json!({
+            "time": time, "type": "flow", "stage": "dropped", "protocol": "UDP", "because": "peer not resolved",
+            "verdict": {"outcome": "unknown"}, "drop": {"reason": "NO_SOCKET", "packets": 2}, "client": frontend,
+            "server": {"address": "10.96.0.1:53", "kind": "world", "service": {"namespace": "kube", "name": "dns"},
+                       "backend": {"by": "unresolved"}},
+            "process": {"pid": 7, "binary": "/usr/bin/dig"},
+        }));
+        let expected = "03:04:05.678  dropped NO_SOCKET  unknown      shop/frontend 10.1.0.1 → service kube/dns 10.96.0.1:53 → ?";
+        assert!(dropped.starts_with(expected), "{dropped}");
+        assert!(dropped.ends_with("dig[7]  2 packets dropped  peer not resolved"), "{dropped}");
+        let dns = row(&json!({
+            "time": time, "type": "dns", "protocol": "UDP", "rcode": "NOERROR", "latency_us": 900,
+            "query": "db.example", "query_type": "A", "answers": [{"type": "A", "data": "10.0.0.7"}],
+            "client": frontend, "server": {"address": "10.96.0.1:53", "kind": "world", "names": ["ns.example"]},
+            "process_unknown": "before-start",
+        }));
+        let expected = "03:04:05.678  dns              NOERROR      shop/frontend 10.1.0.1 → world ns.example 10.96.0.1:53 A db.example → 10.0.0.7";
+        assert!(dns.starts_with(expected), "{dns}");
+        assert!(dns.ends_with("? (before-start)  latency 900µs"), "{dns}");
+    }
+
+    #[test]
     fn remarkable_images_are_marked() {
         let exec = json!({"type": "process", "action": "exec", "process": {"pid": 7, "binary": "/bin/sh"},
                           "setuid": true, "drift": false, "fileless": true, "script": "/tmp/x"});
