@@ -6,6 +6,7 @@
 
 mod backlog;
 mod encode;
+mod flow_filter;
 mod health;
 mod http;
 mod jsonl;
@@ -14,6 +15,7 @@ mod observe;
 mod outputs;
 
 pub use encode::{EncodedRecord, Encoder, RecordType};
+pub use flow_filter::{Ends, FlowField, FlowFilter, FlowTerm, FlowTermError};
 pub use health::{Condition, HEARTBEAT_AGE_SECONDS_MAX, Health};
 pub use http::{HTTP_CONNECTION_SECONDS_MAX, HTTP_CONNECTIONS_MAX, HttpError, HttpServer};
 pub use jsonl::{
