@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn names_of(names: &Names, address: &str, now_ns: u64) -> Vec<String> {
-        names.of(address.parse().unwrap(), now_ns).iter().map(|name| name.to_string()).collect()
+        names.of(address.parse().unwrap(), now_ns).iter().map(ToString::to_string).collect()
     }
 
     #[test]

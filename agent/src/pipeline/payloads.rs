@@ -127,7 +127,8 @@ impl Stages {
                 Hello::Unreadable
             }
         };
-        if !self.flows.is_open(flow) {
+        let has_ended = self.plaintext.hello(flow, &hello);
+        if !has_ended && !self.flows.is_open(flow) {
             // Forgotten, or ahead of the record of its opening.
             let judged = self.judge(flow);
             self.flows.put(flow, judged);

@@ -290,6 +290,27 @@ fn a_loss_that_is_told_late_undoes_the_mark() {
 }
 
 #[test]
+fn an_opening_of_tls_that_is_told_after_the_end_undoes_the_mark() {
+    let mut stages = watching();
+    let other = Flow { cookie: 8, ..tls_flow() };
+    for flow in [tls_flow(), other] {
+        take(&mut stages, Body::FlowOpen(flow));
+        assert!(take_at(&mut stages, 30, Body::FlowClose(flow, closed(sent(9)))).is_empty());
+    }
+    let hello = payload(tls_flow(), PayloadKind::ClientHello, true, client_hello());
+    assert!(take_at(&mut stages, 25, hello).is_empty());
+    let records = tick(&mut stages, LOSSES_TOLD_NS);
+    let told: Vec<_> = records
+        .into_iter()
+        .map(|record| only_flow(vec![record]))
+        .map(|record| (record.cookie, record.tls.is_some(), record.plaintext))
+        .collect();
+    assert_eq!(told, [(7, true, false), (8, false, true)]);
+    // It is over, and not taken for open again.
+    assert_eq!(stages.flows.len(), 0);
+}
+
+#[test]
 fn few_records_wait() {
     let mut stages = watching();
     for cookie in 0..HELD_MAX as u64 {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use watchfire_model::{Flow, FlowCounters, Gap, Origin, Protocol, Record, RecordBody, RecordKind, Side};
+use watchfire_model::{
+    Flow, FlowCounters, FlowStage, Gap, Origin, Protocol, Record, RecordBody, RecordKind, Side,
+};
 
 use super::open_flows::Hello;
 
@@ -22,6 +24,8 @@ fn is_payload_kind(kind: RecordKind) -> bool {
 struct Held {
     record: Record,
     opened_ns: u64,
+    /// The opening of TLS was told after the record: they came through different rings.
+    is_tls: bool,
 }
 
 /// What is known about seeing and not seeing TLS.
@@ -75,7 +79,7 @@ impl Plaintext {
     /// Keeps the record of a flow that [looks like plaintext](Self::is_suspect) until all losses of its time are told.
     /// Answers one that has to go before that, unmarked, because of [`HELD_MAX`].
     pub(crate) fn hold(&mut self, record: Record, opened_ns: u64) -> Option<Record> {
-        self.held.push_back(Held { record, opened_ns });
+        self.held.push_back(Held { record, opened_ns, is_tls: false });
         if self.held.len() <= HELD_MAX {
             return None;
         }
@@ -83,14 +87,30 @@ impl Plaintext {
         self.held.pop_front().map(|held| held.record)
     }
 
+    /// Takes in what was seen of TLS in a flow whose records may wait. Answers whether its last one does.
+    pub(crate) fn hello(&mut self, flow: &Flow, hello: &Hello) -> bool {
+        let mut has_ended = false;
+        for held in &mut self.held {
+            let RecordBody::Flow(record) = &mut held.record.body else { continue };
+            let is_it = record.cookie == flow.cookie
+                && (record.client.address, record.server.address) == (flow.client, flow.server);
+            if is_it {
+                held.is_tls = true;
+                record.tls = hello.view();
+                has_ended |= record.stage == FlowStage::Close;
+            }
+        }
+        has_ended
+    }
+
     /// The next record that has waited long enough, marked if nothing was lost.
     pub(crate) fn decided(&mut self, now_ns: u64) -> Option<Record> {
         if self.held.front()?.record.boot_ns.saturating_add(LOSSES_TOLD_NS) > now_ns {
             return None;
         }
-        let Held { mut record, opened_ns } = self.held.pop_front()?;
+        let Held { mut record, opened_ns, is_tls } = self.held.pop_front()?;
         if let RecordBody::Flow(flow) = &mut record.body {
-            flow.plaintext = self.is_seen_since(opened_ns);
+            flow.plaintext = !is_tls && self.is_seen_since(opened_ns);
         }
         Some(record)
     }
