@@ -5,27 +5,31 @@ mod gauges;
 mod host_paths;
 mod host_view;
 mod open_flows;
+mod services;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod view;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use watchfire_inventory::{CgroupOwner, Intake, Processes, Resolver, unknown_process};
 use watchfire_model::{
-    Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
-    Owner, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase,
-    clone_flag_names,
+    BackendView, Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage,
+    Observation, Origin, Owner, Peer, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record,
+    RecordBody, Timebase, Verdict, clone_flag_names,
 };
 use watchfire_policy::{Connection, Endpoint};
 
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
+pub(crate) use services::Services;
 pub(crate) use thread::{Control, Pipeline};
 
 use crate::knowledge::Knowledge;
-use open_flows::{Judged, OpenFlows};
+use open_flows::{Judged, Led, OpenFlows};
+use services::{BACKENDS_JUDGED_MAX, UNRESOLVED};
 
 /// What the stages hold between observations.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub(crate) struct Stages {
     knowledge: Knowledge,
     host: HostView,
     host_paths: HostPaths,
+    services: Services,
     processes: Processes,
     flows: OpenFlows,
     timebase: Timebase,
@@ -41,11 +46,18 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, intake: Intake) -> Self {
+    pub(crate) fn new(
+        knowledge: Knowledge,
+        host: HostView,
+        services: Services,
+        timebase: Timebase,
+        intake: Intake,
+    ) -> Self {
         Self {
             knowledge,
             host,
             host_paths: HostPaths::new(),
+            services,
             processes: Processes::new(intake),
             flows: OpenFlows::default(),
             timebase,
@@ -181,16 +193,35 @@ impl Stages {
         };
         let cgroup = self.host.cgroup(cgroup_id);
         let Knowledge { directory, policies, node, .. } = &self.knowledge;
-        let ends = Resolver { directory, host: self.host.net(), node }.ends(flow, cgroup.as_deref());
-        let connection = Connection {
-            protocol: flow.protocol,
-            client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
-            server: Endpoint { peer: &ends.server, ip: flow.server.ip() },
-            server_port: flow.server.port(),
-            direction_guessed: flow.direction_guessed,
+        let resolver = Resolver { directory, host: self.host.net(), node };
+        let mut ends = resolver.ends(flow, cgroup.as_deref());
+        let led = self.services.led(directory, flow, &ends.server);
+        let to = |peer: &Peer, server: SocketAddr| {
+            let connection = Connection {
+                protocol: flow.protocol,
+                client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
+                server: Endpoint { peer, ip: server.ip() },
+                server_port: server.port(),
+                direction_guessed: flow.direction_guessed,
+            };
+            policies.judge(&self.knowledge, &connection)
         };
-        let verdict = policies.judge(&self.knowledge, &connection);
-        Judged { ends, verdict }
+        let (server, verdict) = match &led {
+            None => (None, to(&ends.server, flow.server)),
+            Some(Led { backend: BackendView { address: Some(backend), .. }, .. }) => {
+                let server = resolver.address(backend.ip());
+                let verdict = to(&server, *backend);
+                (Some(server), verdict)
+            }
+            Some(Led { service, .. }) => {
+                let backends = service.as_ref().map_or(&[][..], |service| &service.backends);
+                let each = backends.iter().filter(|_| backends.len() <= BACKENDS_JUDGED_MAX);
+                let each = each.map(|backend| to(&resolver.address(backend.ip()), *backend));
+                (Some(UNRESOLVED), Verdict::common(each).unwrap_or_else(|| to(&UNRESOLVED, flow.server)))
+            }
+        };
+        ends.server = server.unwrap_or(ends.server);
+        Judged { ends, verdict, led }
     }
 
     fn owner(&self, flow: &Flow) -> Option<&Process> {
@@ -207,7 +238,7 @@ impl Stages {
         judged: &Judged,
         end: Option<&FlowEnd>,
     ) -> FlowRecord {
-        let Judged { ends, verdict } = judged;
+        let Judged { ends, verdict, led } = judged;
         let (process, process_unknown) = match flow.owner {
             // Its records may be lost: the flow still knows whose it is.
             Owner::Known(id) => {
@@ -225,7 +256,7 @@ impl Stages {
             side: flow.side,
             direction_guessed: flow.direction_guessed,
             client: view::endpoint(flow.client, &ends.client),
-            server: view::endpoint(flow.server, &ends.server),
+            server: view::server(flow.server, &ends.server, led.as_ref()),
             process,
             process_unknown,
             netns: flow.netns,

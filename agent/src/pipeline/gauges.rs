@@ -16,6 +16,9 @@ pub(super) struct Gauges {
     exits_missed: CounterHandle,
     cgroups_evicted: CounterHandle,
     flows_evicted: CounterHandle,
+    services: GaugeHandle,
+    conntrack_queries: CounterHandle,
+    conntrack_errors: CounterHandle,
 }
 
 impl Gauges {
@@ -45,12 +48,29 @@ impl Gauges {
                 "Cgroups forgotten or not taken in because of the limit",
             ),
             flows_evicted: counter("flows_open_evicted", "Open connections forgotten because of the limit"),
+            services: gauge("inventory_services", "Services in the inventory"),
+            conntrack_queries: counter(
+                "conntrack_queries",
+                "Connections whose translation connection tracking was to tell",
+            ),
+            conntrack_errors: counter(
+                "conntrack_errors",
+                "Connections whose translation connection tracking could not be asked for, or did not tell in time",
+            ),
         }
     }
 
     pub(super) fn set(&self, stages: &Stages) {
-        let Stages { knowledge, host, host_paths: _, processes, flows, timebase: _, latest_boot_ns: _ } =
-            stages;
+        let Stages {
+            knowledge,
+            host,
+            host_paths: _,
+            services,
+            processes,
+            flows,
+            timebase: _,
+            latest_boot_ns: _,
+        } = stages;
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects);
         self.running.set(processes.running());
@@ -63,5 +83,9 @@ impl Gauges {
         self.exits_missed.set_total(counters.exits_missed);
         self.cgroups_evicted.set_total(host.cgroups().evicted());
         self.flows_evicted.set_total(flows.evicted());
+        self.services.set(knowledge.directory.services());
+        let conntrack = services.counters();
+        self.conntrack_queries.set_total(conntrack.asked);
+        self.conntrack_errors.set_total(conntrack.failed);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use watchfire_inventory::Ends;
-use watchfire_model::{Flow, Verdict};
+use watchfire_inventory::{Ends, ServicePort};
+use watchfire_model::{BackendView, Flow, Verdict};
 
 /// Most open flows that are kept.
 pub(crate) const FLOWS_MAX: usize = 131_072;
@@ -14,6 +15,16 @@ pub(crate) const FLOWS_MAX: usize = 131_072;
 pub(crate) struct Judged {
     pub(crate) ends: Ends,
     pub(crate) verdict: Verdict,
+    pub(crate) led: Option<Led>,
+}
+
+/// Where a connection led whose server's address is not a server's own.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Led {
+    /// Whose address it is, where the inventory tells.
+    pub(crate) service: Option<Arc<ServicePort>>,
+    /// Where it led, and how that is known.
+    pub(crate) backend: BackendView,
 }
 
 #[derive(Debug)]
@@ -94,6 +105,7 @@ mod tests {
         Judged {
             ends: Ends { client: Peer::World, server: Peer::World },
             verdict: Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered),
+            led: None,
         }
     }
 

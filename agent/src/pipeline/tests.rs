@@ -49,6 +49,7 @@ fn stages(policies: &str) -> Stages {
     Stages::new(
         knowledge(policies),
         HostView::read(Some(empty.path().to_owned())),
+        Services::new(None),
         Timebase { boot_epoch_ns: 0 },
         Intake { redactor: Some(Redactor::default()), environment: Vec::new() },
     )

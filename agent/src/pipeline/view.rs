@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use watchfire_model::{EndpointView, Peer, Pod, PodView, Process, ProcessView};
+use watchfire_model::{EndpointView, Peer, Pod, PodView, Process, ProcessView, ServiceView};
+
+use super::open_flows::Led;
 
 /// A process, with its cgroup and pod.
 pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<&Pod>) -> ProcessView {
@@ -59,4 +61,12 @@ pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
         Peer::Unresolved(why) => ("unresolved", None, Some((*why).to_owned())),
     };
     EndpointView { address, pod, kind, detail, names: Vec::new(), service: None, backend: None }
+}
+
+/// The server of a flow, with where a service's address led.
+pub(super) fn server(address: SocketAddr, peer: &Peer, led: Option<&Led>) -> EndpointView {
+    let service = led.and_then(|led| led.service.as_deref());
+    let service = service
+        .map(|service| ServiceView { namespace: service.namespace.clone(), name: service.name.clone() });
+    EndpointView { service, backend: led.map(|led| led.backend), ..endpoint(address, peer) }
 }
