@@ -12,7 +12,7 @@ use crate::config::ConntrackOf;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = args.source().load()?;
-    let mut diagnosis = watchfire_sensor::diagnose(&config.sensor.options(None));
+    let mut diagnosis = watchfire_sensor::diagnose(&config.sensor.options(&config.flows, None));
     diagnosis.facts.push(conntrack(&config.conntrack));
     writeln!(stdout(), "{diagnosis}")?;
     Ok(diagnosis.exit_code().into())
