@@ -10,6 +10,8 @@ use super::*;
 
 #[path = "events_tests.rs"]
 mod events;
+#[path = "services_tests.rs"]
+mod services;
 
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
