@@ -281,7 +281,7 @@ mod tests {
             ),
             (
                 service("ports: [{port: 80, targetPort: [80]}]"),
-                "inventory.yaml:4:34: services[0].ports[0].targetPort: found sequence, expected a whole number from 1 to 65535 or the name of a port",
+                "inventory.yaml:4:22: services[0].ports[0].targetPort: found sequence, expected a whole number from 1 to 65535 or the name of a port",
             ),
             (
                 service("ports: [{port: 80, protocol: ICMP}]"),
