@@ -64,7 +64,8 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         Services::new(conntrack.context("cannot start the thread that asks connection tracking")?),
         host.timebase,
         config.intake(),
-    );
+    )
+    .with_tls_ports(config.flows.tls_ports());
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
     let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
@@ -78,6 +79,9 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     };
     show_probes(&sensor.probes(), &metrics);
     health.fulfil(Condition::SensorAttached);
+    if let Some(since) = sensor.client_hellos_since() {
+        pipeline.tell(Control::ClientHellosWatched(since));
+    }
     pipeline.tell(Control::SensorStarted);
 
     let account = Account::register(&metrics, sink);

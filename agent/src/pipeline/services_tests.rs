@@ -1,5 +1,7 @@
 //! Connections to services where nobody translates.
 
+use watchfire_model::BackendView;
+
 use super::*;
 
 const WITH_SERVICES: &str = "\

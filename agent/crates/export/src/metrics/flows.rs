@@ -26,6 +26,7 @@ pub(super) struct FlowMetrics {
     service_backends: Family<Fixed<1>, Counter>,
     bytes_sent: Counter,
     bytes_received: Counter,
+    plaintext: Counter,
     verdicts: Family<PolicyVerdict, Counter>,
     verdicts_folded: Counter,
     labelled: Mutex<HashSet<Arc<PolicyRef>>>,
@@ -41,6 +42,7 @@ impl FlowMetrics {
             service_backends: Family::default(),
             bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
+            plaintext: Counter::default(),
             verdicts: Family::default(),
             verdicts_folded: Counter::default(),
             labelled: Mutex::default(),
@@ -68,6 +70,11 @@ impl FlowMetrics {
             "Payload of ended connections as the observed ends counted it",
             Unit::Bytes,
             bytes,
+        );
+        registry.register(
+            "flow_plaintext",
+            "Ended connections to a port for TLS whose client sent something else, once per connection end",
+            metrics.plaintext.clone(),
         );
         registry.register(
             "flow_owner_unknown",
@@ -103,6 +110,9 @@ impl FlowMetrics {
         if let Some(counters) = flow.counters.filter(|_| ended) {
             self.bytes_sent.inc_by(counters.bytes_sent);
             self.bytes_received.inc_by(counters.bytes_received);
+        }
+        if ended && flow.plaintext {
+            self.plaintext.inc();
         }
         // The others repeat the verdict that the opening was counted with.
         if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
