@@ -4,15 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::message::Tracked;
 use crate::reader::{Reader, Unavailable};
 use crate::{NetworkNamespace, Tuple};
 
 /// Longest time that a question waits for its answer. The kernel answers at once, unless its table is held by something
-/// slow, such as a flush.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(5);
+/// slow, such as a flush; what takes longest on a busy machine is that the thread that asks has its turn.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
+/// The same for the first question, before which the socket is opened.
+pub const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What was asked so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -69,14 +71,14 @@ impl Conntrack {
     }
 
     fn ask(&mut self, flow: &Tuple) -> Answer {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let timeout = if self.counters.asked == 1 { FIRST_ANSWER_TIMEOUT } else { ANSWER_TIMEOUT };
         if self.overdue {
             // Not waited for a second time: a table that is held long would slow every flow.
             self.answers.try_recv().map_err(|_| Unavailable)?.ok();
             self.overdue = false;
         }
         self.questions.try_send(*flow).map_err(|_| Unavailable)?;
-        match self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match self.answers.recv_timeout(timeout) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => {
                 self.overdue = true;
