@@ -19,7 +19,7 @@ pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
-pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
+pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) node_name: Option<String>,
     pub(crate) inventory: Option<PathBuf>,
     pub(crate) policies: Option<PathBuf>,
+    pub(crate) conntrack: ConntrackOf,
     pub(crate) redact_args: bool,
     pub(crate) redaction: RedactionConfig,
     pub(crate) drain_timeout_seconds: DrainSeconds,
@@ -90,6 +91,7 @@ impl Default for Config {
             node_name: None,
             inventory: None,
             policies: None,
+            conntrack: ConntrackOf::default(),
             redact_args: true,
             redaction: RedactionConfig::default(),
             drain_timeout_seconds: DrainSeconds::default(),
@@ -214,6 +216,10 @@ mod tests {
             (
                 "metrics:\n  listen: localhost\n",
                 "config.yaml:2:11: metrics.listen: invalid socket address syntax",
+            ),
+            (
+                "conntrack: self",
+                "config.yaml:1:12: conntrack: found `self`, expected host, none or an absolute path",
             ),
             ("redactArgs: sometimes", "config.yaml:1:13: redactArgs: expected true or false"),
             (

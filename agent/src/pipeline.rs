@@ -4,11 +4,13 @@ mod events;
 mod gauges;
 mod host_paths;
 mod host_view;
+mod judge;
 mod names;
 mod open_flows;
 mod payloads;
 mod plaintext;
 mod queries;
+mod services;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -19,16 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchfire_dissect::community_id;
-use watchfire_inventory::{CgroupOwner, Ends, Intake, Processes, Resolver, unknown_process};
+use watchfire_inventory::{CgroupOwner, Intake, Processes, unknown_process};
 use watchfire_model::{
     Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
-    Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Side,
+    Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody,
     Timebase, clone_flag_names,
 };
-use watchfire_policy::{Connection, Endpoint};
 
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
+pub(crate) use services::Services;
 pub(crate) use thread::{Control, Pipeline};
 
 use crate::knowledge::Knowledge;
@@ -44,6 +46,7 @@ pub(crate) struct Stages {
     knowledge: Knowledge,
     host: HostView,
     host_paths: HostPaths,
+    services: Services,
     processes: Processes,
     flows: OpenFlows,
     queries: Queries,
@@ -56,11 +59,18 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, intake: Intake) -> Self {
+    pub(crate) fn new(
+        knowledge: Knowledge,
+        host: HostView,
+        services: Services,
+        timebase: Timebase,
+        intake: Intake,
+    ) -> Self {
         Self {
             knowledge,
             host,
             host_paths: HostPaths::new(),
+            services,
             processes: Processes::new(intake),
             flows: OpenFlows::default(),
             queries: Queries::default(),
@@ -252,41 +262,6 @@ impl Stages {
         OpenFlow { judged: self.judge(flow), hello: Hello::Unknown }
     }
 
-    /// Who stands at the ends, and what policy says about it, both as known now.
-    fn judge(&mut self, flow: &Flow) -> Judged {
-        let ends = self.ends(flow);
-        let connection = Connection {
-            protocol: flow.protocol,
-            client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
-            server: Endpoint { peer: &ends.server, ip: flow.server.ip() },
-            server_port: flow.server.port(),
-            direction_guessed: flow.direction_guessed,
-        };
-        let verdict = self.knowledge.policies.judge(&self.knowledge, &connection);
-        Judged { ends, verdict, names: self.names_of(flow) }
-    }
-
-    /// Names of the end that is not the observed one, as known now.
-    fn names_of(&self, flow: &Flow) -> Vec<Arc<str>> {
-        let remote = match flow.side {
-            Side::Client => flow.server,
-            Side::Server => flow.client,
-        };
-        self.names.of(remote.ip(), self.latest_boot_ns)
-    }
-
-    /// Who stands at the ends, as known now.
-    fn ends(&mut self, flow: &Flow) -> Ends {
-        let cgroup_id = if flow.cgroup_id == 0 {
-            self.owner(flow).map_or(0, |owner| owner.cgroup_id)
-        } else {
-            flow.cgroup_id
-        };
-        let cgroup = self.host.cgroup(cgroup_id);
-        let Knowledge { directory, node, .. } = &self.knowledge;
-        Resolver { directory, host: self.host.net(), node }.ends(flow, cgroup.as_deref())
-    }
-
     fn owner(&self, flow: &Flow) -> Option<&Process> {
         match flow.owner {
             Owner::Known(id) => self.processes.get(id),
@@ -313,9 +288,9 @@ impl Stages {
         judged: &Judged,
         end: Option<&FlowEnd>,
     ) -> FlowRecord {
-        let Judged { ends, verdict, names } = judged;
+        let Judged { ends, verdict, names, led } = judged;
         let (process, process_unknown) = self.owner_view(flow);
-        let (client, server) = view::endpoints(flow, ends, names);
+        let (client, server) = view::endpoints(flow, ends, led.as_ref(), names);
         FlowRecord {
             stage,
             cookie: flow.cookie,

@@ -17,6 +17,9 @@ pub(super) struct Gauges {
     exits_missed: CounterHandle,
     cgroups_evicted: CounterHandle,
     flows_evicted: CounterHandle,
+    services: GaugeHandle,
+    conntrack_queries: CounterHandle,
+    conntrack_errors: CounterHandle,
     queries_open: GaugeHandle,
     queries_evicted: CounterHandle,
     addresses_named: GaugeHandle,
@@ -70,6 +73,15 @@ impl Gauges {
                 "flow_plaintext_undecided",
                 "Flow records that went out before it was known whether they are of plaintext, because of the limit",
             ),
+            services: gauge("inventory_services", "Services in the inventory"),
+            conntrack_queries: counter(
+                "conntrack_queries",
+                "Connections whose translation connection tracking was to tell",
+            ),
+            conntrack_errors: counter(
+                "conntrack_errors",
+                "Connections whose translation connection tracking could not be asked for, or did not tell in time",
+            ),
         }
     }
 
@@ -78,6 +90,7 @@ impl Gauges {
             knowledge,
             host,
             host_paths: _,
+            services,
             processes,
             flows,
             queries,
@@ -99,6 +112,10 @@ impl Gauges {
         self.exits_missed.set_total(counters.exits_missed);
         self.cgroups_evicted.set_total(host.cgroups().evicted());
         self.flows_evicted.set_total(flows.evicted());
+        self.services.set(knowledge.directory.services());
+        let conntrack = services.counters();
+        self.conntrack_queries.set_total(conntrack.asked);
+        self.conntrack_errors.set_total(conntrack.failed);
         self.queries_open.set(queries.len());
         self.queries_evicted.set_total(queries.evicted());
         self.addresses_named.set(names.len());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use watchfire_inventory::Ends;
-use watchfire_model::{Flow, Icmp, Protocol, TlsView, Verdict};
+use watchfire_inventory::{Ends, ServicePort};
+use watchfire_model::{BackendView, Flow, Icmp, Protocol, TlsView, Verdict};
 
 /// Most open flows that are kept.
 pub(crate) const FLOWS_MAX: usize = 131_072;
@@ -15,8 +15,18 @@ pub(crate) const FLOWS_MAX: usize = 131_072;
 pub(crate) struct Judged {
     pub(crate) ends: Ends,
     pub(crate) verdict: Verdict,
+    pub(crate) led: Option<Led>,
     /// Names of the end that is not the observed one.
     pub(crate) names: Vec<Arc<str>>,
+}
+
+/// Where a connection led whose server's address is not a server's own.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Led {
+    /// Whose address it is, where the inventory tells.
+    pub(crate) service: Option<Arc<ServicePort>>,
+    /// Where it led, and how that is known.
+    pub(crate) backend: BackendView,
 }
 
 /// What was seen of the opening of TLS.
@@ -150,6 +160,7 @@ mod tests {
         Judged {
             ends: Ends { client: Peer::World, server: Peer::World },
             verdict: Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered),
+            led: None,
             names: Vec::new(),
         }
     }

@@ -95,9 +95,13 @@ impl Stages {
     fn dns_record(&mut self, query: &Query, answer: Option<&Message>, latency_us: Option<u64>) -> RecordBody {
         let Query { flow, sent_ns: _, id, name, query_type } = query;
         let (process, process_unknown) = self.owner_view(flow);
-        let ends = self.ends(flow);
+        // As of when the flow began, where that was seen: the kernel need not be asked again where it led.
+        let (ends, led) = match self.flows.get(flow) {
+            Some(open) => (open.judged.ends, open.judged.led),
+            None => self.ends(flow),
+        };
         let names = self.names_of(flow);
-        let (client, server) = view::endpoints(flow, &ends, &names);
+        let (client, server) = view::endpoints(flow, &ends, led.as_ref(), &names);
         RecordBody::Dns(Box::new(DnsRecord {
             client,
             server,

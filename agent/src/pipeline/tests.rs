@@ -12,6 +12,8 @@ use super::*;
 mod events;
 #[path = "payloads_tests.rs"]
 mod payloads;
+#[path = "services_tests.rs"]
+mod services;
 
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
@@ -51,6 +53,7 @@ fn stages(policies: &str) -> Stages {
     Stages::new(
         knowledge(policies),
         HostView::read(Some(empty.path().to_owned())),
+        Services::new(None),
         Timebase { boot_epoch_ns: 0 },
         Intake { redactor: Some(Redactor::default()), environment: Vec::new() },
     )

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use watchfire_inventory::Ends;
-use watchfire_model::{EndpointView, Flow, Peer, Pod, PodView, Process, ProcessView, Side};
+use watchfire_model::{EndpointView, Flow, Peer, Pod, PodView, Process, ProcessView, ServiceView, Side};
+
+use super::open_flows::Led;
 
 /// A process, with its cgroup and pod.
 pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<&Pod>) -> ProcessView {
@@ -52,9 +54,14 @@ pub(super) fn pod(pod: &Pod) -> PodView {
 }
 
 /// Both ends of a flow, client first. `names` are those of the end that is not the observed one.
-pub(super) fn endpoints(flow: &Flow, ends: &Ends, names: &[Arc<str>]) -> (EndpointView, EndpointView) {
+pub(super) fn endpoints(
+    flow: &Flow,
+    ends: &Ends,
+    led: Option<&Led>,
+    names: &[Arc<str>],
+) -> (EndpointView, EndpointView) {
     let mut client = endpoint(flow.client, &ends.client);
-    let mut server = endpoint(flow.server, &ends.server);
+    let mut server = server(flow.server, &ends.server, led);
     let remote = match flow.side {
         Side::Client => &mut server,
         Side::Server => &mut client,
@@ -72,4 +79,12 @@ fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
         Peer::Unresolved(why) => ("unresolved", None, Some((*why).to_owned())),
     };
     EndpointView { address, pod, kind, detail, names: Vec::new(), service: None, backend: None }
+}
+
+/// The server of a flow, with where a service's address led.
+fn server(address: SocketAddr, peer: &Peer, led: Option<&Led>) -> EndpointView {
+    let service = led.and_then(|led| led.service.as_deref());
+    let service = service
+        .map(|service| ServiceView { namespace: service.namespace.clone(), name: service.name.clone() });
+    EndpointView { service, backend: led.map(|led| led.backend), ..endpoint(address, peer) }
 }

@@ -21,6 +21,7 @@ mod peer;
 mod pin;
 mod process;
 mod running;
+mod service;
 mod signal;
 mod socket;
 mod stage;
@@ -42,6 +43,32 @@ const PODS: &[Need] = &[
     Need::Program("unshare"),
     Need::Program("ip"),
     Need::Program("mount"),
+];
+
+/// What a node with pods behind it needs, in which the kernel translates the addresses of services.
+const SERVICES_BY_NFT: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("nsenter"),
+    Need::Program("setpriv"),
+    Need::Program("ip"),
+    Need::Program("mount"),
+    Need::Program("nft"),
+    Need::Runs("unshare --net nft add table ip services"),
+];
+const SERVICES_BY_IPTABLES: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("nsenter"),
+    Need::Program("ip"),
+    Need::Program("mount"),
+    Need::Program("iptables"),
+    Need::Program("ip6tables"),
+    Need::Runs("unshare --net iptables -t nat -L -n && unshare --net ip6tables -t nat -L -n"),
 ];
 
 /// What a cgroup namespace, as every container has one, needs.
@@ -109,6 +136,10 @@ fn main() {
         .test("drops_at_closed_ports", AGENT, datagram::dropped)
         .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
+        .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
+        .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)
+        .test("doctor_tells_of_conntrack", SERVICES_BY_NFT, service::doctor)
         .test("exec_tells_the_binary", AGENT, exec_detail::binary)
         .test("exec_of_a_script", AGENT, exec_detail::script)
         .test("exec_with_setuid_and_setgid_bits", AGENT, exec_detail::setuid)

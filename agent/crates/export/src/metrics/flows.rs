@@ -7,7 +7,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
 use watchfire_model::{
-    Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side, SideVerdict, Verdict,
+    BackendView, Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side,
+    SideVerdict, Verdict,
 };
 
 use super::labels::{self, Fixed, PolicyVerdict};
@@ -22,6 +23,7 @@ const DENIED: &str = Outcome::Denied.as_str();
 pub(super) struct FlowMetrics {
     flows: Family<Fixed<4>, Counter>,
     owner_unknown: Family<Fixed<1>, Counter>,
+    service_backends: Family<Fixed<1>, Counter>,
     bytes_sent: Counter,
     bytes_received: Counter,
     plaintext: Counter,
@@ -37,6 +39,7 @@ impl FlowMetrics {
         let metrics = Self {
             flows: Family::default(),
             owner_unknown: Family::default(),
+            service_backends: Family::default(),
             bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
             plaintext: Counter::default(),
@@ -78,12 +81,20 @@ impl FlowMetrics {
             "Flow records without a process, by reason",
             metrics.owner_unknown.clone(),
         );
+        registry.register(
+            "service_backends",
+            "Connections to services by how the backend that they led to is known",
+            metrics.service_backends.clone(),
+        );
         // TCP alone: zeros for protocols that no probe watches would claim that they are watched.
         for (stage, side, outcome) in every_flow() {
             drop(metrics.flows.get_or_create(&flow_labels(stage, side, Protocol::Tcp, outcome)));
         }
         for reason in OwnerUnknown::ALL {
             drop(metrics.owner_unknown.get_or_create(&[("reason", reason.as_str())]));
+        }
+        for by in BackendView::BY {
+            drop(metrics.service_backends.get_or_create(&[("by", by)]));
         }
         metrics
     }
@@ -106,6 +117,9 @@ impl FlowMetrics {
         // The others repeat the verdict that the opening was counted with.
         if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
             self.observe_verdict(&flow.verdict, labels::side(flow.side));
+            if let Some(backend) = flow.server.backend {
+                self.service_backends.get_or_create(&[("by", backend.by)]).inc();
+            }
         }
     }
 
