@@ -7,6 +7,7 @@ mod observe;
 mod policy;
 mod run;
 mod self_test_child;
+mod top;
 mod version;
 
 use std::io;
@@ -30,6 +31,8 @@ enum Command {
     Observe(Box<observe::ObserveArgs>),
     /// Show flows and DNS queries that match: recent ones, live ones, or those of an event log
     Flows(Box<flows::FlowsArgs>),
+    /// Watch flows, talkers, verdicts, processes, drops and losses live, in a terminal
+    Top(top::TopArgs),
     /// Say what this kernel and host offer, and which hook each probe of `run` with the same arguments gets
     Doctor(Box<run::RunArgs>),
     /// Remove the kernel programs that `run` with the same arguments pinned (sensor.pin)
@@ -49,6 +52,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Flows(args) => flows::run(args),
+        Command::Top(args) => top::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Detach(args) => detach::run(args),
         Command::Policy(args) => policy::run(args),
