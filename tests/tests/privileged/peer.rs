@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{operate, storm};
+use crate::{interop, operate, storm};
 
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
@@ -21,6 +21,7 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
 /// * `execs COUNT EACH_SECOND NONCE` runs so many programs, not faster than that.
+/// * More of them, which talk on a wire, are in `interop/roles.rs`.
 ///
 /// Roles that go on do so until their input ends, so that none outlives its test.
 pub(crate) fn run_if_asked() -> bool {
@@ -37,7 +38,7 @@ pub(crate) fn run_if_asked() -> bool {
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
         ["refused", threads, calls] => storm::refused(number(threads), number(calls)),
         ["execs", count, each_second, nonce] => storm::execs(number(count), number(each_second), nonce),
-        _ => panic!("unknown role {role}"),
+        _ => assert!(interop::play(&words), "unknown role {role}"),
     }
     true
 }
@@ -52,7 +53,7 @@ pub(crate) fn tell(line: &str) {
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }
 
-fn wait_for_end_of_input() {
+pub(crate) fn wait_for_end_of_input() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
