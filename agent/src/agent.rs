@@ -113,7 +113,7 @@ fn sensor_options(config: &Config) -> watchfire_sensor::Options {
     let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
         executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
     });
-    config.sensor.options(self_test)
+    config.sensor.options(&config.flows, self_test)
 }
 
 /// Why watching ended.

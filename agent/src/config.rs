@@ -1,6 +1,7 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
 mod flags;
+mod flows;
 mod lists;
 mod sensor;
 mod values;
@@ -15,6 +16,7 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 use lists::Limited;
 
 pub(crate) use flags::ConfigFlags;
+pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
 pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
+    pub(crate) flows: FlowsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -94,6 +97,7 @@ impl Default for Config {
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
+            flows: FlowsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -189,6 +193,7 @@ mod tests {
             "sensor.families",
             "sensor.files",
             "sensor.rate",
+            "flows",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(intake.environment.len(), 2);
         let args = ["x", "--vault-pin=1", "id-7"].map(str::to_owned).to_vec();
         assert_eq!(intake.redactor.unwrap().args(args).0, ["x", "--vault-pin=REDACTED", "id-REDACTED"]);
-        assert!(config.sensor.options(None).environment);
+        assert!(config.sensor.options(&config.flows, None).environment);
         assert!(parse("redactArgs: false").unwrap().intake().redactor.is_none());
     }
 }

@@ -9,7 +9,7 @@ use super::run::RunArgs;
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = args.source().load()?;
-    let diagnosis = watchfire_sensor::diagnose(&config.sensor.options(None));
+    let diagnosis = watchfire_sensor::diagnose(&config.sensor.options(&config.flows, None));
     writeln!(stdout(), "{diagnosis}")?;
     Ok(diagnosis.exit_code().into())
 }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod file;
+mod flow;
 mod kernel;
 mod memory;
 mod namespace;
@@ -43,7 +44,8 @@ pub(crate) const HANDLERS: [(&str, u16); 8] = [
 
 /// Every probe, in the order of attachment.
 fn probes() -> impl Iterator<Item = &'static Probe> {
-    let life = process::PROBES.iter().chain(&credentials::PROBES).chain(&namespace::PROBES);
+    let life =
+        process::PROBES.iter().chain(&flow::PROBES).chain(&credentials::PROBES).chain(&namespace::PROBES);
     life.chain(&kernel::PROBES).chain(&memory::PROBES).chain(&file::PROBES).chain(&socket::PROBES)
 }
 
@@ -70,6 +72,8 @@ pub(crate) struct Rung {
 pub(crate) enum Hook {
     /// A tracepoint with typed arguments.
     TpBtf(&'static str),
+    /// As [`Hook::TpBtf`], where the tracepoint has at least so many arguments.
+    TpBtfArguments(&'static str, usize),
     /// As [`Hook::TpBtf`], in addition: the rung does without where the kernel has no such tracepoint.
     ExtraTpBtf(&'static str),
     /// A BPF LSM hook.
@@ -93,6 +97,10 @@ pub(crate) enum Hook {
     SysExit(u16, &'static [Operation]),
     /// The root of the cgroup hierarchy.
     Cgroup,
+    /// The same, packets that come to sockets.
+    CgroupIngress,
+    /// The same, packets that sockets send.
+    CgroupEgress,
 }
 
 /// The outcome of all ladders.

@@ -4,6 +4,7 @@ use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 
 use crate::btf::Btf;
+use crate::drop_reasons::DropReasons;
 use crate::options::Options;
 
 /// Ring bytes from which on a record wakes the reader, as a part of the ring's size.
@@ -19,6 +20,8 @@ pub(crate) struct Frozen {
     pub(crate) words: Vec<(&'static str, u32)>,
     pub(crate) longs: Vec<(&'static str, u64)>,
     pub(crate) registers: Registers,
+    /// Why this kernel drops packets, as far as it is told.
+    pub(crate) drop_reasons: DropReasons,
 }
 
 impl Frozen {
@@ -39,6 +42,8 @@ impl Frozen {
             ("WITH_UNIX_SOCKETS", options.unix_sockets.into()),
             ("WITH_FILES", options.families.file.into()),
             ("WITH_MEMORY", options.families.memory.into()),
+            ("WITH_DATAGRAMS", options.flows.datagrams.into()),
+            ("WITH_PAYLOADS", options.flows.payloads.into()),
             ("SETXATTR_DENTRY", types.is_some_and(setxattr).into()),
             ("SECURE_EXEC_BIT", secure_exec.unwrap_or(0)),
             ("IN_EXECVE_BIT", in_execve.unwrap_or(u32::MAX)),
@@ -53,7 +58,7 @@ impl Frozen {
             ("RATE_BURST_NS", interval_ns * u64::from(options.rate.burst)),
             ("CAPABILITIES", options.capabilities),
         ];
-        Self { words, longs, registers }
+        Self { words, longs, registers, drop_reasons: DropReasons::of(types) }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::decode::Context;
 use crate::filter::FilterError;
 use crate::filter_maps::FilterMaps;
+use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
 use crate::kernel::{Kernel, LoadError, RINGS, with_source};
@@ -25,6 +26,9 @@ use crate::reader::Reader;
 use crate::self_test::{self, SelfTestError};
 use crate::status::{ProbeStatus, ProgramStatistics, RefusedRung};
 use crate::{attach, procfs, sockets};
+
+/// Between two updates of one flow, nanoseconds.
+const FLOW_UPDATE_NS: u64 = 60_000_000_000;
 
 /// Why the sensor did not start.
 #[derive(thiserror::Error, Debug)]
@@ -102,7 +106,7 @@ pub fn start(
     }
     let statistics = options.program_statistics.then(|| enable_stats(Stats::RunTime)).transpose();
     let statistics = statistics.map_err(StartError::Statistics)?;
-    let Prepared { kernel, mut pinned, older } = pin::prepare(options, host)?;
+    let Prepared { kernel, mut pinned, older, drop_reasons } = pin::prepare(options, host)?;
     let mut attached_ns = boot_ns();
     let Kernel { mut objects, probes, programs, links, rings } = kernel;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
@@ -152,8 +156,16 @@ pub fn start(
         reader.enter();
     }
 
+    reader.count_flows(FlowMaps::new(
+        objects.get("DATAGRAMS")?,
+        objects.get("DROPS")?,
+        drop_reasons,
+        context,
+        (attached_ns, FLOW_UPDATE_NS),
+    ));
+
     let running = procfs::running(host, attached_ns / ExecId::NS_PER_TICK);
-    let (found, unmarked) = sockets::take_in(socket_map, &running, boot_ns())
+    let (found, unmarked) = sockets::take_in(socket_map, &running, boot_ns(), options.flows.datagrams)
         .map_err(|source| StartError::Map("SOCKETS", source))?;
     reader.know(unmarked);
     let mut early: Vec<Observation> = older_processes(running.into_values().collect());

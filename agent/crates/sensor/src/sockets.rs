@@ -50,18 +50,22 @@ pub(crate) fn take_in(
     map: aya::maps::Map,
     processes: &HashMap<u32, Exec>,
     boot_ns: u64,
+    with_datagrams: bool,
 ) -> Result<(Vec<Observation>, UnmarkedListeners), aya::maps::MapError> {
     let mut storage: SkStorage<MapData, State> = SkStorage::try_from(map)?;
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for (&pid, exec) in processes {
-        let sockets = tcp_sockets(pid, &mut seen);
-        for socket in sockets {
-            let Some(facts) = examine(&socket) else { continue };
+        let sockets = internet_sockets(pid, &mut seen);
+        for (socket, is_tcp) in sockets {
+            let facts = if is_tcp { examine(&socket) } else { None };
+            if facts.is_none() && (is_tcp || !with_datagrams) {
+                continue;
+            }
             if let Err(error) = storage.insert(&socket, State(owner(exec)), BPF_NOEXIST) {
                 tracing::debug!("no owner on a socket of process {pid}: {error}");
             }
-            found.push((exec, facts));
+            found.extend(facts.map(|facts| (exec, facts)));
         }
     }
     let listening: HashSet<(u32, u16)> = (found.iter())
@@ -128,8 +132,8 @@ fn flow(exec: &Exec, facts: &Found, is_server: bool, boot_ns: u64) -> Option<Flo
     })
 }
 
-/// Copies of the process's TCP sockets that were not seen in another process before.
-fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<OwnedFd> {
+/// Copies of the process's internet sockets that were not seen in another process before, and whether each is one of TCP.
+fn internet_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<(OwnedFd, bool)> {
     let mut sockets = Vec::new();
     let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return sockets };
     let mut process = None;
@@ -146,8 +150,9 @@ fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<OwnedFd> {
         let Some(socket) = process.as_ref().and_then(|process| pidfd_getfd(process, fd)) else { continue };
         seen.insert(target);
         let protocol = option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL);
-        if matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP)) {
-            sockets.push(socket);
+        let family = option(&socket, libc::SOL_SOCKET, libc::SO_DOMAIN);
+        if matches!(family, Some(libc::AF_INET | libc::AF_INET6)) {
+            sockets.push((socket, matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP))));
         }
     }
     sockets
@@ -240,9 +245,12 @@ mod tests {
             OwnedFd::from_raw_fd(fd)
         };
         let cookie = examine(&listener).unwrap().cookie;
-        let sockets = tcp_sockets(std::process::id(), &mut HashSet::new());
-        let facts: Vec<_> =
-            sockets.iter().filter_map(examine).filter(|facts| facts.cookie == cookie).collect();
+        let sockets = internet_sockets(std::process::id(), &mut HashSet::new());
+        let facts: Vec<_> = sockets
+            .iter()
+            .filter_map(|(socket, _)| examine(socket))
+            .filter(|facts| facts.cookie == cookie)
+            .collect();
         assert!(matches!(&facts[..], [facts] if facts.listening && !facts.established));
     }
 }
