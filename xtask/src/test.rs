@@ -83,7 +83,7 @@ fn privileged(binaries: &[TestBinary], agent: &Path, filter: Option<&str>, tally
 
 /// The search path of the privileged tests: this machine's own, and what was fetched behind it.
 fn path_with_tools() -> String {
-    let mut folders: Vec<String> = std::env::var("PATH").iter().map(|path| path.to_owned()).collect();
+    let mut folders: Vec<String> = std::env::var("PATH").into_iter().collect();
     // Where root's programs live, which users often do not have in their path.
     folders.extend(["/usr/sbin", "/sbin"].map(str::to_owned));
     for found in setup::tools(&packages::TEST_TOOLS) {

@@ -4,6 +4,7 @@ mod capture;
 mod dns;
 mod flood;
 mod ja4;
+mod netfilter;
 mod program;
 mod roles;
 mod shaping;
@@ -14,6 +15,7 @@ mod wire;
 
 pub(crate) use dns::with_a_real_resolver as dns;
 pub(crate) use flood::{connects, half_open, scan};
+pub(crate) use netfilter::drops;
 pub(crate) use roles::play;
 pub(crate) use shaping::{loss, netem};
 pub(crate) use tcp::agrees_with_tshark as tcp;
@@ -65,5 +67,7 @@ pub(crate) const LOSSY: &[Need] = wired![
     Need::Runs("unshare --net tc qdisc add dev lo root tbf rate 1mbit burst 16kb limit 64kb"),
     Need::Runs("unshare --net nft add table inet t")
 ];
+pub(crate) const WALLED: &[Need] =
+    wired![Need::Program("nft"), Need::Runs("unshare --net nft add table inet t")];
 /// Forged packets.
 pub(crate) const FORGED: &[Need] = wired![Need::Program("ss"), Need::Program("hping3")];

@@ -187,6 +187,7 @@ fn main() {
         .test("interop_tls_with_a_real_server", interop::ENCRYPTED, interop::tls)
         .test("interop_netem_agrees_with_ss", interop::NETEM, interop::netem)
         .test("interop_loss_agrees_with_ss", interop::LOSSY, interop::loss)
+        .test("interop_drops_agree_with_nft", interop::WALLED, interop::drops)
         .test("interop_connect_flood", interop::WIRED, interop::connects)
         .test("interop_half_open_flood", interop::FORGED, interop::half_open)
         .test("interop_port_scan", interop::FORGED, interop::scan)

@@ -1,11 +1,11 @@
 //! Floods: bounded in number, and in what they make of the agent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use watchfire_tests::Agent;
 
-use super::tcp::is_on_wire;
+use super::tcp::{ends_of, is_on_wire};
 use super::wire::{End, SERVER, Wire};
 use crate::loss::{assert_balance, assert_losses, final_account};
 use crate::running::agent;
@@ -41,7 +41,7 @@ pub(crate) fn connects() {
 }
 
 pub(crate) fn half_open() {
-    let (records, _) = flood("half-open flood", |wire| {
+    let (records, account) = flood("half-open flood", |wire| {
         // Cookies would answer without keeping anything.
         wire.run(End::Server, "echo 0 > /proc/sys/net/ipv4/tcp_syncookies");
         let count = HALF_OPEN.to_string();
@@ -49,19 +49,40 @@ pub(crate) fn half_open() {
         let queued = wire.run(End::Server, "ss -tnH state syn-recv");
         assert!(queued.lines().count() > 0, "connections stay half open");
     });
-    let stages = ["open", "close", "failed"];
-    let connections = records
-        .iter()
-        .filter(|record| is_on_wire(record) && stages.iter().any(|stage| record["stage"] == *stage));
-    assert_eq!(connections.count(), 0, "what never was a connection is not told as one");
+    let told = |stage: &str| {
+        let is_one =
+            |record: &&Value| is_on_wire(record) && record["protocol"] == "TCP" && record["stage"] == stage;
+        records.iter().filter(is_one).count()
+    };
+    for stage in ["open", "close", "failed"] {
+        assert_eq!(told(stage), 0, "what never was a connection is not told as one that is {stage}");
+    }
+    println!("half-open flood: {} drops told, {:?}", told("dropped"), account["drop"]);
 }
 
 pub(crate) fn scan() {
-    flood("port scan", |wire| {
+    let (records, account) = flood("port scan", |wire| {
         let count = PORTS.to_string();
         forge(wire, &["-S", "-p", "++1", "-c", &count]);
         forge(wire, &["--udp", "-p", "++1", "-c", &count]);
     });
+    let counted = &account["drop"];
+    assert!(counted["seen"] >= 2 * PORTS, "every packet to a closed port is dropped: {counted:?}");
+    let dropped = |protocol: &str| {
+        let ports: BTreeSet<(String, String)> = (records.iter())
+            .filter(|record| {
+                is_on_wire(record) && record["stage"] == "dropped" && record["protocol"] == protocol
+            })
+            .filter(|record| record["drop"]["reason"] == "NO_SOCKET")
+            .map(ends_of)
+            .collect();
+        ports.len() as u64
+    };
+    let (tcp, udp) = (dropped("TCP"), dropped("UDP"));
+    let held_back = counted["suppressed"] + counted["dropped"];
+    println!("port scan: {tcp} TCP and {udp} UDP packets told as dropped, {held_back} held back");
+    assert!(tcp > 0 && udp > 0, "{counted:?}");
+    assert!(tcp + udp + held_back >= 2 * PORTS, "{tcp} TCP and {udp} UDP, {counted:?}");
 }
 
 /// Sends forged packets from the client's end.

@@ -16,6 +16,7 @@ use crate::peer::{tell, wait_for_end_of_input};
 /// * `echo ADDRESS` prints its port, and answers each datagram with half of it.
 /// * `datagrams ADDRESS COUNT HOW` sends so many datagrams of all sizes to an `echo`, from a socket that is `connected`
 ///   or `unconnected`; prints how many datagrams and bytes were sent and received.
+/// * `pour ADDRESS COUNT` sends so many datagrams from one socket, and waits for no answer.
 /// * `stream ADDRESS BYTES` sends so many bytes, prints its port, and at the end of its input drops the connection
 ///   without a word: nothing that the network says later can change what the socket knows.
 pub(crate) fn play(words: &[&str]) -> bool {
@@ -25,6 +26,7 @@ pub(crate) fn play(words: &[&str]) -> bool {
         ["connects", address, count] => connects(address, count.parse().expect("a number")),
         ["stream", address, bytes] => stream(address, bytes.parse().expect("a number")),
         ["get", address] => get(address),
+        ["pour", address, count] => pour(address, count.parse().expect("a number")),
         ["echo", address] => echo(address),
         ["datagrams", address, count, how] => {
             datagrams(address.parse().expect("an address"), count.parse().expect("a number"), how);
@@ -118,4 +120,12 @@ fn datagrams(server: SocketAddr, count: usize, how: &str) {
         answers += 1;
     }
     tell(&format!("{count} {sent} {answers} {received}"));
+}
+
+fn pour(address: &str, count: usize) {
+    let address: SocketAddr = address.parse().expect("an address");
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    for _ in 0..count {
+        socket.send_to(b"poured", address).expect("send");
+    }
 }

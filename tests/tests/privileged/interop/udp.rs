@@ -76,28 +76,31 @@ pub(crate) fn datagrams() {
     for side in ["client", "server"] {
         let mut table: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
         for (ends, both) in &flows {
-            expect(&agent, side, &format!("{ends:?}"), *both, |record| {
+            let close = expect(&agent, side, &format!("{ends:?}"), *both, |record| {
                 record["protocol"] == "UDP" && ends_of(record) == *ends
             });
             let name = if ends.1.starts_with('[') { "UDP over IPv6" } else { "UDP over IPv4" };
-            note(table.entry(name).or_default(), *both);
+            note(table.entry(name).or_default(), side, &close, *both);
         }
         print_table(side, &table);
     }
 }
 
 /// Waits for the record at the end of a flow, which must count exactly this.
-fn expect(agent: &Agent, side: &str, name: &str, both: Both, mut is_it: impl FnMut(&Value) -> bool) {
+fn expect(agent: &Agent, side: &str, name: &str, both: Both, mut is_it: impl FnMut(&Value) -> bool) -> Value {
     let close = agent.record(&format!("{side} close of {name}"), |record| {
         is_on_wire(record) && record["stage"] == "close" && record["side"] == side && is_it(record)
     });
     assert!(both.is_counted_by(&close, side), "{name} carried {both:?}, and the {side} says {close}");
+    close
 }
 
-/// Adds a flow that agrees to the table.
-fn note(row: &mut [u64; 5], both: Both) {
-    let (to_server, to_client) = (both.to_server.1, both.to_client.1);
-    for (sum, more) in row.iter_mut().zip([1, to_server, to_server, to_client, to_client]) {
+/// Adds a flow to the table.
+fn note(row: &mut [u64; 5], side: &str, close: &Value, both: Both) {
+    let of = |field: &str| close["counters"][field].as_u64().expect("a close has counters");
+    let (sent, received) = (of("bytes_sent"), of("bytes_received"));
+    let (to_server, to_client) = if side == "client" { (sent, received) } else { (received, sent) };
+    for (sum, more) in row.iter_mut().zip([1, to_server, both.to_server.1, to_client, both.to_client.1]) {
         *sum += more;
     }
 }
@@ -141,10 +144,10 @@ pub(crate) fn echoes() {
         assert_eq!(pings.len(), ECHO_BYTES.len(), "{pings:?}");
         for (id, both) in pings {
             assert_eq!((both.to_server.0, both.to_client.0), (ECHOES, ECHOES));
-            expect(&agent, "client", &format!("{name} {id}"), both, |record| {
+            let close = expect(&agent, "client", &format!("{name} {id}"), both, |record| {
                 record["protocol"] == protocol && record["icmp"]["id"] == id
             });
-            note(table.entry(name).or_default(), both);
+            note(table.entry(name).or_default(), "client", &close, both);
         }
     }
     print_table("client", &table);
