@@ -5,6 +5,7 @@
 mod actor;
 mod calls;
 mod credentials;
+mod datagram;
 mod exec_detail;
 mod family;
 mod file;
@@ -27,6 +28,7 @@ mod stage;
 mod stdio;
 mod storm;
 mod tcp;
+mod udp;
 mod verdict;
 
 use watchfire_tests::{Need, Suite};
@@ -100,6 +102,13 @@ fn main() {
         .test("tcp_attempt_that_times_out", PODS, tcp::timed_out)
         .test("tcp_accepted_by_a_multipath_listener", MULTIPATH, tcp::multipath)
         .test("tcp_sockets_older_than_the_agent", AGENT, tcp::older)
+        .test("datagrams_are_exact_at_both_ends", AGENT, datagram::exact)
+        .test("datagrams_of_one_socket_to_many", AGENT, datagram::unconnected)
+        .test("datagrams_that_the_device_cuts", AGENT, datagram::segmented)
+        .test("datagrams_to_a_socket_older_than_the_agent", AGENT, datagram::older)
+        .test("datagrams_of_an_echo", AGENT, datagram::echo)
+        .test("drops_at_closed_ports", AGENT, datagram::dropped)
+        .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
         .test("exec_tells_the_binary", AGENT, exec_detail::binary)
         .test("exec_of_a_script", AGENT, exec_detail::script)

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{interop, operate, storm};
+use crate::{interop, operate, storm, udp};
 
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
@@ -17,6 +17,8 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `serve-mptcp ADDRESS REPLY_BYTES` does the same on a multipath socket, as programs in Go do by default.
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
 /// * `hold ADDRESS` connects, prints its port and keeps the connection.
+/// * `udp-serve ADDRESS BYTES` prints its address, and answers each datagram with so many bytes.
+/// * `udp-send ADDRESS COUNT BYTES connected|unconnected` sends so many datagrams, each once the one before is answered.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
@@ -33,6 +35,8 @@ pub(crate) fn run_if_asked() -> bool {
         ["connect", address, bytes] => connect(address, number(bytes), None),
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
         ["hold", address] => hold(address),
+        ["udp-serve", address, bytes] => udp::serve(address, number(bytes)),
+        ["udp-send", address, count, bytes, how] => udp::send(address, number(count), number(bytes), how),
         ["full", address] => full(address),
         ["operate"] => operate::run(),
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),

@@ -85,6 +85,8 @@ fn get(address: &str) {
     tell(&stream.local_addr().expect("an address").to_string());
 }
 
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Larger than any datagram.
 const DATAGRAM_MAX_BYTES: usize = 65_536;
 
@@ -104,6 +106,7 @@ fn echo(address: &str) {
 fn datagrams(server: SocketAddr, count: usize, how: &str) {
     let any: SocketAddr = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().expect("an address");
     let socket = UdpSocket::bind(any).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
     if how == "connected" {
         socket.connect(server).expect("connect");
     }
