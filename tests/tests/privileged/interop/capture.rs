@@ -10,8 +10,8 @@ use super::wire::{End, INTERFACE, SERVER, Wire, wait_until};
 
 /// Enough of each packet for its headers: lengths are told by them.
 pub(super) const HEADERS_BYTES: usize = 128;
-/// Every packet whole.
-pub(super) const WHOLE_BYTES: usize = 262_144;
+/// Packets of Ethernet whole. Not much more: the buffer has so much room for each of its packets.
+pub(super) const WHOLE_BYTES: usize = 2048;
 
 /// The datagram that tells that everything before it was captured, and its port.
 const LAST_WORD: &str = "watchfire-end-of-capture";

@@ -42,6 +42,7 @@ fn start_server(wire: &Wire, folder: &TempDir) -> Program {
          http {{\naccess_log off;\n{temporary}\
          server {{\nlisten {SERVER}:{TLS_PORT} ssl http2;\nlisten {SERVER}:{PLAIN_PORT};\n\
          ssl_certificate cert.pem;\nssl_certificate_key key.pem;\n\
+         ssl_protocols TLSv1.2 TLSv1.3;\n\
          location / {{ return 200 \"hello\\n\"; }}\n}}\n}}\n"
     );
     std::fs::write(folder.path().join("nginx.conf"), config).expect("write the configuration");
