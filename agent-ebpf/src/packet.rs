@@ -52,7 +52,6 @@ pub(crate) fn ipv4(header: &[u32; 5]) -> Option<(Addresses, Transport)> {
         return None;
     }
     let addresses = Addresses { source: mapped(header[3]), destination: mapped(header[4]) };
-    // Little-endian words: the first byte is the lowest.
     let transport = Transport { protocol: (header[2] >> 8) as u8, offset: (header[0] & 15) * 4 };
     Some((addresses, transport))
 }
@@ -79,12 +78,14 @@ impl Packet {
     /// The packet whose IP header is where the data begins, as programs at sockets get it.
     #[inline(always)]
     pub(crate) fn of(skb: *const __sk_buff) -> Option<Self> {
-        let first: u8 = bytes_at(skb, 0)?;
-        if first >> 4 == 4 {
-            let (addresses, transport) = ipv4(&bytes_at(skb, 0)?)?;
+        let start: [u32; 5] = bytes_at(skb, 0)?;
+        // Little-endian words: the first byte is the lowest, and the version its upper half.
+        let version = start[0] >> 4 & 15;
+        if version == 4 {
+            let (addresses, transport) = ipv4(&start)?;
             return Some(Self { skb, addresses, transport });
         }
-        if first >> 4 != 6 {
+        if version != 6 {
             return None;
         }
         let (addresses, mut transport) = ipv6(&bytes_at(skb, 0)?);
