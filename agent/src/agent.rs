@@ -56,7 +56,8 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
     let stages =
-        Stages::new(knowledge, HostView::read(host.cgroup_root.clone().ok()), host.timebase, config.intake());
+        Stages::new(knowledge, HostView::read(host.cgroup_root.clone().ok()), host.timebase, config.intake())
+            .with_tls_ports(config.flows.tls_ports());
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
     let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
@@ -70,6 +71,9 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     };
     show_probes(&sensor.probes(), &metrics);
     health.fulfil(Condition::SensorAttached);
+    if let Some(since) = sensor.client_hellos_since() {
+        pipeline.tell(Control::ClientHellosWatched(since));
+    }
     pipeline.tell(Control::SensorStarted);
 
     let account = Account::register(&metrics, sink);

@@ -249,6 +249,10 @@ mod tests {
                 "config.yaml:1:15: sensor.pin: found `bpf/watchfire`, expected an absolute path",
             ),
             (
+                "flows: {tlsPorts: [443, 0]}",
+                "config.yaml:1:25: flows.tlsPorts[1]: found 0, expected a port from 1 to 65535",
+            ),
+            (
                 "redaction:\n  patterns:\n  - 'ok'\n  - 'a('\n",
                 "config.yaml:4:5: redaction.patterns[1]: found `a(`, expected a regular expression (unclosed group)",
             ),
@@ -273,6 +277,10 @@ mod tests {
             (
                 format!("sensor: {{files: {{inodes: [{}]}}}}", list("/a", 1025)),
                 "config.yaml:1:26: sensor.files.inodes: found 1025 entries, expected at most 1024",
+            ),
+            (
+                format!("flows: {{tlsPorts: [{}]}}", list("1", 257)),
+                "config.yaml:1:19: flows.tlsPorts: found 257 entries, expected at most 256",
             ),
             (
                 format!("redaction: {{patterns: [{}]}}", list("a", 65)),

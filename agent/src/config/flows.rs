@@ -1,21 +1,36 @@
 //! The keys of what is told of flows.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use watchfire_sensor::Flows;
 
+use super::lists::{Limited, Port};
+
+/// Most ports that may be configured.
+const PORTS_MAX: usize = 256;
+
+/// Ports of protocols that open TLS at once (IANA, Service Name and Transport Protocol Port Number Registry), and of the
+/// Kubernetes API, kubelet and etcd.
+const TLS_PORTS_DEFAULT: [u16; 14] =
+    [443, 465, 636, 853, 989, 990, 993, 995, 2379, 2380, 5671, 6443, 8443, 10250];
+
 /// What is told of flows besides TCP connections.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(crate) struct FlowsConfig {
     datagrams: bool,
     payloads: bool,
     drops: bool,
+    tls_ports: Limited<Port, PORTS_MAX>,
 }
 
 impl Default for FlowsConfig {
     fn default() -> Self {
         let Flows { datagrams, payloads, drops } = Flows::ALL;
-        Self { datagrams, payloads, drops }
+        let ports: Result<Vec<_>, _> = TLS_PORTS_DEFAULT.into_iter().map(Port::try_from).collect();
+        let tls_ports = ports.and_then(Limited::try_from).expect("the defaults are valid");
+        Self { datagrams, payloads, drops, tls_ports }
     }
 }
 
@@ -23,5 +38,10 @@ impl FlowsConfig {
     /// As the sensor takes it.
     pub(crate) const fn flows(&self) -> Flows {
         Flows { datagrams: self.datagrams, payloads: self.payloads, drops: self.drops }
+    }
+
+    /// Server ports at which a client is expected to open TLS.
+    pub(crate) fn tls_ports(&self) -> BTreeSet<u16> {
+        self.tls_ports.iter().map(|port| port.get()).collect()
     }
 }

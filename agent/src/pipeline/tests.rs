@@ -10,6 +10,8 @@ use super::*;
 
 #[path = "events_tests.rs"]
 mod events;
+#[path = "payloads_tests.rs"]
+mod payloads;
 
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
@@ -112,7 +114,7 @@ fn exec(pid: u32, args: &[&str], before_start: bool) -> Body {
 }
 
 /// From the frontend to the database, as the frontend's socket shows it.
-fn flow() -> Flow {
+pub(super) fn flow() -> Flow {
     Flow {
         cookie: 7,
         protocol: Protocol::Tcp,

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use watchfire_model::{EndpointView, Peer, Pod, PodView, Process, ProcessView};
+use watchfire_inventory::Ends;
+use watchfire_model::{EndpointView, Flow, Peer, Pod, PodView, Process, ProcessView, Side};
 
 /// A process, with its cgroup and pod.
 pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<&Pod>) -> ProcessView {
@@ -50,8 +51,20 @@ pub(super) fn pod(pod: &Pod) -> PodView {
     PodView { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() }
 }
 
+/// Both ends of a flow, client first. `names` are those of the end that is not the observed one.
+pub(super) fn endpoints(flow: &Flow, ends: &Ends, names: &[Arc<str>]) -> (EndpointView, EndpointView) {
+    let mut client = endpoint(flow.client, &ends.client);
+    let mut server = endpoint(flow.server, &ends.server);
+    let remote = match flow.side {
+        Side::Client => &mut server,
+        Side::Server => &mut client,
+    };
+    remote.names = names.to_vec();
+    (client, server)
+}
+
 /// One end of a flow.
-pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
+fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
     let (kind, pod, detail) = match peer {
         Peer::Pod(pod) => ("pod", Some(self::pod(pod)), None),
         Peer::Node { name } => ("node", None, Some(name.clone())),

@@ -23,6 +23,7 @@ use crate::options::Options;
 pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 
+pub(crate) use flow::PACKETS;
 pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
 use program::{NO_LINK, attach_program, unload};
 pub(crate) use site::{ACTIVE_LSMS, Site};

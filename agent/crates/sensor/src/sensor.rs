@@ -79,6 +79,7 @@ pub struct Sensor {
     account: Arc<Account>,
     filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
+    client_hellos_since: Option<u64>,
     stop: Arc<AtomicBool>,
     detached: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -114,6 +115,7 @@ pub fn start(
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
         return Err(StartError::NoProbe(lines.join("\n")));
     }
+    let sees_payloads = options.flows.payloads && attached(attach::PACKETS);
     let socket_map = objects.take("SOCKETS")?;
     let mut filters = FilterMaps {
         children: objects.get("FILTER_CHILDREN")?,
@@ -184,6 +186,7 @@ pub fn start(
     reader.send(tested.unwrap_or_default()).map_err(|_| StartError::Closed)?;
     reader.enter();
 
+    let client_hellos_since = sees_payloads.then_some(attached_ns);
     let stop = Arc::new(AtomicBool::new(false));
     let detached = Arc::new(AtomicBool::new(false));
     let (stopped, detached_too) = (Arc::clone(&stop), Arc::clone(&detached));
@@ -199,6 +202,7 @@ pub fn start(
         account,
         filters,
         probes,
+        client_hellos_since,
         stop,
         detached,
         reader,
@@ -246,6 +250,12 @@ impl Sensor {
             }
         }
         probes
+    }
+
+    /// Since when everything that opens TLS is told of, nanoseconds of CLOCK_BOOTTIME; none where it is not.
+    #[must_use]
+    pub const fn client_hellos_since(&self) -> Option<u64> {
+        self.client_hellos_since
     }
 
     /// Whether the kernel programs go on when the agent ends.

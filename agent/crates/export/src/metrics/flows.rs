@@ -24,6 +24,7 @@ pub(super) struct FlowMetrics {
     owner_unknown: Family<Fixed<1>, Counter>,
     bytes_sent: Counter,
     bytes_received: Counter,
+    plaintext: Counter,
     verdicts: Family<PolicyVerdict, Counter>,
     verdicts_folded: Counter,
     labelled: Mutex<HashSet<Arc<PolicyRef>>>,
@@ -38,6 +39,7 @@ impl FlowMetrics {
             owner_unknown: Family::default(),
             bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
+            plaintext: Counter::default(),
             verdicts: Family::default(),
             verdicts_folded: Counter::default(),
             labelled: Mutex::default(),
@@ -67,6 +69,11 @@ impl FlowMetrics {
             bytes,
         );
         registry.register(
+            "flow_plaintext",
+            "Ended connections to a port for TLS whose client sent something else, once per connection end",
+            metrics.plaintext.clone(),
+        );
+        registry.register(
             "flow_owner_unknown",
             "Flow records without a process, by reason",
             metrics.owner_unknown.clone(),
@@ -92,6 +99,9 @@ impl FlowMetrics {
         if let Some(counters) = flow.counters.filter(|_| ended) {
             self.bytes_sent.inc_by(counters.bytes_sent);
             self.bytes_received.inc_by(counters.bytes_received);
+        }
+        if ended && flow.plaintext {
+            self.plaintext.inc();
         }
         // The others repeat the verdict that the opening was counted with.
         if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
