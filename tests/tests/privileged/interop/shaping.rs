@@ -14,7 +14,11 @@ const ROUNDING_US: u64 = 1;
 
 pub(crate) fn netem() {
     let wire = Wire::new();
-    let lossy = format!("tc qdisc add dev {INTERFACE} root netem delay 20ms loss 2% limit 10000");
+    // Segments are cut before they are lost: there must be many of them for some to be lost for certain.
+    let lossy = format!(
+        "ip link set {INTERFACE} gso_max_segs 1; \
+         tc qdisc add dev {INTERFACE} root netem delay 20ms loss 2% limit 10000"
+    );
     wire.run(End::Client, &lossy);
     let (srtt, min_rtt) = agrees_with_ss(&wire);
     assert!(srtt >= DELAY_US && min_rtt >= DELAY_US, "srtt {srtt} us, min {min_rtt} us");
