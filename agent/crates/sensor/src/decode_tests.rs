@@ -8,6 +8,8 @@ use super::*;
 
 #[path = "decode_event_tests.rs"]
 mod events;
+#[path = "decode_flow_tests.rs"]
+mod flows;
 
 use events::{capability, credentials, file, kernel, memory, namespace, signal, socket, stdio};
 
@@ -22,7 +24,7 @@ impl Wire {
         Self(Vec::new())
             .u32(size)
             .u16(kind)
-            .u16(2)
+            .u16(WIRE_VERSION)
             .u64(9_000_000_000) // boot_ns
             .u32(4321) // pid
             .u32(1000) // uid
