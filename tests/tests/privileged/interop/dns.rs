@@ -5,7 +5,6 @@ use tempfile::TempDir;
 use watchfire_tests::Agent;
 
 use super::program::Program;
-use super::tcp::is_on_wire;
 use super::wire::{End, SERVER, SERVER_V6, Wire};
 use crate::running::{agent, nonce};
 
@@ -137,7 +136,7 @@ fn names_of_a_flow(agent: &Agent, wire: &Wire) {
     assert_eq!(server.line(), "ready");
     wire.peer(End::Client, &format!("connects {SERVER}:{PORT} 1")).finish();
     let close = agent.record("the connection to the resolved address", |record| {
-        is_on_wire(record)
+        wire.has(record)
             && record["stage"] == "close"
             && record["side"] == "client"
             && record["server"]["address"] == format!("{SERVER}:{PORT}")

@@ -1,6 +1,5 @@
 //! What a real firewall throws away, against its own count.
 
-use super::tcp::is_on_wire;
 use super::wire::{End, SERVER, Wire};
 use crate::running::agent;
 
@@ -24,7 +23,7 @@ pub(crate) fn drops() {
     assert!(rules.contains(&format!("counter packets {DATAGRAMS} ")), "all were dropped: {rules}");
     let server = format!("{SERVER}:{PORT}");
     let is_it = |record: &serde_json::Value| {
-        is_on_wire(record) && record["stage"] == "dropped" && record["server"]["address"] == server
+        wire.has(record) && record["stage"] == "dropped" && record["server"]["address"] == server
     };
     // The first of them at once, all of them when no more come.
     let all = agent.record("as many drops as the firewall counts", |record| {

@@ -1,6 +1,6 @@
 //! A wire that is slow and loses packets, against what ss says of the same socket.
 
-use super::tcp::{ends_of, is_on_wire};
+use super::tcp::ends_of;
 use super::wire::{CLIENT, End, INTERFACE, SERVER, Wire, wait_until};
 use crate::running::agent;
 
@@ -63,7 +63,7 @@ fn agrees_with_ss(wire: &Wire) -> (u64, u64) {
     client.finish();
     let ends = (format!("{CLIENT}:{port}"), format!("{SERVER}:{PORT}"));
     let close = agent.record("the end of the transfer", |record| {
-        is_on_wire(record)
+        wire.has(record)
             && record["stage"] == "close"
             && record["side"] == "client"
             && ends_of(record) == ends

@@ -6,7 +6,7 @@ use serde_json::Value;
 use watchfire_tests::Agent;
 
 use super::capture::{Capture, Captured, HEADERS_BYTES};
-use super::wire::{End, NETWORKS, SERVER, SERVER_V6, Wire};
+use super::wire::{End, SERVER, SERVER_V6, Wire};
 use crate::running::agent;
 
 /// Servers, each with an answer of another size, and clients of each; in either family.
@@ -51,17 +51,17 @@ pub(crate) fn agrees_with_tshark() {
     for side in ["client", "server"] {
         for ends in streams.keys() {
             let _ = agent.record(&format!("{side} close of {ends:?}"), |record| {
-                is_close(record, side) && ends_of(record) == *ends
+                is_close(&wire, record, side) && ends_of(record) == *ends
             });
         }
-        compare(&agent, side, &streams);
+        compare(&agent, &wire, side, &streams);
     }
 }
 
 /// Compares one side's records with what tshark has, and prints the table of it.
-fn compare(agent: &Agent, side: &str, streams: &BTreeMap<Ends, Bytes>) {
+fn compare(agent: &Agent, wire: &Wire, side: &str, streams: &BTreeMap<Ends, Bytes>) {
     let records = agent.records();
-    let closes: Vec<&Value> = records.iter().filter(|record| is_close(record, side)).collect();
+    let closes: Vec<&Value> = records.iter().filter(|record| is_close(wire, record, side)).collect();
     let flows: BTreeSet<Ends> = closes.iter().map(|record| ends_of(record)).collect();
     assert_eq!(flows, streams.keys().cloned().collect(), "the same flows at the {side}");
     assert_eq!(closes.len(), streams.len(), "one record a flow at the {side}");
@@ -166,13 +166,8 @@ pub(super) fn ends_of(record: &Value) -> Ends {
     (end("client"), end("server"))
 }
 
-/// Whether a record is a flow's on the wire.
-pub(super) fn is_on_wire(record: &Value) -> bool {
-    record["type"] == "flow" && NETWORKS.iter().any(|network| ends_of(record).1.starts_with(network))
-}
-
-fn is_close(record: &Value, side: &str) -> bool {
-    is_on_wire(record) && record["protocol"] == "TCP" && record["stage"] == "close" && record["side"] == side
+fn is_close(wire: &Wire, record: &Value, side: &str) -> bool {
+    wire.has(record) && record["protocol"] == "TCP" && record["stage"] == "close" && record["side"] == side
 }
 
 /// Sizes that differ from run to run; the first line of the test tells how to have them again.

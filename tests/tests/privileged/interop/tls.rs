@@ -10,7 +10,7 @@ use watchfire_tests::Agent;
 use super::capture::{Capture, Captured, WHOLE_BYTES};
 use super::ja4;
 use super::program::Program;
-use super::tcp::{endpoint, ends_of, is_on_wire};
+use super::tcp::{endpoint, ends_of};
 use super::wire::{End, SERVER, Wire, wait_until};
 use crate::running::{bare, only, ready};
 
@@ -100,7 +100,7 @@ pub(crate) fn with_a_real_server() {
     // The fourth is to the port that does not speak it.
     assert_eq!(hellos.len(), 4, "{:?}", hellos.iter().map(|hello| &hello.client).collect::<Vec<_>>());
     for hello in &hellos {
-        let close = close_of(&agent, &hello.client);
+        let close = close_of(&agent, &wire, &hello.client);
         println!("{}", close["tls"]);
         assert_eq!(close["tls"], hello.expected(), "{close}");
         assert_eq!(close["plaintext"], Value::Null, "{close}");
@@ -108,14 +108,14 @@ pub(crate) fn with_a_real_server() {
     assert_eq!(hellos[0].sni, NAME);
     assert_eq!(hellos[0].alpn, ["h2", "http/1.1"]);
     assert_eq!(hellos[1].versions, ["TLS 1.2"]);
-    let close = close_of(&agent, &plain);
+    let close = close_of(&agent, &wire, &plain);
     assert_eq!((&close["plaintext"], &close["tls"]), (&json!(true), &Value::Null), "{close}");
     confirm_by_tshark(&captured, &hellos);
 }
 
-fn close_of(agent: &Agent, client: &str) -> Value {
+fn close_of(agent: &Agent, wire: &Wire, client: &str) -> Value {
     agent.record(&format!("the close of {client}"), |record| {
-        is_on_wire(record)
+        wire.has(record)
             && record["stage"] == "close"
             && record["side"] == "client"
             && ends_of(record).0 == client

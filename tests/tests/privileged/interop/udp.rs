@@ -6,7 +6,7 @@ use serde_json::Value;
 use watchfire_tests::Agent;
 
 use super::capture::{Capture, Captured, LAST_PORT, WHOLE_BYTES};
-use super::tcp::{Ends, endpoint, ends_of, is_on_wire, print_table};
+use super::tcp::{Ends, endpoint, ends_of, print_table};
 use super::wire::{End, SERVER, SERVER_V6, Wire};
 use crate::running::agent;
 
@@ -76,7 +76,7 @@ pub(crate) fn datagrams() {
     for side in ["client", "server"] {
         let mut table: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
         for (ends, both) in &flows {
-            let close = expect(&agent, side, &format!("{ends:?}"), *both, |record| {
+            let close = expect((&agent, &wire), side, &format!("{ends:?}"), *both, |record| {
                 record["protocol"] == "UDP" && ends_of(record) == *ends
             });
             let name = if ends.1.starts_with('[') { "UDP over IPv6" } else { "UDP over IPv4" };
@@ -87,9 +87,15 @@ pub(crate) fn datagrams() {
 }
 
 /// Waits for the record at the end of a flow, which must count exactly this.
-fn expect(agent: &Agent, side: &str, name: &str, both: Both, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+fn expect(
+    (agent, wire): (&Agent, &Wire),
+    side: &str,
+    name: &str,
+    both: Both,
+    mut is_it: impl FnMut(&Value) -> bool,
+) -> Value {
     let close = agent.record(&format!("{side} close of {name}"), |record| {
-        is_on_wire(record) && record["stage"] == "close" && record["side"] == side && is_it(record)
+        wire.has(record) && record["stage"] == "close" && record["side"] == side && is_it(record)
     });
     assert!(both.is_counted_by(&close, side), "{name} carried {both:?}, and the {side} says {close}");
     close
@@ -144,7 +150,7 @@ pub(crate) fn echoes() {
         assert_eq!(pings.len(), ECHO_BYTES.len(), "{pings:?}");
         for (id, both) in pings {
             assert_eq!((both.to_server.0, both.to_client.0), (ECHOES, ECHOES));
-            let close = expect(&agent, "client", &format!("{name} {id}"), both, |record| {
+            let close = expect((&agent, &wire), "client", &format!("{name} {id}"), both, |record| {
                 record["protocol"] == protocol && record["icmp"]["id"] == id
             });
             note(table.entry(name).or_default(), "client", &close, both);

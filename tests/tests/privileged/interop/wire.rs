@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::peer::Peer;
+use crate::stage::namespace;
 
 /// Addresses of the two ends, in both families.
 pub(crate) const CLIENT: &str = "10.98.0.1";
 pub(crate) const SERVER: &str = "10.98.0.2";
 pub(crate) const SERVER_V6: &str = "fd98::2";
-/// What all addresses of the wire begin with, as records write them.
-pub(crate) const NETWORKS: [&str; 2] = ["10.98.0.", "[fd98::"];
 /// The interface at both ends.
 pub(crate) const INTERFACE: &str = "wire0";
 
@@ -24,6 +25,8 @@ pub(crate) enum End {
 pub(crate) struct Wire {
     client: Peer,
     server: Peer,
+    /// Inode numbers of the two namespaces.
+    namespaces: [u64; 2],
 }
 
 impl Wire {
@@ -35,7 +38,9 @@ impl Wire {
             assert_eq!(holder.line(), "held");
             holder
         };
-        let wire = Self { client: hold(), server: hold() };
+        let (client, server) = (hold(), hold());
+        let namespaces = [&client, &server].map(|holder| namespace(holder.pid(), "net"));
+        let wire = Self { client, server, namespaces };
         let far = wire.server.pid();
         wire.run(
             End::Client,
@@ -73,6 +78,11 @@ impl Wire {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}: {}\n{error}", output.status);
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Whether a record is of a flow at one of the ends: others on this machine may have the same addresses.
+    pub(crate) fn has(&self, record: &Value) -> bool {
+        record["type"] == "flow" && self.namespaces.iter().any(|namespace| record["netns"] == *namespace)
     }
 
     /// A peer at one end.
