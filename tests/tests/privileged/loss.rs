@@ -56,7 +56,7 @@ pub(crate) fn assert_balance(account: &HashMap<String, HashMap<String, u64>>) {
 }
 
 /// Compares what loss records say with what was counted, kind by kind.
-fn assert_losses(records: &[Value], account: &HashMap<String, HashMap<String, u64>>) {
+pub(crate) fn assert_losses(records: &[Value], account: &HashMap<String, HashMap<String, u64>>) {
     for (kind, count) in account {
         let sum = |field: &str| -> u64 {
             let losses = records.iter().filter(|record| record["type"] == "loss" && record["kind"] == *kind);

@@ -9,6 +9,7 @@ mod datagram;
 mod exec_detail;
 mod family;
 mod file;
+mod interop;
 mod kernel;
 mod lifecycle;
 mod loss;
@@ -219,5 +220,16 @@ fn main() {
         .test("pin_overrun_is_accounted", PINS, pin::overrun)
         .test("pin_that_is_removed_is_noticed", PINS, pin::tampering)
         .test("pin_is_for_one_agent", PINS, pin::one_agent)
+        .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)
+        .test("interop_udp_agrees_with_tshark", interop::CAPTURED, interop::datagrams)
+        .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)
+        .test("interop_dns_with_a_real_resolver", interop::NAMES, interop::dns)
+        .test("interop_tls_with_a_real_server", interop::ENCRYPTED, interop::tls)
+        .test("interop_netem_agrees_with_ss", interop::NETEM, interop::netem)
+        .test("interop_loss_agrees_with_ss", interop::LOSSY, interop::loss)
+        .test("interop_drops_agree_with_nft", interop::WALLED, interop::drops)
+        .test("interop_connect_flood", interop::WIRED, interop::connects)
+        .test("interop_half_open_flood", interop::FORGED, interop::half_open)
+        .test("interop_port_scan", interop::FORGED, interop::scan)
         .run();
 }

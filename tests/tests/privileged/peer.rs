@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{operate, storm, udp};
+use crate::{interop, operate, storm, udp};
 
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
@@ -23,6 +23,7 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
 /// * `execs COUNT EACH_SECOND NONCE` runs so many programs, not faster than that.
+/// * More of them, which talk on a wire, are in `interop/roles.rs`.
 ///
 /// Roles that go on do so until their input ends, so that none outlives its test.
 pub(crate) fn run_if_asked() -> bool {
@@ -41,7 +42,7 @@ pub(crate) fn run_if_asked() -> bool {
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
         ["refused", threads, calls] => storm::refused(number(threads), number(calls)),
         ["execs", count, each_second, nonce] => storm::execs(number(count), number(each_second), nonce),
-        _ => panic!("unknown role {role}"),
+        _ => assert!(interop::play(&words), "unknown role {role}"),
     }
     true
 }
