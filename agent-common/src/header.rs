@@ -4,7 +4,7 @@
 pub const WIRE_VERSION: u16 = 3;
 
 /// Number of record kinds: codes run from 0 to this, exclusive.
-pub const KIND_COUNT: usize = 16;
+pub const KIND_COUNT: usize = 19;
 
 /// Code of a record kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,12 @@ impl Kind {
     pub const SIGNAL: Self = Self(14);
     /// [`crate::StdioRecord`]
     pub const STDIO: Self = Self(15);
+    /// [`crate::DatagramRecord`]
+    pub const DATAGRAM: Self = Self(16);
+    /// [`crate::PayloadRecord`]
+    pub const PAYLOAD: Self = Self(17);
+    /// [`crate::DropRecord`]
+    pub const DROP: Self = Self(18);
 
     /// Whether records of this kind go into the priority ring: what tells who did something, and what changes what a
     /// process may do.

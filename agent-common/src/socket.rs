@@ -1,4 +1,4 @@
-//! What is kept on each TCP socket.
+//! What is kept on each socket.
 
 /// [`SocketState::flags`]: the owner fields are filled.
 pub const OWNER_KNOWN: u32 = 1;
@@ -7,6 +7,11 @@ pub const OWNER_BEFORE_START: u32 = 2;
 /// [`SocketState::flags`]: the connection itself is older than the agent, and its end was not told yet. What an older listener
 /// accepts does not have this.
 pub const CONNECTION_FOUND: u32 = 16;
+
+/// [`SocketState::flags`]: flows without connections were told of this socket.
+pub const HAD_DATAGRAMS: u32 = 4;
+/// [`SocketState::flags`]: a flow began with a datagram that came to this socket.
+pub const SERVES_DATAGRAMS: u32 = 8;
 
 /// Value of the socket storage map. Cloned by the kernel from a listener to the sockets it accepts
 /// (`BPF_F_CLONE`), which is how an inbound connection knows its process.

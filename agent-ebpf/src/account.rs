@@ -81,12 +81,21 @@ pub(crate) fn lose(kind: Kind, cgroup_id: u64, what: Count) {
     }
 }
 
-/// An instruction of its own, because the compiler's atomics need compare-and-swap on this target.
+/// Adds to a counter that other CPUs add to as well: an instruction of its own, because the compiler's atomics need
+/// compare-and-swap on this target.
 ///
 /// # Safety
 /// The counter lies in a map value.
 #[inline(always)]
+pub(crate) unsafe fn add(counter: *mut u64, number: u64) {
+    // SAFETY: as promised.
+    unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) number) };
+}
+
+/// # Safety
+/// As [`add`].
+#[inline(always)]
 unsafe fn add_one(counter: *mut u64) {
     // SAFETY: as promised.
-    unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) 1u64) };
+    unsafe { add(counter, 1) };
 }

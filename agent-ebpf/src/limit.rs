@@ -50,6 +50,12 @@ pub(crate) fn admits(kind: Kind, task: Task, cgroup_id: u64) -> bool {
         count(kind, Count::Filtered);
         return false;
     }
+    has_room(kind, cgroup_id)
+}
+
+/// As [`admits`], of what the agent itself may cause as well.
+#[inline(always)]
+pub(crate) fn has_room(kind: Kind, cgroup_id: u64) -> bool {
     if kind.is_unlimited() || has_token(kind, cgroup_id) {
         return true;
     }

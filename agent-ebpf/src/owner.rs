@@ -8,7 +8,7 @@ use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 
 use crate::maps::socket_state;
-use crate::settings::OWNERS_IN_SOCK_OPS;
+use crate::settings::{OWNERS_IN_SOCK_OPS, WITH_DATAGRAMS};
 use crate::task::{self, current};
 
 /// `SOCK_STREAM` of the UAPI.
@@ -49,6 +49,12 @@ fn write_current(state: &mut SocketState) {
     state.flags = OWNER_KNOWN;
 }
 
+/// Whether it is told whose this socket is: TCP's always, others where flows without connections are told of.
+#[inline(always)]
+fn is_watched(sock: *const bpf_sock) -> bool {
+    is_tcp(sock) || WITH_DATAGRAMS.load() == 1
+}
+
 #[inline(always)]
 pub(crate) fn is_tcp(sock: *const bpf_sock) -> bool {
     // SAFETY: context fields of a socket program.
@@ -58,7 +64,7 @@ pub(crate) fn is_tcp(sock: *const bpf_sock) -> bool {
 /// Every new socket, in the context of its maker.
 #[cgroup_sock(sock_create)]
 pub(crate) fn socket_create(ctx: SockContext) -> i32 {
-    if is_tcp(ctx.sock) {
+    if is_watched(ctx.sock) {
         take(ctx.sock.cast());
     }
     ALLOW
@@ -81,7 +87,8 @@ fn connect(ctx: &SockAddrContext) -> i32 {
     // SAFETY: context fields; `sk` is null-checked below.
     let (kind, protocol, sock) =
         unsafe { ((*ctx.sock_addr).type_, (*ctx.sock_addr).protocol, (*ctx.sock_addr).__bindgen_anon_1.sk) };
-    if kind == SOCK_STREAM && protocol == IPPROTO_TCP && !sock.is_null() {
+    let is_watched = WITH_DATAGRAMS.load() == 1 || (kind == SOCK_STREAM && protocol == IPPROTO_TCP);
+    if is_watched && !sock.is_null() {
         take(sock.cast());
     }
     ALLOW

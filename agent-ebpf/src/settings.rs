@@ -107,6 +107,18 @@ pub(crate) static UPDATE_AGE_NS: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static OWNERS_IN_SOCK_OPS: Global<u32> = Global::new(0);
 
+/// 1 where flows without connections are counted and told of.
+#[unsafe(no_mangle)]
+pub(crate) static WITH_DATAGRAMS: Global<u32> = Global::new(0);
+
+/// 1 where what can be read from first bytes is copied.
+#[unsafe(no_mangle)]
+pub(crate) static WITH_PAYLOADS: Global<u32> = Global::new(0);
+
+/// Reasons of dropped packets that are told of: bit n for `enum skb_drop_reason` n of this kernel.
+#[unsafe(no_mangle)]
+pub(crate) static DROP_REASONS: [u64; 8] = [0; 8];
+
 /// The offset of a kernel field, by its name in [`Offsets`].
 macro_rules! offset {
     ($name:ident) => {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use watchfire_conntrack::Conntrack;
 use watchfire_export::{
     Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs, SinkCounters,
 };
@@ -21,7 +22,7 @@ use crate::build_info::{COMMIT, VERSION};
 use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
 use crate::knowledge::Knowledge;
-use crate::pipeline::{Control, HostView, Pipeline, Stages};
+use crate::pipeline::{Control, HostView, Pipeline, Services, Stages};
 
 /// Longest time a record waits in the event log's buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -45,6 +46,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         kernel = host.kernel_release,
         node = &*knowledge.node,
         pods = knowledge.directory.pods().len(),
+        services = knowledge.directory.services(),
         policies = knowledge.objects.loaded,
         policies_rejected = knowledge.objects.rejected,
         "watchfire starts"
@@ -55,8 +57,15 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
-    let stages =
-        Stages::new(knowledge, HostView::read(host.cgroup_root.clone().ok()), host.timebase, config.intake());
+    let conntrack = config.conntrack.namespace().cloned().map(Conntrack::start).transpose();
+    let stages = Stages::new(
+        knowledge,
+        HostView::read(host.cgroup_root.clone().ok()),
+        Services::new(conntrack.context("cannot start the thread that asks connection tracking")?),
+        host.timebase,
+        config.intake(),
+    )
+    .with_tls_ports(config.flows.tls_ports());
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
     let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
@@ -70,6 +79,9 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     };
     show_probes(&sensor.probes(), &metrics);
     health.fulfil(Condition::SensorAttached);
+    if let Some(since) = sensor.client_hellos_since() {
+        pipeline.tell(Control::ClientHellosWatched(since));
+    }
     pipeline.tell(Control::SensorStarted);
 
     let account = Account::register(&metrics, sink);
@@ -113,7 +125,7 @@ fn sensor_options(config: &Config) -> watchfire_sensor::Options {
     let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
         executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
     });
-    config.sensor_options(self_test)
+    config.sensor.options(&config.flows, self_test)
 }
 
 /// Why watching ended.

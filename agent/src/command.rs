@@ -2,12 +2,15 @@
 
 mod detach;
 mod doctor;
+mod flows;
 mod observe;
 mod policy;
 mod run;
 mod self_test_child;
+mod top;
 mod version;
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -25,7 +28,11 @@ enum Command {
     /// Run the agent: watch processes and connections of this node
     Run(Box<run::RunArgs>),
     /// Show what the running agent sees, live
-    Observe(observe::ObserveArgs),
+    Observe(Box<observe::ObserveArgs>),
+    /// Show flows and DNS queries that match: recent ones, live ones, or those of an event log
+    Flows(Box<flows::FlowsArgs>),
+    /// Watch flows, talkers, verdicts, processes, drops and losses live, in a terminal
+    Top(top::TopArgs),
     /// Say what this kernel and host offer, and which hook each probe of `run` with the same arguments gets
     Doctor(Box<run::RunArgs>),
     /// Remove the kernel programs that `run` with the same arguments pinned (sensor.pin)
@@ -44,12 +51,19 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Observe(args) => observe::run(args),
+        Command::Flows(args) => flows::run(args),
+        Command::Top(args) => top::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Detach(args) => detach::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Version => version::run(),
         Command::SelfTestChild => self_test_child::run(),
     }
+}
+
+/// Whether whoever reads the output has gone.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Deserialize;
 use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPattern, read_yaml};
-use watchfire_sensor::Options;
 
 use lists::Limited;
 
@@ -20,7 +19,7 @@ pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
-pub(crate) use values::{DrainSeconds, LogFormat, Output, RingBytes};
+pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
@@ -35,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) node_name: Option<String>,
     pub(crate) inventory: Option<PathBuf>,
     pub(crate) policies: Option<PathBuf>,
+    pub(crate) conntrack: ConntrackOf,
     pub(crate) redact_args: bool,
     pub(crate) redaction: RedactionConfig,
     pub(crate) drain_timeout_seconds: DrainSeconds,
@@ -91,6 +91,7 @@ impl Default for Config {
             node_name: None,
             inventory: None,
             policies: None,
+            conntrack: ConntrackOf::default(),
             redact_args: true,
             redaction: RedactionConfig::default(),
             drain_timeout_seconds: DrainSeconds::default(),
@@ -137,12 +138,6 @@ impl Config {
         };
         flags.apply(&mut config);
         Ok(config)
-    }
-
-    /// The settings of the sensor; `self_test` is the executable to test with.
-    pub(crate) fn sensor_options(&self, self_test: Option<PathBuf>) -> Options {
-        let FlowsConfig { update_interval_seconds } = self.flows;
-        Options { update_interval_seconds: update_interval_seconds.get(), ..self.sensor.options(self_test) }
     }
 
     /// What gets into the process table.
@@ -222,6 +217,10 @@ mod tests {
                 "metrics:\n  listen: localhost\n",
                 "config.yaml:2:11: metrics.listen: invalid socket address syntax",
             ),
+            (
+                "conntrack: self",
+                "config.yaml:1:12: conntrack: found `self`, expected host, none or an absolute path",
+            ),
             ("redactArgs: sometimes", "config.yaml:1:13: redactArgs: expected true or false"),
             (
                 "sensor:\n  ringBytes: 1000\n",
@@ -260,6 +259,10 @@ mod tests {
                 "config.yaml:1:15: sensor.pin: found `bpf/watchfire`, expected an absolute path",
             ),
             (
+                "flows: {tlsPorts: [443, 0]}",
+                "config.yaml:1:25: flows.tlsPorts[1]: found 0, expected a port from 1 to 65535",
+            ),
+            (
                 "redaction:\n  patterns:\n  - 'ok'\n  - 'a('\n",
                 "config.yaml:4:5: redaction.patterns[1]: found `a(`, expected a regular expression (unclosed group)",
             ),
@@ -286,6 +289,10 @@ mod tests {
                 "config.yaml:1:26: sensor.files.inodes: found 1025 entries, expected at most 1024",
             ),
             (
+                format!("flows: {{tlsPorts: [{}]}}", list("1", 257)),
+                "config.yaml:1:19: flows.tlsPorts: found 257 entries, expected at most 256",
+            ),
+            (
                 format!("redaction: {{patterns: [{}]}}", list("a", 65)),
                 "config.yaml:1:23: redaction.patterns: found 65 entries, expected at most 64",
             ),
@@ -302,7 +309,7 @@ mod tests {
         assert_eq!(intake.environment.len(), 2);
         let args = ["x", "--vault-pin=1", "id-7"].map(str::to_owned).to_vec();
         assert_eq!(intake.redactor.unwrap().args(args).0, ["x", "--vault-pin=REDACTED", "id-REDACTED"]);
-        assert!(config.sensor.options(None).environment);
+        assert!(config.sensor.options(&config.flows, None).environment);
         assert!(parse("redactArgs: false").unwrap().intake().redactor.is_none());
     }
 }

@@ -9,6 +9,7 @@ mod control_plane;
 mod knowledge;
 mod logging;
 mod pipeline;
+mod top;
 
 use std::process::ExitCode;
 

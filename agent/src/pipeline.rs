@@ -1,31 +1,44 @@
-//! The stages in their order: inventory, policy, records. The only place that knows them all.
+//! The stages in their order: dissection, inventory, policy, records. The only place that knows them all.
 
 mod events;
 mod gauges;
 mod host_paths;
 mod host_view;
+mod judge;
+mod names;
 mod open_flows;
+mod payloads;
+mod plaintext;
+mod queries;
+mod services;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod view;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use watchfire_inventory::{CgroupOwner, Intake, Processes, Resolver, unknown_process};
+use watchfire_dissect::community_id;
+use watchfire_inventory::{CgroupOwner, Intake, Processes, unknown_process};
 use watchfire_model::{
     Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
-    Owner, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody, Timebase,
-    clone_flag_names,
+    Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody,
+    Timebase, clone_flag_names,
 };
-use watchfire_policy::{Connection, Endpoint};
 
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
+pub(crate) use services::Services;
 pub(crate) use thread::{Control, Pipeline};
 
 use crate::knowledge::Knowledge;
-use open_flows::{Judged, OpenFlows};
+use names::Names;
+use open_flows::{Hello, Judged, OpenFlow, OpenFlows};
+use payloads::PayloadCounts;
+use plaintext::Plaintext;
+use queries::Queries;
 
 /// What the stages hold between observations.
 #[derive(Debug)]
@@ -33,24 +46,52 @@ pub(crate) struct Stages {
     knowledge: Knowledge,
     host: HostView,
     host_paths: HostPaths,
+    services: Services,
     processes: Processes,
     flows: OpenFlows,
+    queries: Queries,
+    names: Names,
+    payloads: PayloadCounts,
+    plaintext: Plaintext,
     timebase: Timebase,
     /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
     latest_boot_ns: u64,
 }
 
 impl Stages {
-    pub(crate) fn new(knowledge: Knowledge, host: HostView, timebase: Timebase, intake: Intake) -> Self {
+    pub(crate) fn new(
+        knowledge: Knowledge,
+        host: HostView,
+        services: Services,
+        timebase: Timebase,
+        intake: Intake,
+    ) -> Self {
         Self {
             knowledge,
             host,
             host_paths: HostPaths::new(),
+            services,
             processes: Processes::new(intake),
             flows: OpenFlows::default(),
+            queries: Queries::default(),
+            names: Names::default(),
+            payloads: PayloadCounts::default(),
+            plaintext: Plaintext::default(),
             timebase,
             latest_boot_ns: 0,
         }
+    }
+
+    /// With the server ports at which clients are expected to open TLS.
+    pub(crate) fn with_tls_ports(mut self, ports: BTreeSet<u16>) -> Self {
+        self.plaintext.set_tls_ports(ports);
+        self
+    }
+
+    /// Each `ClientHello` of flows that were opened later than `since_ns`, nanoseconds of CLOCK_BOOTTIME, is told. Without
+    /// this, no flow is marked as plaintext.
+    pub(crate) const fn client_hellos_watched(&mut self, since_ns: u64) {
+        self.plaintext.watched(since_ns);
     }
 
     /// Takes in one observation; what leaves the agent because of it is put into `records`.
@@ -69,10 +110,19 @@ impl Stages {
                 self.process_record(ProcessAction::Exit, id, |record| record.exit = Some(exit.status))
             }
             Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
-            Body::FlowClose(flow, end) => Some(self.flow_close(&flow, &end)),
-            Body::FlowUpdate(flow, counters) => Some(self.flow_update(&flow, counters)),
+            Body::FlowClose(flow, end) => {
+                self.flow_close(&flow, &end, boot_ns, records);
+                None
+            }
+            Body::FlowUpdate(flow, counters) => {
+                self.flow_update(&flow, counters, boot_ns, records);
+                None
+            }
             Body::FlowDropped(flow, dropped) => Some(self.flow_dropped(&flow, dropped)),
-            Body::Payload(_) => None,
+            Body::Payload(payload) => {
+                self.payload(&payload, boot_ns, records);
+                None
+            }
             Body::CgroupMade { id, path } => {
                 self.host.cgroup_made(id, &path);
                 None
@@ -82,21 +132,35 @@ impl Stages {
                 None
             }
             Body::Event(event) => Some(self.event(*event)),
-            Body::Gap(gap) => Some(self.loss(&gap)),
+            Body::Gap(gap) => {
+                self.plaintext.note_gap(&gap);
+                Some(self.loss(&gap))
+            }
         };
-        let time = self.timebase.wall(boot_ns);
-        records.extend(body.map(|body| Record {
-            time,
-            boot_ns,
-            node: Arc::clone(&self.knowledge.node),
-            body,
-        }));
+        records.extend(body.map(|body| self.record(boot_ns, body)));
     }
 
-    /// To be called about every second.
-    pub(crate) fn tick(&mut self) {
+    /// To be called about every second. `idle` is for how long nothing has waited to be taken in. What leaves the agent
+    /// because time has passed is put into `records`.
+    pub(crate) fn tick(&mut self, idle: Duration, records: &mut Vec<Record>) {
         self.processes.expire(self.latest_boot_ns);
         self.host.tick();
+        let idle_ns = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
+        let now_ns = self.latest_boot_ns.saturating_add(idle_ns);
+        self.names.expire(now_ns);
+        self.unanswered(now_ns, records);
+        records.extend(std::iter::from_fn(|| self.plaintext.decided(now_ns)));
+    }
+
+    /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
+    /// answer may yet come.
+    pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
+        records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+    }
+
+    fn record(&self, boot_ns: u64, body: RecordBody) -> Record {
+        let time = self.timebase.wall(boot_ns);
+        Record { time, boot_ns, node: Arc::clone(&self.knowledge.node), body }
     }
 
     fn exec(&mut self, exec: Exec, boot_ns: u64) -> Option<RecordBody> {
@@ -152,51 +216,68 @@ impl Stages {
         RecordBody::Flow(Box::new(record))
     }
 
-    fn flow_close(&mut self, flow: &Flow, end: &FlowEnd) -> RecordBody {
+    fn flow_close(&mut self, flow: &Flow, end: &FlowEnd, boot_ns: u64, records: &mut Vec<Record>) {
         let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
-        let judged = self.flows.take(flow).unwrap_or_else(|| self.judge(flow));
-        RecordBody::Flow(Box::new(self.flow_record(flow, stage, &judged, Some(end))))
+        let OpenFlow { judged, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
+        let mut record = self.flow_record(flow, stage, &judged, Some(end));
+        record.tls = hello.view();
+        let is_suspect = end.established && self.plaintext.is_suspect(flow, &end.counters, &hello);
+        self.put_flow_record(flow, record, is_suspect, boot_ns, records);
     }
 
-    fn flow_update(&mut self, flow: &Flow, counters: FlowCounters) -> RecordBody {
-        let judged = self.flows.get(flow).unwrap_or_else(|| self.judge(flow));
+    fn flow_update(&mut self, flow: &Flow, counters: FlowCounters, boot_ns: u64, records: &mut Vec<Record>) {
+        let OpenFlow { judged, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
         let mut record = self.flow_record(flow, FlowStage::Update, &judged, None);
         record.counters = Some(counters);
-        RecordBody::Flow(Box::new(record))
+        record.tls = hello.view();
+        let is_suspect = self.plaintext.is_suspect(flow, &counters, &hello);
+        self.put_flow_record(flow, record, is_suspect, boot_ns, records);
+    }
+
+    /// Of a flow that looks like plaintext the record waits until it is known that nothing was lost.
+    fn put_flow_record(
+        &mut self,
+        flow: &Flow,
+        record: FlowRecord,
+        is_suspect: bool,
+        boot_ns: u64,
+        records: &mut Vec<Record>,
+    ) {
+        let record = self.record(boot_ns, RecordBody::Flow(Box::new(record)));
+        if is_suspect {
+            records.extend(self.plaintext.hold(record, flow.opened_boot_ns));
+        } else {
+            records.push(record);
+        }
     }
 
     fn flow_dropped(&mut self, flow: &Flow, dropped: FlowDrop) -> RecordBody {
-        let judged = self.flows.get(flow).unwrap_or_else(|| self.judge(flow));
+        let OpenFlow { judged, hello: _ } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
         let mut record = self.flow_record(flow, FlowStage::Dropped, &judged, None);
         record.drop = Some(dropped);
         RecordBody::Flow(Box::new(record))
     }
 
-    /// Who stands at the ends, and what policy says about it, both as known now.
-    fn judge(&mut self, flow: &Flow) -> Judged {
-        let cgroup_id = if flow.cgroup_id == 0 {
-            self.owner(flow).map_or(0, |owner| owner.cgroup_id)
-        } else {
-            flow.cgroup_id
-        };
-        let cgroup = self.host.cgroup(cgroup_id);
-        let Knowledge { directory, policies, node, .. } = &self.knowledge;
-        let ends = Resolver { directory, host: self.host.net(), node }.ends(flow, cgroup.as_deref());
-        let connection = Connection {
-            protocol: flow.protocol,
-            client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
-            server: Endpoint { peer: &ends.server, ip: flow.server.ip() },
-            server_port: flow.server.port(),
-            direction_guessed: flow.direction_guessed,
-        };
-        let verdict = policies.judge(&self.knowledge, &connection);
-        Judged { ends, verdict }
+    fn unknown_flow(&mut self, flow: &Flow) -> OpenFlow {
+        OpenFlow { judged: self.judge(flow), hello: Hello::Unknown }
     }
 
     fn owner(&self, flow: &Flow) -> Option<&Process> {
         match flow.owner {
             Owner::Known(id) => self.processes.get(id),
             Owner::Unknown(_) => None,
+        }
+    }
+
+    /// The process at the observed end, or why it is not known.
+    fn owner_view(&mut self, flow: &Flow) -> (Option<ProcessView>, Option<OwnerUnknown>) {
+        match flow.owner {
+            // Its records may be lost: the flow still knows whose it is.
+            Owner::Known(id) => {
+                let unknown = || view::process(&unknown_process(id), None, None);
+                (Some(self.process_view(id).unwrap_or_else(unknown)), None)
+            }
+            Owner::Unknown(why) => (None, Some(why)),
         }
     }
 
@@ -207,25 +288,19 @@ impl Stages {
         judged: &Judged,
         end: Option<&FlowEnd>,
     ) -> FlowRecord {
-        let Judged { ends, verdict } = judged;
-        let (process, process_unknown) = match flow.owner {
-            // Its records may be lost: the flow still knows whose it is.
-            Owner::Known(id) => {
-                let unknown = || view::process(&unknown_process(id), None, None);
-                (Some(self.process_view(id).unwrap_or_else(unknown)), None)
-            }
-            Owner::Unknown(why) => (None, Some(why)),
-        };
+        let Judged { ends, verdict, names, led } = judged;
+        let (process, process_unknown) = self.owner_view(flow);
+        let (client, server) = view::endpoints(flow, ends, led.as_ref(), names);
         FlowRecord {
             stage,
             cookie: flow.cookie,
             protocol: flow.protocol,
             icmp: flow.icmp,
-            community_id: String::new(),
+            community_id: community_id(flow.protocol, flow.client, flow.server, flow.icmp),
             side: flow.side,
             direction_guessed: flow.direction_guessed,
-            client: view::endpoint(flow.client, &ends.client),
-            server: view::endpoint(flow.server, &ends.server),
+            client,
+            server,
             process,
             process_unknown,
             netns: flow.netns,

@@ -53,6 +53,29 @@ pub(crate) const BUSYBOX: Tool = Tool {
     may_be_hosts: false,
 };
 
+/// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
+/// independently. A test that lacks one is skipped by name.
+pub(crate) const TEST_TOOLS: [Tool; 12] = [
+    IP,
+    // Queueing disciplines, and what a socket says of itself.
+    hosts("tc", "iproute2", "sbin/tc"),
+    hosts("ss", "iproute2", "bin/ss"),
+    hosts("nft", "nftables", "usr/sbin/nft"),
+    hosts("tcpdump", "tcpdump", "usr/bin/tcpdump"),
+    hosts("tshark", "tshark", "usr/bin/tshark"),
+    hosts("ping", "iputils-ping", "bin/ping"),
+    hosts("hping3", "hping3", "usr/sbin/hping3"),
+    hosts("dnsmasq", "dnsmasq-base", "usr/sbin/dnsmasq"),
+    hosts("dig", "bind9-dnsutils", "usr/bin/dig"),
+    hosts("openssl", "openssl", "usr/bin/openssl"),
+    hosts("nginx", "nginx-light", "usr/sbin/nginx"),
+];
+
+/// A tool for which the machine's own program will do.
+const fn hosts(program: &'static str, package: &'static str, path: &'static str) -> Tool {
+    Tool { program, package, path, arguments: "", may_be_hosts: true }
+}
+
 /// The lab's database.
 pub(crate) const REDIS_SERVER: Tool = Tool {
     program: "redis-server",

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
 pub(crate) use kernels::{KernelFiles, kernel};
-pub(crate) use tools::{tool, tool_binary, tool_libraries};
+pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};
 
 use crate::packages;
 
@@ -28,6 +28,8 @@ enum Part {
     Lab,
     /// Emulator and kernels of the VM tests
     Vm,
+    /// Real servers, clients and captures of the privileged tests
+    Tests,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -38,6 +40,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Part::Lab => {
                 for wanted in [packages::IP, packages::BUSYBOX, packages::REDIS_SERVER, packages::REDIS_CLI] {
                     println!("{}: {}", wanted.program, tool(&wanted)?.display());
+                }
+            }
+            Part::Tests => {
+                let found = tools(&packages::TEST_TOOLS);
+                for (wanted, found) in packages::TEST_TOOLS.iter().zip(found) {
+                    println!("{}: {}", wanted.program, found?.display());
                 }
             }
             Part::Vm => {

@@ -1,5 +1,6 @@
 //! `test`: every tier that this machine can run, one count at the end.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use clap::ValueEnum;
 use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::{self, TestBinary};
-use crate::{build, cargo, vm};
+use crate::{build, cargo, packages, setup, vm};
 
 /// Arguments of `test`.
 #[derive(Default, clap::Args)]
@@ -60,12 +61,7 @@ fn unit(binaries: &[TestBinary], filter: Option<&str>, tally: &mut Tally) -> Res
     collect(&mut documentation, "", "documentation tests", tally)
 }
 
-fn privileged(
-    binaries: &[TestBinary],
-    agent: &std::path::Path,
-    filter: Option<&str>,
-    tally: &mut Tally,
-) -> Result<()> {
+fn privileged(binaries: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     let _step = Step::new("privileged tests");
     let is_permitted = process::is_root() || process::which("sudo").is_some();
     let suites: Vec<&TestBinary> = binaries.iter().filter(|binary| binary.is_privileged()).collect();
@@ -74,12 +70,35 @@ fn privileged(
         tally.skip("privileged (whole tier)", reason);
         return Ok(());
     }
+    let path = path_with_tools();
     for binary in suites {
-        let mut command = process::as_root(&binary.path);
+        // By env(1), since sudo has a PATH of its own.
+        let mut command = process::as_root(Path::new("/usr/bin/env"));
+        command.arg(format!("PATH={path}")).arg(&binary.path);
         binary.place(&mut command);
         collect(command.env("WATCHFIRE_BIN", agent).args(filter), "privileged", &binary.name, tally)?;
     }
     Ok(())
+}
+
+/// The search path of the privileged tests: this machine's own, and what was fetched behind it.
+fn path_with_tools() -> String {
+    let mut folders: Vec<String> = std::env::var("PATH").into_iter().collect();
+    // Where root's programs live, which users often do not have in their path.
+    folders.extend(["/usr/sbin", "/sbin"].map(str::to_owned));
+    for found in setup::tools(&packages::TEST_TOOLS) {
+        match found {
+            Ok(program) => {
+                let folder = program.parent().unwrap_or(&program).display().to_string();
+                if !folders.contains(&folder) {
+                    folders.push(folder);
+                }
+            }
+            // The tests that need it are skipped by name.
+            Err(error) => eprintln!("    {error:#}"),
+        }
+    }
+    folders.join(":")
 }
 
 /// Runs a test binary, showing its output while reading the counts from it.

@@ -11,7 +11,7 @@ use super::run::RunArgs;
 /// Removes what is pinned. That there is nothing is no failure.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = args.source().load()?;
-    let Some(pin) = config.sensor_options(None).pin else {
+    let Some(pin) = config.sensor.options(&config.flows, None).pin else {
         writeln!(stdout(), "nothing to remove: sensor.pin is not set (--pin)")?;
         return Ok(ExitCode::SUCCESS);
     };

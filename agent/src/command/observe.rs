@@ -1,7 +1,7 @@
 //! `watchfire observe`.
 
 mod event;
-mod field;
+pub(super) mod field;
 mod table;
 
 use std::io::{self, BufWriter, Write as _};
@@ -12,11 +12,15 @@ use anyhow::{Context as _, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use watchfire_export::{ObserveRequest, RecordType, observe};
 
+use super::{flows, is_broken_pipe};
 use crate::config::OBSERVE_SOCKET;
 
 /// Arguments of `observe`.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ObserveArgs {
+    #[command(subcommand)]
+    command: Option<ObserveCommand>,
     /// Socket of the running agent
     #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH", default_value = OBSERVE_SOCKET)]
     socket: PathBuf,
@@ -32,6 +36,12 @@ pub(crate) struct ObserveArgs {
     /// Show the recent records and end
     #[arg(long)]
     no_follow: bool,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum ObserveCommand {
+    /// The same as `watchfire flows`
+    Flows(Box<flows::FlowsArgs>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -50,8 +60,11 @@ fn record_types() -> impl clap::builder::TypedValueParser<Value = RecordType> {
 }
 
 pub(crate) fn run(args: &ObserveArgs) -> Result<ExitCode> {
+    if let Some(ObserveCommand::Flows(args)) = &args.command {
+        return flows::run(args);
+    }
     let types = (!args.types.is_empty()).then(|| args.types.clone());
-    let request = ObserveRequest { last: args.last, types, follow: !args.no_follow };
+    let request = ObserveRequest { last: args.last, types, follow: !args.no_follow, flows: None };
     match show(args, &request) {
         // Whoever reads has enough: `watchfire observe | head`.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
@@ -80,8 +93,4 @@ fn show(args: &ObserveArgs, request: &ObserveRequest) -> Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::NoneOr;
-use super::{AbsolutePath, Config, DrainSeconds, LogFormat, Output, RingBytes};
+use super::{AbsolutePath, Config, ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Flags over the keys of the configuration file.
 #[derive(clap::Args, Default, Debug)]
@@ -12,12 +12,15 @@ pub(crate) struct ConfigFlags {
     /// Name of this node in records [default: the host name]
     #[arg(long, env = "WATCHFIRE_NODE_NAME", value_name = "NAME")]
     node_name: Option<String>,
-    /// Inventory file: pods, nodes and namespaces
+    /// Inventory file: pods, nodes, namespaces and services
     #[arg(long, env = "WATCHFIRE_INVENTORY", value_name = "FILE")]
     inventory: Option<PathBuf>,
     /// Directory with policy files (*.yaml, *.yml, *.json)
     #[arg(long, env = "WATCHFIRE_POLICIES", value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Network namespace whose connection tracking tells the backends of services
+    #[arg(long, env = "WATCHFIRE_CONNTRACK", value_name = "host|none|PATH")]
+    conntrack: Option<ConntrackOf>,
     /// Whether to replace what looks like a secret in process arguments
     #[arg(long, env = "WATCHFIRE_REDACT_ARGS", value_name = "BOOL")]
     redact_args: Option<bool>,
@@ -70,6 +73,7 @@ impl ConfigFlags {
             node_name,
             inventory,
             policies,
+            conntrack,
             redact_args,
             drain_timeout,
             output,
@@ -88,6 +92,7 @@ impl ConfigFlags {
         set_some(&mut config.node_name, node_name);
         set_some(&mut config.inventory, inventory);
         set_some(&mut config.policies, policies);
+        set(&mut config.conntrack, conntrack);
         set(&mut config.redact_args, redact_args);
         set(&mut config.drain_timeout_seconds, drain_timeout);
         set(&mut config.output.to, output);
@@ -143,6 +148,8 @@ mod tests {
             "65536",
             "--pin",
             "/sys/fs/bpf/watchfire",
+            "--conntrack",
+            "none",
             "--metrics-listen",
             "none",
         ];
@@ -151,6 +158,7 @@ mod tests {
         assert_eq!((config.output.to, config.sensor.ring_bytes.get()), (Output::Nowhere, 65536));
         assert_eq!(config.metrics.listen, None);
         assert!(config.sensor.pin.is_some());
+        assert_eq!(config.conntrack.namespace(), None);
         assert!(!config.redact_args, "not given, so the file's");
     }
 

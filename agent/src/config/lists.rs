@@ -109,6 +109,28 @@ impl std::str::FromStr for AbsolutePath {
     }
 }
 
+/// A port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "u16")]
+pub(crate) struct Port(u16);
+
+impl Port {
+    pub(crate) const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for Port {
+    type Error = String;
+
+    fn try_from(port: u16) -> Result<Self, String> {
+        match port {
+            0 => Err(format!("found {port}, expected a port from 1 to {}", u16::MAX)),
+            _ => Ok(Self(port)),
+        }
+    }
+}
+
 /// A capability by its name, kept by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]

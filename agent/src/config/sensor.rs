@@ -8,8 +8,8 @@ use watchfire_sensor::{
     FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options, RATE_DEFAULT, Rate,
 };
 
-use super::RingBytes;
 use super::lists::{AbsolutePath, Capability, Limited, WatchedPath};
+use super::{FlowsConfig, RingBytes};
 
 /// Files that hold secrets.
 const READ_DEFAULT: [&str; 22] = [
@@ -188,8 +188,8 @@ where
 }
 
 impl SensorConfig {
-    /// The settings of the sensor; `self_test` is the executable to test with.
-    pub(crate) fn options(&self, self_test: Option<PathBuf>) -> Options {
+    /// The settings of the sensor, with what is told of flows; `self_test` is the executable to test with.
+    pub(crate) fn options(&self, flows: &FlowsConfig, self_test: Option<PathBuf>) -> Options {
         // Exhaustive, so that no new key is forgotten here.
         let Self {
             ring_bytes,
@@ -209,6 +209,7 @@ impl SensorConfig {
             priority_ring_bytes: priority_ring_bytes.get(),
             self_test,
             families: families.families(),
+            flows: flows.flows(),
             files: files.filter(),
             capabilities: capabilities.iter().fold(0, |set, capability| set | capability.bit()),
             environment: !environment.as_slice().is_empty(),
@@ -216,7 +217,7 @@ impl SensorConfig {
             rate: Rate { events_per_second: rate.events_per_second, burst: rate.burst },
             pin: pin.as_ref().map(AbsolutePath::to_path_buf),
             program_statistics: *program_statistics,
-            ..Options::default()
+            update_interval_seconds: flows.update_interval_seconds(),
         }
     }
 }
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_defaults_watch_everything_but_the_environment_and_unix_sockets() {
-        let options = SensorConfig::default().options(None);
+        let options = SensorConfig::default().options(&FlowsConfig::default(), None);
         assert_eq!(options.families, Families::ALL);
         assert_eq!(options.capabilities & (1 << 21 | 1 << 39), 1 << 21 | 1 << 39);
         assert_eq!((options.capabilities.count_ones(), options.rate), (10, RATE_DEFAULT));

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
+use watchfire_conntrack::NetworkNamespace;
 use watchfire_sensor::{RING_BYTES_DEFAULT, RING_BYTES_RANGE};
 
 /// Where the event log goes: `-`, `none` or a path.
@@ -32,6 +33,44 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(text.to_owned().into())
+    }
+}
+
+/// Whose connection tracking tells the backends of services: `host`, `none` or the path of a network namespace.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ConntrackOf(Option<NetworkNamespace>);
+
+impl ConntrackOf {
+    pub(crate) const fn namespace(&self) -> Option<&NetworkNamespace> {
+        self.0.as_ref()
+    }
+}
+
+impl Default for ConntrackOf {
+    fn default() -> Self {
+        Self(Some(NetworkNamespace::Host))
+    }
+}
+
+impl TryFrom<String> for ConntrackOf {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "host" => Ok(Self::default()),
+            "none" => Ok(Self(None)),
+            path if path.starts_with('/') => Ok(Self(Some(NetworkNamespace::At(text.into())))),
+            _ => Err(format!("found `{text}`, expected host, none or an absolute path")),
+        }
+    }
+}
+
+impl FromStr for ConntrackOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.to_owned().try_into()
     }
 }
 

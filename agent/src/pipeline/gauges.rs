@@ -1,8 +1,9 @@
 //! What the stages tell of themselves.
 
-use watchfire_export::{CounterHandle, GaugeHandle, Metrics};
+use watchfire_export::{CounterHandle, GaugeHandle, Metrics, PayloadTotals};
 
 use super::Stages;
+use super::payloads::PayloadCounts;
 
 #[derive(Debug)]
 pub(super) struct Gauges {
@@ -16,6 +17,15 @@ pub(super) struct Gauges {
     exits_missed: CounterHandle,
     cgroups_evicted: CounterHandle,
     flows_evicted: CounterHandle,
+    services: GaugeHandle,
+    conntrack_queries: CounterHandle,
+    conntrack_errors: CounterHandle,
+    queries_open: GaugeHandle,
+    queries_evicted: CounterHandle,
+    addresses_named: GaugeHandle,
+    addresses_evicted: CounterHandle,
+    names_evicted: CounterHandle,
+    plaintext_undecided: CounterHandle,
 }
 
 impl Gauges {
@@ -26,7 +36,7 @@ impl Gauges {
             metrics: metrics.clone(),
             running: gauge("processes_running", "Processes in the process table that run"),
             cgroups: gauge("cgroups", "Cgroups whose path is known, those removed lately included"),
-            open_flows: gauge("flows_open", "Connections that were seen to open and not yet to end"),
+            open_flows: gauge("flows_open", "Flows that were seen to open and not yet to end"),
             pods: gauge("inventory_pods", "Pods in the inventory"),
             running_evicted: counter(
                 "processes_running_evicted",
@@ -44,13 +54,52 @@ impl Gauges {
                 "cgroups_evicted",
                 "Cgroups forgotten or not taken in because of the limit",
             ),
-            flows_evicted: counter("flows_open_evicted", "Open connections forgotten because of the limit"),
+            flows_evicted: counter("flows_open_evicted", "Open flows forgotten because of the limit"),
+            queries_open: gauge("dns_queries_open", "DNS queries that wait for their answer"),
+            queries_evicted: counter(
+                "dns_queries_evicted",
+                "DNS queries forgotten before their answer because of the limit",
+            ),
+            addresses_named: gauge("dns_addresses", "Addresses whose names are known from DNS"),
+            addresses_evicted: counter(
+                "dns_addresses_evicted",
+                "Addresses whose names were forgotten because of the limit",
+            ),
+            names_evicted: counter(
+                "dns_names_evicted",
+                "Names of addresses forgotten because of the limit of one address",
+            ),
+            plaintext_undecided: counter(
+                "flow_plaintext_undecided",
+                "Flow records that went out before it was known whether they are of plaintext, because of the limit",
+            ),
+            services: gauge("inventory_services", "Services in the inventory"),
+            conntrack_queries: counter(
+                "conntrack_queries",
+                "Connections whose translation connection tracking was to tell",
+            ),
+            conntrack_errors: counter(
+                "conntrack_errors",
+                "Connections whose translation connection tracking could not be asked for, or did not tell in time",
+            ),
         }
     }
 
     pub(super) fn set(&self, stages: &Stages) {
-        let Stages { knowledge, host, host_paths: _, processes, flows, timebase: _, latest_boot_ns: _ } =
-            stages;
+        let Stages {
+            knowledge,
+            host,
+            host_paths: _,
+            services,
+            processes,
+            flows,
+            queries,
+            names,
+            payloads,
+            plaintext,
+            timebase: _,
+            latest_boot_ns: _,
+        } = stages;
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects);
         self.running.set(processes.running());
@@ -63,5 +112,17 @@ impl Gauges {
         self.exits_missed.set_total(counters.exits_missed);
         self.cgroups_evicted.set_total(host.cgroups().evicted());
         self.flows_evicted.set_total(flows.evicted());
+        self.services.set(knowledge.directory.services());
+        let conntrack = services.counters();
+        self.conntrack_queries.set_total(conntrack.asked);
+        self.conntrack_errors.set_total(conntrack.failed);
+        self.queries_open.set(queries.len());
+        self.queries_evicted.set_total(queries.evicted());
+        self.addresses_named.set(names.len());
+        self.addresses_evicted.set_total(names.addresses_evicted());
+        self.names_evicted.set_total(names.names_evicted());
+        self.plaintext_undecided.set_total(plaintext.undecided());
+        let PayloadCounts { client_hellos, malformed_client_hellos, malformed_dns } = *payloads;
+        self.metrics.set_payloads(PayloadTotals { client_hellos, malformed_client_hellos, malformed_dns });
     }
 }

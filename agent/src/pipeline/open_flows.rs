@@ -1,10 +1,11 @@
-//! What was said of the connections that are open, so that their end says the same.
+//! What was said of the flows that are open, so that their end says the same, and what was seen in them since.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use watchfire_inventory::Ends;
-use watchfire_model::{Flow, Verdict};
+use watchfire_inventory::{Ends, ServicePort};
+use watchfire_model::{BackendView, Flow, Icmp, Protocol, TlsView, Verdict};
 
 /// Most open flows that are kept.
 pub(crate) const FLOWS_MAX: usize = 131_072;
@@ -14,46 +15,111 @@ pub(crate) const FLOWS_MAX: usize = 131_072;
 pub(crate) struct Judged {
     pub(crate) ends: Ends,
     pub(crate) verdict: Verdict,
+    pub(crate) led: Option<Led>,
+    /// Names of the end that is not the observed one.
+    pub(crate) names: Vec<Arc<str>>,
 }
 
-#[derive(Debug)]
-struct Entry {
+/// Where a connection led whose server's address is not a server's own.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Led {
+    /// Whose address it is, where the inventory tells.
+    pub(crate) service: Option<Arc<ServicePort>>,
+    /// Where it led, and how that is known.
+    pub(crate) backend: BackendView,
+}
+
+/// What was seen of the opening of TLS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Hello {
+    /// Nobody looked: the flow is not in the table.
+    Unknown,
+    /// Nothing so far.
+    NotSeen,
+    /// Something that begins like it.
+    Unreadable,
+    /// This.
+    Seen(Arc<TlsView>),
+}
+
+impl Hello {
+    pub(crate) fn view(&self) -> Option<Arc<TlsView>> {
+        match self {
+            Self::Seen(view) => Some(Arc::clone(view)),
+            Self::Unknown | Self::NotSeen | Self::Unreadable => None,
+        }
+    }
+}
+
+/// All that is kept of an open flow.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct OpenFlow {
+    pub(crate) judged: Judged,
+    pub(crate) hello: Hello,
+}
+
+/// What tells flows apart. Several flows of one UDP, ICMP or SCTP socket share its cookie, and so do attempts of a TCP
+/// socket that connects again.
+// Cookies are handed out in rising order, in batches per CPU (include/linux/cookie.h): the smallest is about the oldest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Key {
+    cookie: u64,
     client: SocketAddr,
     server: SocketAddr,
-    judged: Judged,
+    protocol: Protocol,
+    icmp: Option<Icmp>,
 }
 
-/// Open flows by socket cookie.
+impl Key {
+    const fn of(flow: &Flow) -> Self {
+        let Flow { cookie, client, server, protocol, icmp, .. } = *flow;
+        Self { cookie, client, server, protocol, icmp }
+    }
+}
+
+/// Open flows.
 #[derive(Default, Debug)]
 pub(crate) struct OpenFlows {
-    // Cookies are handed out in rising order, in batches per CPU (include/linux/cookie.h): the smallest is about the
-    // oldest.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<Key, OpenFlow>,
     evicted: u64,
 }
 
 impl OpenFlows {
     /// Keeps what was said of a flow until its end.
     pub(crate) fn put(&mut self, flow: &Flow, judged: Judged) {
-        let Flow { cookie, client, server, .. } = *flow;
-        self.entries.insert(cookie, Entry { client, server, judged });
+        let entry = OpenFlow { judged, hello: Hello::NotSeen };
+        let before = self.entries.insert(Key::of(flow), entry);
+        if let Some(before) = before {
+            // What it carried may be told before its opening.
+            self.set_hello(flow, before.hello);
+        }
         if self.entries.len() > FLOWS_MAX {
             self.entries.pop_first();
             self.evicted += 1;
         }
     }
 
-    /// What was said of a flow that ends now. A socket can connect again after a failed attempt: then the addresses
-    /// differ, and nothing was said yet.
-    pub(crate) fn take(&mut self, flow: &Flow) -> Option<Judged> {
-        let entry = self.entries.remove(&flow.cookie)?;
-        (entry.client == flow.client && entry.server == flow.server).then_some(entry.judged)
+    /// What was said of a flow that ends now; none of one that was forgotten or never established.
+    pub(crate) fn take(&mut self, flow: &Flow) -> Option<OpenFlow> {
+        self.entries.remove(&Key::of(flow))
     }
 
     /// What was said of a flow that goes on.
-    pub(crate) fn get(&self, flow: &Flow) -> Option<Judged> {
-        let entry = self.entries.get(&flow.cookie)?;
-        (entry.client == flow.client && entry.server == flow.server).then(|| entry.judged.clone())
+    pub(crate) fn get(&self, flow: &Flow) -> Option<OpenFlow> {
+        self.entries.get(&Key::of(flow)).cloned()
+    }
+
+    pub(crate) fn is_open(&self, flow: &Flow) -> bool {
+        self.entries.contains_key(&Key::of(flow))
+    }
+
+    /// What was seen of TLS in an open flow. The first that can be read stays.
+    pub(crate) fn set_hello(&mut self, flow: &Flow, hello: Hello) {
+        if let Some(entry) = self.entries.get_mut(&Key::of(flow))
+            && !matches!(entry.hello, Hello::Seen(_))
+        {
+            entry.hello = hello;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -94,18 +160,56 @@ mod tests {
         Judged {
             ends: Ends { client: Peer::World, server: Peer::World },
             verdict: Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered),
+            led: None,
+            names: Vec::new(),
         }
+    }
+
+    fn open(hello: Hello) -> OpenFlow {
+        OpenFlow { judged: judged(), hello }
     }
 
     #[test]
     fn an_end_finds_its_opening_once() {
         let mut flows = OpenFlows::default();
         flows.put(&flow(1), judged());
-        assert_eq!(flows.take(&flow(1)), Some(judged()));
+        assert_eq!(flows.take(&flow(1)), Some(open(Hello::NotSeen)));
         assert_eq!(flows.take(&flow(1)), None);
         flows.put(&flow(1), judged());
         let elsewhere = Flow { server: "10.0.0.3:80".parse().unwrap(), ..flow(1) };
         assert_eq!(flows.take(&elsewhere), None);
+    }
+
+    #[test]
+    fn flows_of_one_socket_are_kept_apart() {
+        let mut flows = OpenFlows::default();
+        let other_server = Flow { server: "10.0.0.3:80".parse().unwrap(), ..flow(1) };
+        let ping = |id| {
+            let icmp = Some(Icmp { icmp_type: 8, code: 0, id });
+            Flow { protocol: Protocol::Icmp, icmp, ..flow(1) }
+        };
+        let all = [flow(1), other_server, Flow { protocol: Protocol::Udp, ..flow(1) }, ping(1), ping(2)];
+        for flow in &all {
+            flows.put(flow, judged());
+        }
+        assert_eq!(flows.len(), all.len());
+        flows.set_hello(&all[1], Hello::Unreadable);
+        assert_eq!(flows.get(&all[0]), Some(open(Hello::NotSeen)));
+        assert_eq!(flows.take(&all[1]), Some(open(Hello::Unreadable)));
+        assert_eq!(flows.len(), all.len() - 1);
+    }
+
+    #[test]
+    fn what_was_seen_of_tls_stays() {
+        let mut flows = OpenFlows::default();
+        let seen = Hello::Seen(Arc::default());
+        flows.set_hello(&flow(1), seen.clone());
+        assert_eq!(flows.get(&flow(1)), None);
+        flows.put(&flow(1), judged());
+        flows.set_hello(&flow(1), seen.clone());
+        flows.put(&flow(1), judged());
+        flows.set_hello(&flow(1), Hello::Unreadable);
+        assert_eq!(flows.get(&flow(1)), Some(open(seen)));
     }
 
     #[test]

@@ -10,6 +10,10 @@ use super::*;
 
 #[path = "events_tests.rs"]
 mod events;
+#[path = "payloads_tests.rs"]
+mod payloads;
+#[path = "services_tests.rs"]
+mod services;
 
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
@@ -49,6 +53,7 @@ fn stages(policies: &str) -> Stages {
     Stages::new(
         knowledge(policies),
         HostView::read(Some(empty.path().to_owned())),
+        Services::new(None),
         Timebase { boot_epoch_ns: 0 },
         Intake { redactor: Some(Redactor::default()), environment: Vec::new() },
     )
@@ -112,7 +117,7 @@ fn exec(pid: u32, args: &[&str], before_start: bool) -> Body {
 }
 
 /// From the frontend to the database, as the frontend's socket shows it.
-fn flow() -> Flow {
+pub(super) fn flow() -> Flow {
     Flow {
         cookie: 7,
         protocol: Protocol::Tcp,

@@ -29,6 +29,8 @@ pub(crate) enum Control {
     Knowledge(Box<Knowledge>),
     /// The sensor is attached, and what it found running has been sent.
     SensorStarted,
+    /// Each `ClientHello` of flows that were opened later than this, nanoseconds of CLOCK_BOOTTIME, is told.
+    ClientHellosWatched(u64),
 }
 
 /// The running pipeline.
@@ -102,6 +104,8 @@ impl Worker {
     fn run(mut self) -> Outputs {
         let mut records = Vec::new();
         let mut ticked = Instant::now();
+        // When something last waited to be taken in.
+        let mut busy = Instant::now();
         let mut timebase_read = Instant::now();
         loop {
             self.hear();
@@ -113,16 +117,19 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.health.beat();
+            if batch.is_some() {
+                busy = Instant::now();
+            }
             for observation in batch.into_iter().flatten() {
                 self.stages.take(observation, &mut records);
             }
-            self.outputs.publish(&records);
-            records.clear();
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                self.stages.tick();
+                self.stages.tick(busy.elapsed(), &mut records);
                 self.gauges.set(&self.stages);
             }
+            self.outputs.publish(&records);
+            records.clear();
             if timebase_read.elapsed() >= TIMEBASE_INTERVAL {
                 timebase_read = Instant::now();
                 match Host::read() {
@@ -131,6 +138,8 @@ impl Worker {
                 }
             }
         }
+        self.stages.finish(&mut records);
+        self.outputs.publish(&records);
         self.gauges.set(&self.stages);
         self.outputs
     }
@@ -139,6 +148,7 @@ impl Worker {
         for control in self.controls.try_iter() {
             match control {
                 Control::Knowledge(knowledge) => self.stages.knowledge = *knowledge,
+                Control::ClientHellosWatched(since_ns) => self.stages.client_hellos_watched(since_ns),
                 Control::SensorStarted => self.initial_batches = Some(BATCHES_MAX),
             }
         }

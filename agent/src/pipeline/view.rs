@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use watchfire_model::{EndpointView, Peer, Pod, PodView, Process, ProcessView};
+use watchfire_inventory::Ends;
+use watchfire_model::{EndpointView, Flow, Peer, Pod, PodView, Process, ProcessView, ServiceView, Side};
+
+use super::open_flows::Led;
 
 /// A process, with its cgroup and pod.
 pub(super) fn process(process: &Process, cgroup: Option<&Arc<str>>, pod: Option<&Pod>) -> ProcessView {
@@ -50,8 +53,25 @@ pub(super) fn pod(pod: &Pod) -> PodView {
     PodView { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() }
 }
 
+/// Both ends of a flow, client first. `names` are those of the end that is not the observed one.
+pub(super) fn endpoints(
+    flow: &Flow,
+    ends: &Ends,
+    led: Option<&Led>,
+    names: &[Arc<str>],
+) -> (EndpointView, EndpointView) {
+    let mut client = endpoint(flow.client, &ends.client);
+    let mut server = server(flow.server, &ends.server, led);
+    let remote = match flow.side {
+        Side::Client => &mut server,
+        Side::Server => &mut client,
+    };
+    remote.names = names.to_vec();
+    (client, server)
+}
+
 /// One end of a flow.
-pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
+fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
     let (kind, pod, detail) = match peer {
         Peer::Pod(pod) => ("pod", Some(self::pod(pod)), None),
         Peer::Node { name } => ("node", None, Some(name.clone())),
@@ -59,4 +79,12 @@ pub(super) fn endpoint(address: SocketAddr, peer: &Peer) -> EndpointView {
         Peer::Unresolved(why) => ("unresolved", None, Some((*why).to_owned())),
     };
     EndpointView { address, pod, kind, detail, names: Vec::new(), service: None, backend: None }
+}
+
+/// The server of a flow, with where a service's address led.
+fn server(address: SocketAddr, peer: &Peer, led: Option<&Led>) -> EndpointView {
+    let service = led.and_then(|led| led.service.as_deref());
+    let service = service
+        .map(|service| ServiceView { namespace: service.namespace.clone(), name: service.name.clone() });
+    EndpointView { service, backend: led.map(|led| led.backend), ..endpoint(address, peer) }
 }

@@ -25,7 +25,7 @@ pub(crate) fn flood_in(cgroup: &TestCgroup) {
 }
 
 /// The final account, by kind: the agent writes it into its log when it has drained.
-fn final_account(agent: &mut Agent) -> HashMap<String, HashMap<String, u64>> {
+pub(crate) fn final_account(agent: &mut Agent) -> HashMap<String, HashMap<String, u64>> {
     agent.signal("TERM");
     agent.logged("stopped");
     assert_eq!(agent.ended().code(), Some(0));
@@ -44,7 +44,7 @@ fn final_account(agent: &mut Agent) -> HashMap<String, HashMap<String, u64>> {
     account
 }
 
-fn assert_balance(account: &HashMap<String, HashMap<String, u64>>) {
+pub(crate) fn assert_balance(account: &HashMap<String, HashMap<String, u64>>) {
     for (kind, count) in account {
         assert_eq!(
             count["seen"],
@@ -56,7 +56,7 @@ fn assert_balance(account: &HashMap<String, HashMap<String, u64>>) {
 }
 
 /// Compares what loss records say with what was counted, kind by kind.
-fn assert_losses(records: &[Value], account: &HashMap<String, HashMap<String, u64>>) {
+pub(crate) fn assert_losses(records: &[Value], account: &HashMap<String, HashMap<String, u64>>) {
     for (kind, count) in account {
         let sum = |field: &str| -> u64 {
             let losses = records.iter().filter(|record| record["type"] == "loss" && record["kind"] == *kind);

@@ -5,9 +5,11 @@
 mod actor;
 mod calls;
 mod credentials;
+mod datagram;
 mod exec_detail;
 mod family;
 mod file;
+mod interop;
 mod kernel;
 mod lifecycle;
 mod loss;
@@ -20,6 +22,7 @@ mod peer;
 mod pin;
 mod process;
 mod running;
+mod service;
 mod signal;
 mod socket;
 mod stage;
@@ -27,6 +30,7 @@ mod stdio;
 mod storm;
 mod tcp;
 mod tcp_long;
+mod udp;
 mod verdict;
 
 use watchfire_tests::{Need, Suite};
@@ -41,6 +45,32 @@ const PODS: &[Need] = &[
     Need::Program("unshare"),
     Need::Program("ip"),
     Need::Program("mount"),
+];
+
+/// What a node with pods behind it needs, in which the kernel translates the addresses of services.
+const SERVICES_BY_NFT: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("nsenter"),
+    Need::Program("setpriv"),
+    Need::Program("ip"),
+    Need::Program("mount"),
+    Need::Program("nft"),
+    Need::Runs("unshare --net nft add table ip services"),
+];
+const SERVICES_BY_IPTABLES: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("nsenter"),
+    Need::Program("ip"),
+    Need::Program("mount"),
+    Need::Program("iptables"),
+    Need::Program("ip6tables"),
+    Need::Runs("unshare --net iptables -t nat -L -n && unshare --net ip6tables -t nat -L -n"),
 ];
 
 /// What a cgroup namespace, as every container has one, needs.
@@ -118,7 +148,18 @@ fn main() {
         .test("tcp_connection_across_a_restart", AGENT, tcp_long::restart)
         .test("tcp_connections_across_a_pinned_restart", PINS, tcp_long::pinned_restart)
         .test("tcp_on_a_slow_link_agrees_with_ss", SLOW, tcp_long::slow)
+        .test("datagrams_are_exact_at_both_ends", AGENT, datagram::exact)
+        .test("datagrams_of_one_socket_to_many", AGENT, datagram::unconnected)
+        .test("datagrams_that_the_device_cuts", AGENT, datagram::segmented)
+        .test("datagrams_to_a_socket_older_than_the_agent", AGENT, datagram::older)
+        .test("datagrams_of_an_echo", AGENT, datagram::echo)
+        .test("drops_at_closed_ports", AGENT, datagram::dropped)
+        .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
+        .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
+        .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)
+        .test("doctor_tells_of_conntrack", SERVICES_BY_NFT, service::doctor)
         .test("exec_tells_the_binary", AGENT, exec_detail::binary)
         .test("exec_of_a_script", AGENT, exec_detail::script)
         .test("exec_with_setuid_and_setgid_bits", AGENT, exec_detail::setuid)
@@ -198,5 +239,16 @@ fn main() {
         .test("pin_overrun_is_accounted", PINS, pin::overrun)
         .test("pin_that_is_removed_is_noticed", PINS, pin::tampering)
         .test("pin_is_for_one_agent", PINS, pin::one_agent)
+        .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)
+        .test("interop_udp_agrees_with_tshark", interop::CAPTURED, interop::datagrams)
+        .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)
+        .test("interop_dns_with_a_real_resolver", interop::NAMES, interop::dns)
+        .test("interop_tls_with_a_real_server", interop::ENCRYPTED, interop::tls)
+        .test("interop_netem_agrees_with_ss", interop::NETEM, interop::netem)
+        .test("interop_loss_agrees_with_ss", interop::LOSSY, interop::loss)
+        .test("interop_drops_agree_with_nft", interop::WALLED, interop::drops)
+        .test("interop_connect_flood", interop::WIRED, interop::connects)
+        .test("interop_half_open_flood", interop::FORGED, interop::half_open)
+        .test("interop_port_scan", interop::FORGED, interop::scan)
         .run();
 }

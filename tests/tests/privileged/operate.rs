@@ -47,6 +47,14 @@ pub(crate) fn has_ring() -> bool {
     Ring::new().is_some_and(|ring| !ring.opcodes().is_empty())
 }
 
+/// Has the kernel cut what this socket sends into datagrams of so many bytes; whether it does so at all.
+pub(crate) fn segment_udp(socket: &std::net::UdpSocket, bytes: i32) -> bool {
+    use std::os::fd::AsRawFd as _;
+    let (fd, size) = (socket.as_raw_fd(), size_of::<i32>() as libc::socklen_t);
+    // SAFETY: an option of the size that is said.
+    unsafe { libc::setsockopt(fd, libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const bytes).cast(), size) == 0 }
+}
+
 struct Actor {
     arena: Arena,
     ring: Option<Ring>,

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{operate, storm};
+use crate::{interop, operate, storm, udp};
 
 const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
@@ -20,10 +20,13 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `answer ADDRESS REPLY_BYTES` prints its port, and answers each line with one of so many bytes.
 /// * `talk ADDRESS` connects, prints its port, sends for each number that it reads a line of so many bytes, and tells how many
 ///   bytes the line had that it was answered.
+/// * `udp-serve ADDRESS BYTES` prints its address, and answers each datagram with so many bytes.
+/// * `udp-send ADDRESS COUNT BYTES connected|unconnected` sends so many datagrams, each once the one before is answered.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
 /// * `execs COUNT EACH_SECOND NONCE` runs so many programs, not faster than that.
+/// * More of them, which talk on a wire, are in `interop/roles.rs`.
 ///
 /// Roles that go on do so until their input ends, so that none outlives its test.
 pub(crate) fn run_if_asked() -> bool {
@@ -37,12 +40,14 @@ pub(crate) fn run_if_asked() -> bool {
         ["hold", address] => hold(address),
         ["answer", address, reply] => answer(address, number(reply)),
         ["talk", address] => talk(address),
+        ["udp-serve", address, bytes] => udp::serve(address, number(bytes)),
+        ["udp-send", address, count, bytes, how] => udp::send(address, number(count), number(bytes), how),
         ["full", address] => full(address),
         ["operate"] => operate::run(),
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
         ["refused", threads, calls] => storm::refused(number(threads), number(calls)),
         ["execs", count, each_second, nonce] => storm::execs(number(count), number(each_second), nonce),
-        _ => panic!("unknown role {role}"),
+        _ => assert!(interop::play(&words), "unknown role {role}"),
     }
     true
 }
@@ -57,7 +62,7 @@ pub(crate) fn tell(line: &str) {
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }
 
-fn wait_for_end_of_input() {
+pub(crate) fn wait_for_end_of_input() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 

@@ -6,6 +6,7 @@
 
 mod backlog;
 mod encode;
+mod flow_filter;
 mod health;
 mod http;
 mod jsonl;
@@ -14,6 +15,7 @@ mod observe;
 mod outputs;
 
 pub use encode::{EncodedRecord, Encoder, RecordType};
+pub use flow_filter::{Ends, FlowField, FlowFilter, FlowTerm, FlowTermError};
 pub use health::{Condition, HEARTBEAT_AGE_SECONDS_MAX, Health};
 pub use http::{HTTP_CONNECTION_SECONDS_MAX, HTTP_CONNECTIONS_MAX, HttpError, HttpServer};
 pub use jsonl::{
@@ -21,8 +23,8 @@ pub use jsonl::{
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
 pub use metrics::{
-    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo, ProgramStatistics,
-    SinkCounters,
+    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
+    ProgramStatistics, SinkCounters,
 };
 pub use observe::{
     CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveError,

@@ -1,8 +1,10 @@
 //! Prometheus metrics of the agent.
 
 mod account;
+mod dns;
 mod flows;
 mod labels;
+mod payloads;
 mod registered;
 mod sinks;
 
@@ -18,12 +20,15 @@ use watchfire_model::{KindCounters, Operation, ProcessAction, Record, RecordBody
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::flows::POLICY_LABELS_MAX;
+pub use self::payloads::PayloadTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
+use self::dns::DnsMetrics;
 use self::flows::FlowMetrics;
 use self::labels::Fixed;
+use self::payloads::PayloadMetrics;
 use self::sinks::SinkFamilies;
 
 /// Prefix of every family.
@@ -48,6 +53,8 @@ pub struct Metrics(Arc<Families>);
 struct Families {
     registry: Mutex<Registry>,
     flows: FlowMetrics,
+    dns: DnsMetrics,
+    payloads: PayloadMetrics,
     account: AccountMetrics,
     sinks: SinkFamilies,
     forks: Counter,
@@ -88,6 +95,8 @@ impl Metrics {
         registry.register("policy_objects", "Policy objects of the source by state", states.clone());
         Self(Arc::new(Families {
             flows: FlowMetrics::register(&mut registry),
+            dns: DnsMetrics::register(&mut registry),
+            payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
@@ -116,8 +125,9 @@ impl Metrics {
                 .inc();
             }
             RecordBody::Flow(flow) => self.0.flows.observe(flow),
+            RecordBody::Dns(dns) => self.0.dns.observe(dns),
             // Its totals come by `set_records`.
-            RecordBody::Loss(_) | RecordBody::Dns(_) => {}
+            RecordBody::Loss(_) => {}
             RecordBody::Credentials(_)
             | RecordBody::Capability(_)
             | RecordBody::File(_)
@@ -137,6 +147,11 @@ impl Metrics {
     /// Sets the totals of one kind of kernel record.
     pub fn set_records(&self, kind: RecordKind, totals: KindCounters) {
         self.0.account.set(kind, totals);
+    }
+
+    /// Sets the totals of what flows carried.
+    pub fn set_payloads(&self, totals: PayloadTotals) {
+        self.0.payloads.set(totals);
     }
 
     /// Replaces what is told of the probes.

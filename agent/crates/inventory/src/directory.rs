@@ -1,13 +1,15 @@
 //! The pods, nodes and namespaces that are known, indexed for look-up.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watchfire_model::{Namespace, Node, Peer, Pod};
+use watchfire_model::{Namespace, Node, Peer, Pod, Protocol};
 
+use crate::ServicePort;
 use crate::kubelet::pod_uid;
+use crate::services::{Service, Services};
 
 /// The label that the API server puts on every namespace.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -62,6 +64,53 @@ pub enum DirectoryError {
         /// The other.
         second: String,
     },
+    /// Two services with one name.
+    #[error("service {0} is declared twice")]
+    ServiceTwice(String),
+    /// Two ports of services with one address.
+    #[error("services {first} and {second} have the same address {address}, {protocol}")]
+    ServiceAddressTwice {
+        /// Address and port.
+        address: SocketAddr,
+        /// Protocol of the port.
+        protocol: Protocol,
+        /// One service.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A service with one endpoint twice.
+    #[error("service {service} has the endpoint {address} twice")]
+    EndpointTwice {
+        /// The service.
+        service: String,
+        /// Address of the endpoint.
+        address: IpAddr,
+    },
+    /// An endpoint's port that could stand for several ports of its service.
+    #[error(
+        "endpoint {address} of service {service} has a port, expected none: the service has several ports, each with a targetPort"
+    )]
+    EndpointPortAmbiguous {
+        /// The service.
+        service: String,
+        /// Address of the endpoint.
+        address: IpAddr,
+    },
+    /// The name of a port that the endpoint does not have.
+    #[error(
+        "port {port} of service {service} has targetPort {target}, expected a number or the name of a port of the pod at each endpoint: {address} has none of that name"
+    )]
+    TargetPortUnknown {
+        /// The service.
+        service: String,
+        /// Name or number of its port.
+        port: String,
+        /// Name of the target port.
+        target: String,
+        /// Address of the endpoint.
+        address: IpAddr,
+    },
 }
 
 /// Pods, nodes and namespaces at one point in time.
@@ -72,6 +121,7 @@ pub struct Directory {
     by_uid: HashMap<String, Arc<Pod>>,
     by_cgroup: HashMap<String, Arc<Pod>>,
     by_address: HashMap<IpAddr, Peer>,
+    services: Services,
     cluster: Vec<IpNet>,
     declared: bool,
 }
@@ -97,6 +147,16 @@ impl Directory {
             directory.add_pod(Arc::new(pod), cgroup)?;
         }
         Ok(directory)
+    }
+
+    /// Adds services to the pods that stand behind them.
+    pub(crate) fn with_services(mut self, services: &[Service]) -> Result<Self, DirectoryError> {
+        let mut added = Services::default();
+        for service in services {
+            added.add(service, &self)?;
+        }
+        self.services = added;
+        Ok(self)
     }
 
     fn add_namespace(&mut self, mut namespace: Namespace) {
@@ -171,6 +231,18 @@ impl Directory {
     #[must_use]
     pub fn holder(&self, address: IpAddr) -> Option<&Peer> {
         self.by_address.get(&address)
+    }
+
+    /// The service that has an address, with where a connection to it may lead.
+    #[must_use]
+    pub fn service(&self, address: SocketAddr, protocol: Protocol) -> Option<&Arc<ServicePort>> {
+        self.services.at(address, protocol)
+    }
+
+    /// How many services there are.
+    #[must_use]
+    pub fn services(&self) -> usize {
+        self.services.len()
     }
 
     /// Whether an address lies in a range that the cluster gives to its pods.

@@ -1,5 +1,7 @@
 //! The inventory file: what Kubernetes would tell, written down by hand or by a tool.
 
+mod service;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use watchfire_model::{ContainerPort, Labels, Namespace, Node, Pod};
 
-use crate::{Directory, DirectoryError, YamlError, read_yaml};
+use crate::{Directory, DirectoryError, SERVICES_MAX, YamlError, read_yaml};
+use service::{Limited, ServiceEntry};
 
 /// Why an inventory file was not taken.
 #[derive(thiserror::Error, Debug)]
@@ -39,7 +42,7 @@ pub enum InventoryError {
 /// What an inventory file says.
 #[derive(Debug)]
 pub struct Inventory {
-    /// Pods, nodes and namespaces.
+    /// Pods, nodes, namespaces and services.
     pub directory: Directory,
     /// The node that the agent runs on, where the file tells.
     pub local_node: Option<String>,
@@ -53,6 +56,7 @@ struct Document {
     nodes: Vec<NodeEntry>,
     namespaces: Vec<NamespaceEntry>,
     pods: Vec<PodEntry>,
+    services: Limited<ServiceEntry, SERVICES_MAX>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +117,9 @@ fn build(file: &Path, document: Document, node_name: &str) -> Result<Inventory, 
     let nodes =
         document.nodes.into_iter().map(|NodeEntry { name, ips, local: _ }| Node { name, ips }).collect();
     let pods = document.pods.into_iter().map(|entry| pod(entry, this_node)).collect();
+    let services: Vec<_> = document.services.into_iter().map(Into::into).collect();
     let directory = Directory::new(namespaces, nodes, pods, document.cluster_cidrs);
+    let directory = directory.and_then(|directory| directory.with_services(&services));
     let directory =
         directory.map_err(|source| InventoryError::Contradiction { file: file.to_owned(), source })?;
     Ok(Inventory { directory, local_node })
@@ -128,7 +134,7 @@ fn pod(entry: PodEntry, this_node: &str) -> (Pod, Option<String>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::error::Error as _;
 
     use watchfire_model::Peer;
@@ -136,7 +142,7 @@ mod tests {
     use super::*;
     use crate::{CgroupOwner, parse_yaml};
 
-    fn parse(text: &str) -> Result<Inventory, InventoryError> {
+    pub(crate) fn parse(text: &str) -> Result<Inventory, InventoryError> {
         let file = Path::new("inventory.yaml");
         build(file, parse_yaml(file, text)?, "node-x")
     }

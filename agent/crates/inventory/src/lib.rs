@@ -1,4 +1,4 @@
-//! Who is who: processes with their ancestry, cgroups, and the pods and nodes behind addresses.
+//! Who is who: processes with their ancestry, cgroups, and the pods, nodes and services behind addresses.
 //!
 //! Tables are pure and bounded; `cgroup_scan`, `host_net` and `yaml::read` are the only places that touch the system.
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod kubelet;
 mod processes;
 mod redact;
 mod resolve;
+mod services;
 mod yaml;
 
 pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
@@ -27,4 +28,7 @@ pub use processes::{
 };
 pub use redact::{PATTERNS_MAX, REDACTED, Redactor, SecretName, SecretPattern};
 pub use resolve::{Ends, Resolver};
+pub use services::{
+    SERVICE_ADDRESSES_MAX, SERVICE_ENDPOINTS_MAX, SERVICE_PORTS_MAX, SERVICES_MAX, ServicePort,
+};
 pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};

@@ -36,11 +36,16 @@ pub enum OwnerUnknown {
     NoStorage,
     /// This kernel admits no probe that sees who opens sockets.
     NoProbe,
+    /// The kernel answers by itself, as to an echo request.
+    Kernel,
+    /// No socket has to do with the packet.
+    NoSocket,
 }
 
 impl OwnerUnknown {
     /// All reasons, for metric families that exist from the start.
-    pub const ALL: [Self; 3] = [Self::BeforeStart, Self::NoStorage, Self::NoProbe];
+    pub const ALL: [Self; 5] =
+        [Self::BeforeStart, Self::NoStorage, Self::NoProbe, Self::Kernel, Self::NoSocket];
 
     /// The name used in records and metrics.
     #[must_use]
@@ -49,6 +54,8 @@ impl OwnerUnknown {
             Self::BeforeStart => "before-start",
             Self::NoStorage => "no-storage",
             Self::NoProbe => "no-probe",
+            Self::Kernel => "kernel",
+            Self::NoSocket => "no-socket",
         }
     }
 }

@@ -171,3 +171,14 @@ pub struct BackendView {
     /// `conntrack`: the kernel's own translation; `endpoints`: the only one of the service; `unresolved`.
     pub by: &'static str,
 }
+
+impl BackendView {
+    /// The kernel's own translation.
+    pub const CONNTRACK: &'static str = "conntrack";
+    /// The only endpoint of the service.
+    pub const ENDPOINTS: &'static str = "endpoints";
+    /// Not known.
+    pub const UNRESOLVED: &'static str = "unresolved";
+    /// All values of `by`, for metric families that exist from the start.
+    pub const BY: [&'static str; 3] = [Self::CONNTRACK, Self::ENDPOINTS, Self::UNRESOLVED];
+}

@@ -59,6 +59,6 @@ pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
 pub use record::{LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody};
 pub use signal::{SignalEvent, SignalView, signal_name};
-pub use time::{Timebase, WallTime};
+pub use time::{ParseWallTimeError, Timebase, WallTime};
 pub use verdict::{ExemptReason, Outcome, SideVerdict, UnknownReason, Verdict};
 pub use workload::{ContainerPort, Labels, Namespace, Node, Peer, Pod};

@@ -12,7 +12,7 @@ macro_rules! kinds {
 
         impl RecordKind {
             /// All kinds, in wire order.
-            pub const ALL: [Self; 16] = [$(Self::$name,)+];
+            pub const ALL: [Self; 19] = [$(Self::$name,)+];
 
             /// The name used in records and metrics.
             #[must_use]
@@ -56,6 +56,12 @@ kinds! {
     Signal "signal",
     /// A socket became standard input, output or error.
     Stdio "stdio",
+    /// A flow without connection began, or its socket was closed.
+    Datagram "datagram",
+    /// A packet carried something that can be read.
+    Payload "payload",
+    /// The kernel threw a packet away.
+    Drop "drop",
 }
 
 impl Serialize for RecordKind {

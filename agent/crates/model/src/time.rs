@@ -1,6 +1,8 @@
 //! Wall-clock times on records.
 
-use serde::{Serialize, Serializer};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment as nanoseconds since the Unix epoch; RFC 3339 with nanoseconds, in UTC, when serialised.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -18,6 +20,33 @@ impl std::fmt::Display for WallTime {
 impl Serialize for WallTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// A text that is no RFC 3339 time, or one that nanoseconds in 64 bits cannot tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParseWallTimeError;
+
+impl std::fmt::Display for ParseWallTimeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("expected an RFC 3339 time such as 2026-01-02T03:04:05Z")
+    }
+}
+
+impl std::error::Error for ParseWallTimeError {}
+
+impl FromStr for WallTime {
+    type Err = ParseWallTimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let timestamp: jiff::Timestamp = text.parse().map_err(|_| ParseWallTimeError)?;
+        i64::try_from(timestamp.as_nanosecond()).map(Self).map_err(|_| ParseWallTimeError)
+    }
+}
+
+impl<'de> Deserialize<'de> for WallTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -44,5 +73,15 @@ mod tests {
     fn wall_times_are_rfc_3339() {
         let base = Timebase { boot_epoch_ns: 1_700_000_000_000_000_000 };
         assert_eq!(base.wall(1_500_000_007).to_string(), "2023-11-14T22:13:21.500000007Z");
+    }
+
+    #[test]
+    fn wall_times_are_read_back_with_any_offset() {
+        let time = WallTime(1_700_000_001_500_000_007);
+        assert_eq!(time.to_string().parse(), Ok(time));
+        assert_eq!("2023-11-14T23:13:21.500000007+01:00".parse(), Ok(time));
+        for text in ["", "yesterday", "2023-11-14T22:13:21", "9999-01-01T00:00:00Z"] {
+            assert_eq!(text.parse::<WallTime>(), Err(ParseWallTimeError), "{text}");
+        }
     }
 }

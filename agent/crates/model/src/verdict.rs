@@ -1,7 +1,7 @@
 //! What the policy intent says about a connection.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ pub enum UnknownReason {
     DirectionGuessed,
     /// The API leaves host-network pods undefined.
     HostNetwork,
+    /// It is not known which of a service's backends the connection led to, and policy says different things of them.
+    BackendUnresolved,
 }
 
 /// The answer for one direction of one subject.
@@ -130,6 +132,21 @@ impl Verdict {
         Self { outcome, egress, ingress }
     }
 
+    /// What can be said of a connection that has one of these verdicts: the first, where all come to the same outcome.
+    /// Otherwise it is unknown, by the directions of which they say different things. None where there are none.
+    pub fn common(verdicts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut verdicts = verdicts.into_iter();
+        let first = verdicts.next()?;
+        let (mut egress, mut ingress) = (first.egress.clone(), first.ingress.clone());
+        let mut agree = true;
+        for verdict in verdicts {
+            agree &= verdict.outcome == first.outcome;
+            egress = egress.or_unresolved(&verdict.egress);
+            ingress = ingress.or_unresolved(&verdict.ingress);
+        }
+        Some(if agree { first } else { Self::combine(egress, ingress) })
+    }
+
     /// The deciding side in one phrase: the rule that allows, the policies that isolate, or the reason for anything
     /// else. Empty where no policy covers the connection.
     #[must_use]
@@ -144,6 +161,17 @@ impl Verdict {
         };
         let side = if rank(&self.egress) < rank(&self.ingress) { &self.egress } else { &self.ingress };
         side.to_string()
+    }
+}
+
+impl SideVerdict {
+    /// Itself, where another backend's says the same, though perhaps by another rule.
+    fn or_unresolved(self, other: &Self) -> Self {
+        if mem::discriminant(&self) == mem::discriminant(other) {
+            self
+        } else {
+            Self::Unknown { reason: UnknownReason::BackendUnresolved }
+        }
     }
 }
 
@@ -168,6 +196,7 @@ impl fmt::Display for SideVerdict {
                 UnknownReason::ProtocolUndefined => "protocol undefined by the API under isolation",
                 UnknownReason::DirectionGuessed => "direction was guessed",
                 UnknownReason::HostNetwork => "host-network pods are undefined by the API",
+                UnknownReason::BackendUnresolved => "backend not resolved",
             }),
         }
     }
@@ -193,5 +222,29 @@ mod tests {
             let text = format!("{egress:?} + {ingress:?}");
             assert_eq!(Verdict::combine(egress, ingress).outcome, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn backends_that_agree_have_a_verdict_and_others_do_not() {
+        use SideVerdict as V;
+        let verdict = |egress: &V, ingress: &V| Verdict::combine(egress.clone(), ingress.clone());
+        let deny = V::DenyDefault { isolating: Arc::from([]) };
+        let exempt = V::Exempt { reason: ExemptReason::LocalNode };
+        let none = V::NotCovered;
+        let unresolved = V::Unknown { reason: UnknownReason::BackendUnresolved };
+        for (first, second, expected) in [
+            (verdict(&none, &deny), verdict(&none, &deny), verdict(&none, &deny)),
+            // Denied either way, though not by the same direction.
+            (verdict(&deny, &none), verdict(&none, &deny), verdict(&deny, &none)),
+            (verdict(&exempt, &deny), verdict(&exempt, &none), verdict(&exempt, &unresolved)),
+            (verdict(&none, &exempt), verdict(&none, &none), verdict(&none, &unresolved)),
+        ] {
+            let common = Verdict::common([first, second]).unwrap();
+            assert_eq!(common, expected);
+            if common.outcome == Outcome::Unknown {
+                assert_eq!(common.because(), "backend not resolved");
+            }
+        }
+        assert_eq!(Verdict::common([]), None);
     }
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod credentials;
 mod file;
+mod flow;
 mod kernel;
 mod memory;
 mod namespace;
@@ -24,6 +25,7 @@ pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 
 pub(crate) use connection::{TCP_SWEEP, TCP_UPDATES};
+pub(crate) use flow::PACKETS;
 pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
 use program::{NO_LINK, attach_program, try_iterator, unload};
 pub(crate) use site::{ACTIVE_LSMS, Site};
@@ -45,11 +47,8 @@ pub(crate) const HANDLERS: [(&str, u16); 8] = [
 
 /// Every probe, in the order of attachment.
 fn probes() -> impl Iterator<Item = &'static Probe> {
-    let life = process::PROBES
-        .iter()
-        .chain(&connection::PROBES)
-        .chain(&credentials::PROBES)
-        .chain(&namespace::PROBES);
+    let life = process::PROBES.iter().chain(&connection::PROBES).chain(&flow::PROBES);
+    let life = life.chain(&credentials::PROBES).chain(&namespace::PROBES);
     life.chain(&kernel::PROBES).chain(&memory::PROBES).chain(&file::PROBES).chain(&socket::PROBES)
 }
 
@@ -76,6 +75,8 @@ pub(crate) struct Rung {
 pub(crate) enum Hook {
     /// A tracepoint with typed arguments.
     TpBtf(&'static str),
+    /// As [`Hook::TpBtf`], where the tracepoint has at least so many arguments.
+    TpBtfArguments(&'static str, usize),
     /// As [`Hook::TpBtf`], in addition: the rung does without where the kernel has no such tracepoint.
     ExtraTpBtf(&'static str),
     /// A BPF LSM hook.
@@ -101,6 +102,10 @@ pub(crate) enum Hook {
     Iterate(&'static str, &'static str),
     /// The root of the cgroup hierarchy.
     Cgroup,
+    /// The same, packets that come to sockets.
+    CgroupIngress,
+    /// The same, packets that sockets send.
+    CgroupEgress,
 }
 
 /// The outcome of all ladders.

@@ -53,6 +53,7 @@ pub(crate) struct Btf {
     typedefs: HashMap<String, usize>,
     /// Functions that programs may be attached to, with their prototypes.
     functions: HashMap<String, usize>,
+    enums: HashMap<String, usize>,
 }
 
 /// One type, borrowed.
@@ -120,6 +121,7 @@ impl Btf {
             structs: HashMap::new(),
             typedefs: HashMap::new(),
             functions: HashMap::new(),
+            enums: HashMap::new(),
             strings,
             bytes: Vec::new(),
         };
@@ -129,7 +131,7 @@ impl Btf {
             let info = word(at + 4)?;
             let (kind, entries) = ((info >> 24) & 0x1f, (info & 0xffff) as usize);
             let id = btf.types.len();
-            if matches!(kind, KIND_STRUCT | KIND_UNION | KIND_TYPEDEF | KIND_FUNC) {
+            if matches!(kind, KIND_STRUCT | KIND_UNION | KIND_ENUM | KIND_TYPEDEF | KIND_FUNC) {
                 named.push((word(at)?, id, kind));
             }
             btf.types.push(at);
@@ -144,11 +146,27 @@ impl Btf {
                     btf.functions.insert(name, proto);
                 }
             } else if !name.is_empty() {
-                let index = if kind == KIND_TYPEDEF { &mut btf.typedefs } else { &mut btf.structs };
+                let index = match kind {
+                    KIND_TYPEDEF => &mut btf.typedefs,
+                    KIND_ENUM => &mut btf.enums,
+                    _ => &mut btf.structs,
+                };
                 index.entry(name).or_insert(id);
             }
         }
         Ok(btf)
+    }
+
+    /// Names and values of an enum.
+    pub(crate) fn enum_values(&self, name: &str) -> Option<Vec<(String, u32)>> {
+        let of = self.type_at(*self.enums.get(name)?)?;
+        // `struct btf_enum`: a name and a value each, behind the type.
+        let value = |index: usize| {
+            let at = of.at + 12 + index * 8;
+            let name = read_u32(&self.bytes, at).ok()?;
+            Some((self.string(name), read_u32(&self.bytes, at + 4).ok()?))
+        };
+        (0..of.entries).map(value).collect()
     }
 
     /// Byte offset of a field, by struct name and dotted member path; bars separate alternatives. Members of

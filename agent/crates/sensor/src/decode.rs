@@ -4,9 +4,11 @@ mod credentials;
 mod endpoint;
 mod event;
 mod file;
+mod flow_note;
 mod kernel;
 mod memory;
 mod namespace;
+mod payload;
 mod process;
 mod signal;
 mod tcp;
@@ -19,6 +21,7 @@ mod wire;
 use agent_common::{Header, Kind, WIRE_VERSION};
 use watchfire_model::{Body, ExecId, Namespaces, Observation, RecordKind};
 
+pub(crate) use flow_note::{FlowNote, datagram_counters, datagram_flow, drop_flow, flow_note};
 pub(crate) use tcp::{found, update, updated};
 pub(crate) use text::{strings, text};
 
@@ -50,6 +53,9 @@ pub(crate) enum DecodeError {
         /// The code.
         operation: u16,
     },
+    /// No such payload.
+    #[error("unknown payload {0}")]
+    Payload(u32),
     /// The lengths of the strings exceed the record.
     #[error("strings exceed the record")]
     Strings,
@@ -88,6 +94,9 @@ pub(crate) fn decode(bytes: &[u8], context: Context) -> Result<(RecordKind, Obse
         RecordKind::TcpClose => tcp::close(bytes, context, true)?,
         RecordKind::TcpFail => tcp::close(bytes, context, false)?,
         RecordKind::Cgroup => process::cgroup(bytes)?,
+        RecordKind::Payload => Body::Payload(Box::new(payload::payload(bytes, context)?)),
+        // What they say is of use together with the maps alone: see `flow_note`.
+        RecordKind::Datagram | RecordKind::Drop => return Err(DecodeError::Kind(header.kind.0)),
         RecordKind::Credentials
         | RecordKind::Capability
         | RecordKind::File

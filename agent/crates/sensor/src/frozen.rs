@@ -4,6 +4,7 @@ use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 
 use crate::btf::Btf;
+use crate::drop_reasons::DropReasons;
 use crate::options::Options;
 use crate::sweep;
 
@@ -20,6 +21,8 @@ pub(crate) struct Frozen {
     pub(crate) words: Vec<(&'static str, u32)>,
     pub(crate) longs: Vec<(&'static str, u64)>,
     pub(crate) registers: Registers,
+    /// Why this kernel drops packets, as far as it is told.
+    pub(crate) drop_reasons: DropReasons,
 }
 
 impl Frozen {
@@ -40,6 +43,8 @@ impl Frozen {
             ("WITH_UNIX_SOCKETS", options.unix_sockets.into()),
             ("WITH_FILES", options.families.file.into()),
             ("WITH_MEMORY", options.families.memory.into()),
+            ("WITH_DATAGRAMS", options.flows.datagrams.into()),
+            ("WITH_PAYLOADS", options.flows.payloads.into()),
             ("SETXATTR_DENTRY", types.is_some_and(setxattr).into()),
             ("SECURE_EXEC_BIT", secure_exec.unwrap_or(0)),
             ("IN_EXECVE_BIT", in_execve.unwrap_or(u32::MAX)),
@@ -55,7 +60,7 @@ impl Frozen {
             ("CAPABILITIES", options.capabilities),
             ("UPDATE_AGE_NS", sweep::age_ns(options.update_interval_seconds)),
         ];
-        Self { words, longs, registers }
+        Self { words, longs, registers, drop_reasons: DropReasons::of(types) }
     }
 }
 

@@ -8,8 +8,10 @@ mod btf;
 mod cgroup_members;
 mod decode;
 mod doctor;
+mod drop_reasons;
 mod filter;
 mod filter_maps;
+mod flow_maps;
 mod frozen;
 mod gaps;
 mod host;
@@ -35,7 +37,7 @@ pub use filter::FilterError;
 pub use host::{Host, HostError, NoCgroupRoot};
 pub use kernel::LoadError;
 pub use options::{
-    FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Options,
+    FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Flows, Options,
     RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate, UPDATE_INTERVAL_SECONDS_DEFAULT,
 };
 pub use pin::{Detached, PinError, detach};

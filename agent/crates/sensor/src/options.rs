@@ -28,6 +28,8 @@ pub struct Options {
     pub self_test: Option<PathBuf>,
     /// The event families that are watched; the programs of the others are not loaded.
     pub families: Families,
+    /// What is told of flows besides TCP connections.
+    pub flows: Flows,
     /// The files that are told of.
     pub files: FileFilter,
     /// Capabilities whose use is told of: bit n for capability n.
@@ -53,6 +55,7 @@ impl Default for Options {
             priority_ring_bytes: RING_BYTES_DEFAULT,
             self_test: None,
             families: Families::ALL,
+            flows: Flows::ALL,
             files: FileFilter::default(),
             capabilities: 0,
             environment: false,
@@ -94,6 +97,22 @@ impl Families {
         signal: true,
         stdio: true,
     };
+}
+
+/// What is told of flows besides TCP connections, which always are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flows {
+    /// UDP, ICMP, SCTP and others.
+    pub datagrams: bool,
+    /// What can be read from first bytes: DNS and what opens TLS.
+    pub payloads: bool,
+    /// Packets that the kernel throws away.
+    pub drops: bool,
+}
+
+impl Flows {
+    /// Everything.
+    pub const ALL: Self = Self { datagrams: true, payloads: true, drops: true };
 }
 
 /// Token bucket of a cgroup.

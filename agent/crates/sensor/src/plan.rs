@@ -7,6 +7,7 @@ use aya::EbpfLoader;
 
 use crate::attach::Site;
 use crate::btf::Btf;
+use crate::drop_reasons::DropReasons;
 use crate::frozen::Frozen;
 use crate::host::Host;
 use crate::kernel::{RINGS, with_source};
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     frozen: Frozen,
     /// Calls that reserve memory, native and of the 32-bit interface.
     reserving: [[u64; 8]; 2],
+    /// [`Frozen::drop_reasons`] as the programs take them.
+    drop_reasons: [u64; 8],
     bulk_rings: usize,
 }
 
@@ -42,9 +45,11 @@ impl Plan {
             Err(error) => (None, Some(with_source(&error))),
         };
         let bulk_rings = bulk_rings();
+        let frozen = Frozen::new(options, types.as_ref(), bulk_rings);
         Self {
             resolved: types.as_ref().map_or(Resolved::NOTHING, offsets::resolve),
-            frozen: Frozen::new(options, types.as_ref(), bulk_rings),
+            drop_reasons: frozen.drop_reasons.bits(),
+            frozen,
             btf: types.as_ref().and_then(|_| aya::Btf::from_sys_fs().ok()),
             types,
             btf_problem,
@@ -62,6 +67,7 @@ impl Plan {
             .override_global("OFFSETS", &self.resolved.values, true)
             .override_global("ARGUMENTS", &self.frozen.registers.arguments, true)
             .override_global("COMPAT_ARGUMENTS", &self.frozen.registers.compat_arguments, true)
+            .override_global("DROP_REASONS", &self.drop_reasons, true)
             .override_global("RESERVING_CALLS", reserving, true)
             .override_global("RESERVING_COMPAT_CALLS", reserving_compat, true)
             .map_max_entries(RINGS[0], options.priority_ring_bytes);
@@ -76,6 +82,11 @@ impl Plan {
             loader.map_max_entries(ring, bytes);
         }
         loader
+    }
+
+    /// Why this kernel drops packets, as far as it is told.
+    pub(crate) fn drop_reasons(&self) -> DropReasons {
+        self.frozen.drop_reasons.clone()
     }
 
     /// What attaching needs from the host.
@@ -96,6 +107,7 @@ impl Plan {
             priority_ring_bytes,
             self_test: _,
             families,
+            flows,
             files: _,
             capabilities,
             environment,
@@ -105,13 +117,13 @@ impl Plan {
             pin: _,
             program_statistics: _,
         } = options;
-        let Frozen { words, longs, registers } = &self.frozen;
+        let Frozen { words, longs, registers, drop_reasons: _ } = &self.frozen;
         let mut hasher = DefaultHasher::new();
         OBJECT.hash(&mut hasher);
         (ring_bytes, priority_ring_bytes, events_per_second, burst).hash(&mut hasher);
         (capabilities, environment, unix_sockets, update_interval_seconds, self.bulk_rings).hash(&mut hasher);
-        format!("{families:?}").hash(&mut hasher);
-        (words, longs, &self.reserving, self.resolved.values).hash(&mut hasher);
+        format!("{families:?} {flows:?}").hash(&mut hasher);
+        (words, longs, &self.drop_reasons, &self.reserving, self.resolved.values).hash(&mut hasher);
         (registers.arguments, registers.compat_arguments).hash(&mut hasher);
         host.cgroup_root.is_ok().hash(&mut hasher);
         format!("{WIRE_VERSION}-{:016x}", hasher.finish())

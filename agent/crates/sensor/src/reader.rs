@@ -11,8 +11,9 @@ use aya::maps::{MapData, RingBuf};
 use watchfire_model::{Body, Gap, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
 
 use crate::account::Account;
-use crate::decode::{Context, decode};
+use crate::decode::{Context, DecodeError, FlowNote, decode, flow_note};
 use crate::filter_maps::FilterMaps;
+use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::boot_ns;
 use crate::links::Links;
@@ -26,6 +27,8 @@ const BATCH_RECORDS_MAX: usize = 1024;
 const TICK_MS: (i32, i32) = (2, 50);
 /// How often lost records are looked for, milliseconds.
 const GAP_CHECK_MS: u64 = 1000;
+/// How often the maps of flows are looked through, milliseconds.
+const FLOW_SWEEP_MS: u64 = 2000;
 /// How long the rings are emptied at the end where programs go on filling them, milliseconds.
 const LAST_DRAIN_MS: u64 = 500;
 /// Looks at the empty rings of older programs for what is not accounted for; five that agree are enough.
@@ -47,6 +50,8 @@ pub(crate) struct Reader {
     links: Option<Arc<Mutex<Links>>>,
     /// Where the account is kept for the next agent; none where the maps end with this one.
     ledger: Option<Ledger>,
+    /// Where flows are counted that have no connection; none of programs before these.
+    flow_maps: Option<FlowMaps>,
     /// What the agent before this one may have lost.
     unsettled: Option<Unsettled>,
     /// Looks at the connections that go on.
@@ -79,6 +84,7 @@ impl Reader {
             unmarked: UnmarkedListeners::new(),
             links: None,
             ledger: None,
+            flow_maps: None,
             unsettled: None,
             sweep: None,
             told_ns: 0..=u64::MAX,
@@ -94,6 +100,11 @@ impl Reader {
     pub(crate) fn keep_in(&mut self, mut ledger: Ledger) {
         ledger.set_ended(false);
         self.ledger = Some(ledger);
+    }
+
+    /// Takes the maps in which flows are counted.
+    pub(crate) fn count_flows(&mut self, maps: FlowMaps) {
+        self.flow_maps = Some(maps);
     }
 
     /// Finds out what the agent before this one lost.
@@ -122,6 +133,7 @@ impl Reader {
     pub(crate) fn run(mut self, stop: &AtomicBool, detached: &AtomicBool) {
         let mut tick_ms = TICK_MS.0;
         let mut gaps_checked = Instant::now();
+        let mut flows_swept = Instant::now();
         while !stop.load(Ordering::Acquire) {
             let Ok(taken) = self.drain(None) else { return };
             tick_ms = if taken == 0 { (tick_ms * 2).min(TICK_MS.1) } else { TICK_MS.0 };
@@ -135,6 +147,12 @@ impl Reader {
                 }
                 self.find_inodes();
                 self.look_at_links();
+            }
+            if flows_swept.elapsed() >= Duration::from_millis(FLOW_SWEEP_MS) {
+                flows_swept = Instant::now();
+                if self.sweep_flows().is_err() {
+                    return;
+                }
             }
             self.wait(tick_ms);
         }
@@ -284,6 +302,17 @@ impl Reader {
                 // Room that was reserved may be larger than what was written into it.
                 let said = record.first_chunk().map_or(0, |size| u32::from_ne_bytes(*size) as usize);
                 let record_bytes = record.get(..said).unwrap_or(&record);
+                if let Some(note) = flow_note(record_bytes, self.context) {
+                    drop(record);
+                    match note {
+                        Ok((kind, boot_ns, note)) => {
+                            self.account.count_received(kind);
+                            self.take_note(boot_ns, note, &mut observations);
+                        }
+                        Err(error) => self.refuse(error),
+                    }
+                    continue;
+                }
                 match decode(record_bytes, self.context) {
                     Ok((kind, mut observation)) => {
                         self.account.count_received(kind);
@@ -297,8 +326,8 @@ impl Reader {
                         }
                     }
                     Err(error) => {
-                        self.account.count_malformed();
-                        tracing::error!("a kernel record was refused: {error}");
+                        drop(record);
+                        self.refuse(error);
                     }
                 }
             }
@@ -306,6 +335,34 @@ impl Reader {
         // Each ring is in order already; between them, the order is that of time.
         observations.sort_by_key(|observation| observation.boot_ns);
         (taken, observations)
+    }
+
+    fn refuse(&self, error: DecodeError) {
+        self.account.count_malformed();
+        tracing::error!("a kernel record was refused: {error}");
+    }
+
+    fn take_note(&mut self, boot_ns: u64, note: FlowNote, observations: &mut Vec<Observation>) {
+        if !self.told_ns.contains(&boot_ns) {
+            return;
+        }
+        match (&mut self.flow_maps, note) {
+            (Some(maps), note) => maps.take(boot_ns, note, observations),
+            (None, FlowNote::Begun(_, flow)) => {
+                observations.push(Observation { boot_ns, body: Body::FlowOpen(flow) });
+            }
+            (None, FlowNote::Released(_) | FlowNote::Dropped(..)) => {}
+        }
+    }
+
+    /// Looks through the maps of flows.
+    fn sweep_flows(&mut self) -> Result<(), Closed> {
+        let Some(maps) = &mut self.flow_maps else { return Ok(()) };
+        let mut observations = Vec::new();
+        if let Err(error) = maps.sweep(boot_ns(), &mut observations) {
+            tracing::debug!("the maps of flows changed under the look: {error}");
+        }
+        self.send(observations)
     }
 
     /// What an older multipath listener accepts has no owner on the socket. One that began to listen since has: so

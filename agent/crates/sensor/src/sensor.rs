@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::decode::Context;
 use crate::filter::FilterError;
 use crate::filter_maps::FilterMaps;
+use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
 use crate::kernel::{Kernel, LoadError, RINGS, with_source};
@@ -80,6 +81,7 @@ pub struct Sensor {
     account: Arc<Account>,
     filters: Arc<Mutex<FilterMaps>>,
     probes: Vec<ProbeStatus>,
+    client_hellos_since: Option<u64>,
     stop: Arc<AtomicBool>,
     detached: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -107,7 +109,7 @@ pub fn start(
     }
     let statistics = options.program_statistics.then(|| enable_stats(Stats::RunTime)).transpose();
     let statistics = statistics.map_err(StartError::Statistics)?;
-    let Prepared { kernel, mut pinned, older } = pin::prepare(options, host)?;
+    let Prepared { kernel, mut pinned, older, drop_reasons } = pin::prepare(options, host)?;
     let mut attached_ns = boot_ns();
     let Kernel { mut objects, probes, programs, links, rings } = kernel;
     let attached = |name: &str| probes.iter().any(|probe| probe.probe == name && probe.hook.is_some());
@@ -115,6 +117,7 @@ pub fn start(
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
         return Err(StartError::NoProbe(lines.join("\n")));
     }
+    let sees_payloads = options.flows.payloads && attached(attach::PACKETS);
     let socket_map = objects.take("SOCKETS")?;
     let (mut sockets, socket_map) =
         sockets::storage(socket_map).map_err(|source| StartError::Map("SOCKETS", source))?;
@@ -161,8 +164,18 @@ pub fn start(
         reader.enter();
     }
 
+    let update_ns = u64::from(options.update_interval_seconds) * 1_000_000_000;
+    reader.count_flows(FlowMaps::new(
+        objects.get("DATAGRAMS")?,
+        objects.get("DROPS")?,
+        drop_reasons,
+        context,
+        (attached_ns, update_ns),
+    ));
+
     let running = procfs::running(host, attached_ns / ExecId::NS_PER_TICK);
-    let (found, unmarked) = sockets::take_in(&mut sockets, &running, boot_ns(), context);
+    let (found, unmarked) =
+        sockets::take_in(&mut sockets, &running, boot_ns(), context, options.flows.datagrams);
     reader.know(unmarked);
     let mut early: Vec<Observation> = older_processes(running.into_values().collect());
     early.extend(found);
@@ -185,6 +198,7 @@ pub fn start(
         reader.sweep(sweep.map_err(StartError::Sweep)?, Arc::clone(&sweeps));
     }
 
+    let client_hellos_since = sees_payloads.then_some(attached_ns);
     let stop = Arc::new(AtomicBool::new(false));
     let detached = Arc::new(AtomicBool::new(false));
     let (stopped, detached_too) = (Arc::clone(&stop), Arc::clone(&detached));
@@ -201,6 +215,7 @@ pub fn start(
         account,
         filters,
         probes,
+        client_hellos_since,
         stop,
         detached,
         reader,
@@ -254,6 +269,12 @@ impl Sensor {
             }
         }
         probes
+    }
+
+    /// Since when everything that opens TLS is told of, nanoseconds of CLOCK_BOOTTIME; none where it is not.
+    #[must_use]
+    pub const fn client_hellos_since(&self) -> Option<u64> {
+        self.client_hellos_since
     }
 
     /// Whether the kernel programs go on when the agent ends.

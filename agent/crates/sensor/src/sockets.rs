@@ -14,7 +14,7 @@ use watchfire_model::{Exec, ExecId, Observation};
 
 use crate::decode::{Context, found};
 
-pub(crate) use borrow::tcp_sockets;
+pub(crate) use borrow::{Borrowed, internet_sockets};
 pub(crate) use facts::{Facts, record};
 
 /// `BPF_NOEXIST`: an owner that the kernel side has written meanwhile is the better one.
@@ -65,19 +65,23 @@ pub(crate) fn take_in(
     processes: &HashMap<u32, Exec>,
     boot_ns: u64,
     context: Context,
+    with_datagrams: bool,
 ) -> (Vec<Observation>, UnmarkedListeners) {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for (&pid, exec) in processes {
-        for (fd, socket) in tcp_sockets(pid, &mut seen) {
-            let Some(facts) = Facts::of(&socket) else { continue };
+        for Borrowed { fd, socket, is_tcp } in internet_sockets(pid, &mut seen) {
+            let facts = if is_tcp { Facts::of(&socket) } else { None };
+            if facts.is_none() && (is_tcp || !with_datagrams) {
+                continue;
+            }
             // Connections are marked when it is known who listens.
-            if facts.open.is_none()
+            if facts.as_ref().is_none_or(|facts| facts.open.is_none())
                 && let Err(error) = storage.insert(&socket, State(owner(exec)), BPF_NOEXIST)
             {
                 tracing::debug!("no owner on a socket of process {pid}: {error}");
             }
-            all.push(Found { exec, fd, facts });
+            all.extend(facts.map(|facts| Found { exec, fd, facts }));
         }
     }
     let listening: HashSet<(u32, u16)> = (all.iter())

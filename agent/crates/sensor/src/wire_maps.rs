@@ -1,7 +1,8 @@
 //! The wire's plain types as keys and values of the kernel's maps.
 
 use agent_common::{
-    FilterKey, FilterNode, FilterRoot, InodeKey, KIND_COUNT, KindCount, Ledger, Loss, LossKey, Syscall,
+    DatagramState, DropKey, DropState, FilterKey, FilterNode, FilterRoot, FlowKey, InodeKey, KIND_COUNT,
+    KindCount, Ledger, Loss, LossKey, Syscall,
 };
 
 macro_rules! pods {
@@ -33,6 +34,14 @@ pods! {
     FilterRootPod(FilterRoot),
     /// A file watched by identity.
     InodeKeyPod(InodeKey),
+    /// A flow without connection.
+    FlowKeyPod(FlowKey),
+    /// What is counted of it.
+    DatagramStatePod(DatagramState),
+    /// What was dropped.
+    DropKeyPod(DropKey),
+    /// What is counted of it.
+    DropStatePod(DropState),
     /// What a system call does.
     SyscallPod(Syscall),
 }

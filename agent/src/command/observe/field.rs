@@ -2,24 +2,24 @@
 
 use serde_json::Value;
 
-pub(super) fn pod(pod: Option<&Value>) -> Option<String> {
+pub(in crate::command) fn pod(pod: Option<&Value>) -> Option<String> {
     pod.map(|pod| format!("{}/{}", text(pod, "/namespace"), text(pod, "/name")))
 }
 
-pub(super) fn process(process: Option<&Value>) -> String {
+pub(in crate::command) fn process(process: Option<&Value>) -> String {
     let Some(process) = process else { return "?".to_owned() };
     format!("{}[{}]", binary_name(process), number(process, "/pid"))
 }
 
 /// The file name of the executable.
-pub(super) fn binary_name(process: &Value) -> &str {
+pub(in crate::command) fn binary_name(process: &Value) -> &str {
     text(process, "/binary").rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("?")
 }
 
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(in crate::command) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-pub(super) fn number(value: &Value, pointer: &str) -> u64 {
+pub(in crate::command) fn number(value: &Value, pointer: &str) -> u64 {
     value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }

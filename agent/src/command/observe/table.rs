@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::field::{number, pod, process, text};
-
 use super::event;
+use super::field::{number, pod, process, text};
+use crate::command::flows::describe;
+use crate::command::flows::printable;
 
 /// Widths of all columns but the last, characters. A longer text pushes what follows to the right and is not cut.
 const WIDTHS: [usize; 4] = [12, 15, 11, 66];
@@ -18,16 +19,17 @@ pub(super) fn row(record: &Value) -> String {
     let columns = match text(record, "/type") {
         "flow" => [
             time,
-            text(record, "/stage").to_owned(),
-            text(record, "/verdict/outcome").to_owned(),
+            describe::event(record),
+            describe::result(record).to_owned(),
             ends(record),
-            {
-                let process = process(record.pointer("/process"));
-                match text(record, "/because") {
-                    "" => process,
-                    because => format!("{process}  {because}"),
-                }
-            },
+            remarks(record),
+        ],
+        "dns" => [
+            time,
+            "dns".to_owned(),
+            describe::result(record).to_owned(),
+            format!("{} {}", ends(record), describe::question(record)),
+            remarks(record),
         ],
         "process" => [
             time,
@@ -93,7 +95,7 @@ fn line(columns: &[String; 5]) -> String {
     let mut line = String::new();
     for (i, column) in columns.iter().enumerate() {
         // Arguments are the watched process's own words and may hold terminal control sequences.
-        let printable: String = column.chars().flat_map(printable).collect();
+        let printable = printable(column);
         line.push_str(&printable);
         if let Some(width) = WIDTHS.get(i) {
             line.extend(std::iter::repeat_n(' ', width.saturating_sub(printable.chars().count()) + 2));
@@ -101,12 +103,6 @@ fn line(columns: &[String; 5]) -> String {
     }
     line.truncate(line.trim_end().len());
     line
-}
-
-fn printable(char: char) -> impl Iterator<Item = char> {
-    let (escaped, plain) =
-        if char.is_control() { (Some(char.escape_default()), None) } else { (None, Some(char)) };
-    escaped.into_iter().flatten().chain(plain)
 }
 
 /// `2026-01-02T03:04:05.678901234Z` → `03:04:05.678`.
@@ -119,15 +115,23 @@ fn ends(flow: &Value) -> String {
     format!("{} →{guessed} {}", endpoint(&flow["client"], false), endpoint(&flow["server"], true))
 }
 
+/// Who did it, what there is to tell of it, and what decided.
+fn remarks(record: &Value) -> String {
+    let parts = [describe::actor(record), describe::details(record).join(", "), describe::because(record)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
 /// The client's port says nothing to a reader; the server's does.
 fn endpoint(end: &Value, with_port: bool) -> String {
-    let address = text(end, "/address");
-    let (ip, port) = address.rsplit_once(':').unwrap_or((address, ""));
-    let port = if with_port { format!(":{port}") } else { String::new() };
-    match (pod(end.pointer("/pod")), text(end, "/kind")) {
-        (Some(pod), _) => format!("{pod} {ip}{port}"),
-        (None, "node") => format!("node {} {ip}{port}", text(end, "/detail")),
-        (None, kind) => format!("{kind} {ip}{port}"),
+    let (ip, port) = describe::address(end);
+    let port = if with_port && port != "0" { format!(":{port}") } else { String::new() };
+    let name = text(end, "/names/0");
+    let name = if name.is_empty() { String::new() } else { format!("{name} ") };
+    match (pod(end.pointer("/pod")), pod(end.pointer("/service")), text(end, "/kind")) {
+        (Some(pod), ..) => format!("{pod} {ip}{port}"),
+        (None, Some(service), _) => format!("service {service} {ip}{port}{}", describe::backend(end)),
+        (None, None, "node") => format!("node {} {name}{ip}{port}", text(end, "/detail")),
+        (None, None, kind) => format!("{kind} {name}{ip}{port}"),
     }
 }
 
@@ -190,6 +194,32 @@ mod tests {
                 assert!(part.is_empty() || position(line, part) == position(HEADER, name), "{name}: {line}");
             }
         }
+    }
+
+    #[test]
+    fn drops_answers_services_and_names_are_told() {
+        let time = "2026-01-02T03:04:05.678901234Z";
+        let frontend = json!({"address": "10.1.0.1:40000", "kind": "pod",
+                              "pod": {"namespace": "shop", "name": "frontend"}});
+        let dropped = row(&json!({
+            "time": time, "type": "flow", "stage": "dropped", "protocol": "UDP", "because": "peer not resolved",
+            "verdict": {"outcome": "unknown"}, "drop": {"reason": "NO_SOCKET", "packets": 2}, "client": frontend,
+            "server": {"address": "10.96.0.1:53", "kind": "world", "service": {"namespace": "kube", "name": "dns"},
+                       "backend": {"by": "unresolved"}},
+            "process": {"pid": 7, "binary": "/usr/bin/dig"},
+        }));
+        let expected = "03:04:05.678  dropped NO_SOCKET  unknown      shop/frontend 10.1.0.1 → service kube/dns 10.96.0.1:53 → ?";
+        assert!(dropped.starts_with(expected), "{dropped}");
+        assert!(dropped.ends_with("dig[7]  2 packets dropped  peer not resolved"), "{dropped}");
+        let dns = row(&json!({
+            "time": time, "type": "dns", "protocol": "UDP", "rcode": "NOERROR", "latency_us": 900,
+            "query": "db.example", "query_type": "A", "answers": [{"type": "A", "data": "10.0.0.7"}],
+            "client": frontend, "server": {"address": "10.96.0.1:53", "kind": "world", "names": ["ns.example"]},
+            "process_unknown": "before-start",
+        }));
+        let expected = "03:04:05.678  dns              NOERROR      shop/frontend 10.1.0.1 → world ns.example 10.96.0.1:53 A db.example → 10.0.0.7";
+        assert!(dns.starts_with(expected), "{dns}");
+        assert!(dns.ends_with("? (before-start)  latency 900µs"), "{dns}");
     }
 
     #[test]

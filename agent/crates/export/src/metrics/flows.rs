@@ -7,7 +7,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
 use watchfire_model::{
-    Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side, SideVerdict, Verdict,
+    BackendView, Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side,
+    SideVerdict, Verdict,
 };
 
 use super::labels::{self, Fixed, PolicyVerdict};
@@ -22,8 +23,10 @@ const DENIED: &str = Outcome::Denied.as_str();
 pub(super) struct FlowMetrics {
     flows: Family<Fixed<4>, Counter>,
     owner_unknown: Family<Fixed<1>, Counter>,
+    service_backends: Family<Fixed<1>, Counter>,
     bytes_sent: Counter,
     bytes_received: Counter,
+    plaintext: Counter,
     verdicts: Family<PolicyVerdict, Counter>,
     verdicts_folded: Counter,
     labelled: Mutex<HashSet<Arc<PolicyRef>>>,
@@ -36,8 +39,10 @@ impl FlowMetrics {
         let metrics = Self {
             flows: Family::default(),
             owner_unknown: Family::default(),
+            service_backends: Family::default(),
             bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
+            plaintext: Counter::default(),
             verdicts: Family::default(),
             verdicts_folded: Counter::default(),
             labelled: Mutex::default(),
@@ -67,9 +72,19 @@ impl FlowMetrics {
             bytes,
         );
         registry.register(
+            "flow_plaintext",
+            "Ended connections to a port for TLS whose client sent something else, once per connection end",
+            metrics.plaintext.clone(),
+        );
+        registry.register(
             "flow_owner_unknown",
             "Flow records without a process, by reason",
             metrics.owner_unknown.clone(),
+        );
+        registry.register(
+            "service_backends",
+            "Connections to services by how the backend that they led to is known",
+            metrics.service_backends.clone(),
         );
         // TCP alone: zeros for protocols that no probe watches would claim that they are watched.
         for (stage, side, outcome) in every_flow() {
@@ -77,6 +92,9 @@ impl FlowMetrics {
         }
         for reason in OwnerUnknown::ALL {
             drop(metrics.owner_unknown.get_or_create(&[("reason", reason.as_str())]));
+        }
+        for by in BackendView::BY {
+            drop(metrics.service_backends.get_or_create(&[("by", by)]));
         }
         metrics
     }
@@ -93,9 +111,15 @@ impl FlowMetrics {
             self.bytes_sent.inc_by(counters.bytes_sent);
             self.bytes_received.inc_by(counters.bytes_received);
         }
+        if ended && flow.plaintext {
+            self.plaintext.inc();
+        }
         // The others repeat the verdict that the opening was counted with.
         if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
             self.observe_verdict(&flow.verdict, labels::side(flow.side));
+            if let Some(backend) = flow.server.backend {
+                self.service_backends.get_or_create(&[("by", backend.by)]).inc();
+            }
         }
     }
 

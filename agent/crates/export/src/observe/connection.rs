@@ -31,7 +31,7 @@ impl Connection {
     /// Reads the request and answers it. A client that goes away is no error of the agent's.
     pub(super) async fn run(mut self, permitted: bool) {
         let subscription = match self.request(permitted).await {
-            Ok(request) => self.hub.subscribe(request).map_err(|refusal| match refusal {
+            Ok(request) => self.hub.subscribe(&request).map_err(|refusal| match refusal {
                 Refusal::TooManyClients => format!("{CLIENTS_MAX} clients watch already"),
                 Refusal::ShuttingDown => "the agent is shutting down".to_owned(),
             }),
@@ -77,6 +77,7 @@ impl Connection {
                 () = left(&mut self.reader) => return Ok(()),
             };
             let Some(mut taken) = taken else { return Ok(()) };
+            queue.admit(&mut taken.records);
             self.write(taken.records.make_contiguous(), taken.lost).await?;
         }
     }

@@ -80,24 +80,31 @@ impl ObserveHub {
     /// The last records that the request asks for, and, if it follows, a queue that goes on exactly behind them.
     pub(super) fn subscribe(
         &self,
-        request: ObserveRequest,
+        request: &ObserveRequest,
     ) -> Result<(Vec<EncodedRecord>, Option<Arc<ClientQueue>>), Refusal> {
         let mut state = self.lock();
         if state.closed {
             return Err(Refusal::ShuttingDown);
         }
-        let matching = state.recent.iter().rev().filter(|record| request.wants(record.record_type));
-        let mut last: Vec<_> = matching.take(request.last).cloned().collect();
+        let wanted = state.recent.iter().rev().filter(|record| request.wants(record.record_type));
+        // A filter may pass over any number of them, and reads the lines: not while the pipeline waits for this lock.
+        let candidates_max = if request.flows.is_some() { usize::MAX } else { request.last };
+        let candidates: Vec<_> = wanted.take(candidates_max).cloned().collect();
+        let queue = if request.follow {
+            if state.clients.len() >= CLIENTS_MAX {
+                return Err(Refusal::TooManyClients);
+            }
+            let queue = Arc::new(ClientQueue::new(request.clone(), self.client_capacity));
+            state.clients.push(Arc::clone(&queue));
+            Some(queue)
+        } else {
+            None
+        };
+        drop(state);
+        let admitted = candidates.into_iter().filter(|record| request.admits(record));
+        let mut last: Vec<_> = admitted.take(request.last).collect();
         last.reverse();
-        if !request.follow {
-            return Ok((last, None));
-        }
-        if state.clients.len() >= CLIENTS_MAX {
-            return Err(Refusal::TooManyClients);
-        }
-        let queue = Arc::new(ClientQueue::new(request, self.client_capacity));
-        state.clients.push(Arc::clone(&queue));
-        Ok((last, Some(queue)))
+        Ok((last, queue))
     }
 
     pub(super) fn unsubscribe(&self, queue: &Arc<ClientQueue>) {
@@ -146,7 +153,8 @@ impl ClientQueue {
         Self { request, backlog: Mutex::new(Backlog::new(capacity)), wake: Notify::new() }
     }
 
-    /// Queues what the client wants and says how much of that did not fit.
+    /// Queues records of the types that the client wants and says how many did not fit. Its filter has its turn later:
+    /// the pipeline does not wait for lines to be read.
     fn push(&self, records: &[EncodedRecord]) -> u64 {
         let mut backlog = self.lock();
         let was_empty = backlog.is_empty();
@@ -158,6 +166,11 @@ impl ClientQueue {
             self.wake.notify_one();
         }
         lost as u64
+    }
+
+    /// Leaves of what was taken what the client's filter lets through.
+    pub(super) fn admit(&self, records: &mut VecDeque<EncodedRecord>) {
+        records.retain(|record| self.request.admits(record));
     }
 
     /// Waits for something to tell. None when the hub has closed and everything was told.

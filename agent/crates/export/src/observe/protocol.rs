@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::RecordType;
+use crate::{EncodedRecord, FlowFilter, RecordType};
 
 use super::RECENT_RECORDS_MAX;
 
@@ -15,7 +15,7 @@ pub const REQUEST_SECONDS_MAX: u64 = 5;
 const EXAMPLE: &str = r#"{"last":20,"types":["flow"],"follow":true}"#;
 
 /// The one line that a client sends.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObserveRequest {
     /// So many of the most recent matching records first, at most [`RECENT_RECORDS_MAX`].
@@ -27,6 +27,9 @@ pub struct ObserveRequest {
     /// Whether to go on with records as they come.
     #[serde(default)]
     pub follow: bool,
+    /// Only flow and DNS records that match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<FlowFilter>,
 }
 
 impl ObserveRequest {
@@ -48,8 +51,17 @@ impl ObserveRequest {
         Ok(request)
     }
 
+    /// Whether records of this type are wanted at all. Cheap: the pipeline asks.
     pub(super) fn wants(&self, record_type: RecordType) -> bool {
+        let is_of_filter = matches!(record_type, RecordType::Flow | RecordType::Dns);
         self.types.as_ref().is_none_or(|types| types.contains(&record_type))
+            && (self.flows.is_none() || is_of_filter)
+    }
+
+    /// Whether this record, of a type that is wanted, is wanted itself. Reads the line where there is a filter.
+    pub(super) fn admits(&self, record: &EncodedRecord) -> bool {
+        // What the agent wrote is a record; if it were not, the client had better see it.
+        self.flows.as_ref().is_none_or(|filter| filter.matches(&record.line).unwrap_or(true))
     }
 }
 
@@ -78,10 +90,15 @@ mod tests {
     #[test]
     fn requests_are_read_strictly() {
         let ok = |text: &str| ObserveRequest::parse(text.as_bytes()).unwrap();
-        assert_eq!(ok("{}"), ObserveRequest { last: 0, types: None, follow: false });
+        assert_eq!(ok("{}"), ObserveRequest::default());
         let request = ok(r#"{"last":20,"types":["flow","loss"],"follow":true}"#);
         assert!(request.wants(RecordType::Flow) && !request.wants(RecordType::Process));
         assert_eq!(ok(&serde_json::to_string(&request).unwrap()), request);
+        let filtered = r#"{"last":0,"follow":false,"flows":{"since":"2026-01-02T03:04:05.000000000Z","terms":["to-port=443","!verdict=allowed"]}}"#;
+        let request = ok(filtered);
+        assert_eq!(serde_json::to_string(&request).unwrap(), filtered);
+        assert!(request.wants(RecordType::Flow) && request.wants(RecordType::Dns));
+        assert!(!request.wants(RecordType::Process));
 
         for (text, expected) in [
             ("", "EOF"),
@@ -90,10 +107,14 @@ mod tests {
             (r#"{"last":5000}"#, "last is 5000, the agent keeps 4096 records"),
             (r#"{"types":[]}"#, "types is empty"),
             (
-                r#"{"types":["dns"]}"#,
-                "unknown variant `dns`, expected one of `process`, `flow`, `credentials`",
+                r#"{"types":["names"]}"#,
+                "unknown variant `names`, expected one of `process`, `flow`, `dns`, `credentials`",
             ),
             (r#"{"tail":1}"#, "unknown field `tail`"),
+            (r#"{"flows":{"term":[]}}"#, "unknown field `term`"),
+            (r#"{"flows":{"since":"now"}}"#, "expected an RFC 3339 time"),
+            (r#"{"flows":{"terms":["color=red"]}}"#, "unknown filter \"color\""),
+            (r#"{"flows":{"terms":["port=http"]}}"#, "filter \"port=http\": expected a port from 0 to 65535"),
             (r#"{} {}"#, "trailing characters"),
             ("\u{7f}", "expected value"),
         ] {

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use watchfire_export::{EncodedRecord, Encoder};
 use watchfire_model::{
     AncestorView, CapabilityEvent, CloseReason, CredentialSet, CredentialsEvent, Device, Dialect, Direction,
-    EndpointView, EventFacts, EventRecord, ExecDetail, ExecId, ExitStatus, FileEvent, FileView, FlowCounters,
-    FlowRecord, FlowStage, Interface, KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent,
-    MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, Packets, PodView,
-    PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody,
-    RecordKind, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent,
-    TargetView, Tier, UnknownReason, Verdict, WallTime, clone_flag_names,
+    DnsAnswer, DnsRecord, EndpointView, EventFacts, EventRecord, ExecDetail, ExecId, ExitStatus, FileEvent,
+    FileView, FlowCounters, FlowDrop, FlowRecord, FlowStage, Icmp, Interface, KernelEvent, KernelView,
+    KindCounters, LossRecord, MemoryEvent, MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation,
+    Origin, OwnerUnknown, Packets, PodView, PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord,
+    ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side, SideVerdict, SignalEvent,
+    SignalView, SocketEvent, SocketView, StdioEvent, TargetView, Tier, TlsView, UnknownReason, Verdict,
+    WallTime, clone_flag_names,
 };
 
 /// Long enough for any machine; reaching it is a failure, not a measurement.
@@ -303,6 +304,85 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
     }
 }
 
+/// Shapes that a flow has after it was opened and before it ends, and what was seen in it.
+fn flows_that_go_on(verdict: &Verdict) -> Vec<(&'static str, Record)> {
+    let tls = TlsView {
+        sni: Some("db.example".to_owned()),
+        alpn: vec!["h2".to_owned(), "http/1.1".to_owned()],
+        versions: vec!["TLS 1.3".into(), "TLS 1.2".into()],
+        ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()),
+        truncated: false,
+    };
+    let datagrams = Packets::Datagrams { datagrams_sent: 3, datagrams_received: 2 };
+    let update = FlowRecord {
+        handshake_us: Some(410),
+        counters: Some(FlowCounters { bytes_sent: 517, ..FlowCounters::default() }),
+        tls: Some(tls.into()),
+        ..flow(FlowStage::Update, verdict.clone())
+    };
+    let dropped = FlowRecord {
+        protocol: Protocol::Icmp,
+        icmp: Some(Icmp { icmp_type: 8, code: 0, id: 77 }),
+        drop: Some(FlowDrop { reason: "NETFILTER_DROP".to_owned(), packets: 2 }),
+        ..flow(FlowStage::Dropped, verdict.clone())
+    };
+    let idle = FlowRecord {
+        protocol: Protocol::Udp,
+        close_reason: Some(CloseReason::Idle),
+        counters: Some(FlowCounters { bytes_sent: 120, bytes_received: 340, packets: datagrams }),
+        ..flow(FlowStage::Close, verdict.clone())
+    };
+    let plaintext = FlowRecord {
+        close_reason: Some(CloseReason::Fin),
+        counters: Some(FlowCounters { bytes_sent: 18, ..FlowCounters::default() }),
+        plaintext: true,
+        ..flow(FlowStage::Close, verdict.clone())
+    };
+    [
+        ("flow-update-tls", update),
+        ("flow-dropped", dropped),
+        ("flow-close-datagrams", idle),
+        ("flow-close-plaintext", plaintext),
+    ]
+    .map(|(name, flow)| (name, flow_record(flow)))
+    .into()
+}
+
+pub(crate) fn dns(rcode: Option<&'static str>) -> DnsRecord {
+    let FlowRecord { client, server, process, .. } =
+        flow(FlowStage::Open, Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered));
+    let answer = |name: &str, record_type: &'static str, data: Option<&str>| DnsAnswer {
+        name: name.to_owned(),
+        record_type: record_type.into(),
+        ttl: 60,
+        data: data.map(str::to_owned),
+    };
+    let answers = vec![
+        answer("www.example", "CNAME", Some("edge.example")),
+        answer("edge.example", "A", Some("192.0.2.7")),
+        answer("edge.example", "RRSIG", None),
+    ];
+    DnsRecord {
+        client,
+        server,
+        protocol: Protocol::Udp,
+        process,
+        process_unknown: None,
+        netns: 4_026_532_001,
+        id: 4711,
+        query: "www.example".to_owned(),
+        query_type: "A".into(),
+        rcode: rcode.map(Into::into),
+        answers: if rcode == Some("NOERROR") { answers } else { Vec::new() },
+        latency_us: rcode.map(|_| 1500),
+        truncated: false,
+    }
+}
+
+pub(crate) fn dns_record(dns: DnsRecord) -> Record {
+    record(RecordBody::Dns(Box::new(dns)))
+}
+
 pub(crate) fn flow_record(flow: FlowRecord) -> Record {
     record(RecordBody::Flow(Box::new(flow)))
 }
@@ -352,8 +432,11 @@ pub(crate) fn every_shape() -> Vec<(&'static str, Record)> {
         ("flow-close-allowed", flow_record(closed)),
         ("flow-failed-unknown", flow_record(failed)),
         ("flow-found-not-covered", flow_record(found)),
+        ("dns", dns_record(dns(Some("NOERROR")))),
+        ("dns-unanswered", dns_record(dns(None))),
         ("loss", loss(7)),
     ];
+    shapes.extend(flows_that_go_on(&allowed()));
     shapes.extend(events());
     shapes
 }

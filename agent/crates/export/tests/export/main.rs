@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod flow_filter;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod jsonl;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use watchfire_export::{Metrics, POLICY_LABELS_MAX, PolicyObjects, ProbeInfo, ProgramStatistics};
+use watchfire_export::{
+    Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics,
+};
 use watchfire_model::{
     Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
     SideVerdict, Verdict,
@@ -93,6 +95,50 @@ fn flows_count_by_stage_side_and_verdict() {
     assert_eq!(by_policy("allowed", "egress", "to-db").as_deref(), Some("1"));
     assert_eq!(by_policy("denied", "ingress", "default-deny").as_deref(), Some("1"));
     assert_eq!(by_policy("denied", "ingress", "db").as_deref(), Some("1"));
+}
+
+#[test]
+fn dns_counts_by_answer_and_measures_what_was_answered() {
+    let metrics = metrics();
+    for rcode in [Some("NOERROR"), Some("NXDOMAIN"), Some("NXDOMAIN"), Some("BADVERS"), None] {
+        metrics.observe(&common::dns_record(common::dns(rcode)));
+    }
+    let text = metrics.render();
+    for (rcode, count) in
+        [("NOERROR", "1"), ("NXDOMAIN", "2"), ("REFUSED", "0"), ("other", "1"), ("none", "1")]
+    {
+        let series = format!("watchfire_dns_queries_total{{rcode=\"{rcode}\"}}");
+        assert_eq!(value(&text, &series), Some(count), "{rcode}");
+    }
+    for (series, expected) in [
+        ("watchfire_dns_latency_seconds_count", "4"),
+        ("watchfire_dns_latency_seconds_sum", "0.006"),
+        ("watchfire_dns_latency_seconds_bucket{le=\"0.001\"}", "0"),
+        ("watchfire_dns_latency_seconds_bucket{le=\"0.0025\"}", "4"),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}");
+    }
+}
+
+#[test]
+fn plaintext_counts_once_for_each_connection_end() {
+    let metrics = metrics();
+    let verdict = || Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered);
+    for stage in [FlowStage::Update, FlowStage::Close] {
+        metrics
+            .observe(&common::flow_record(FlowRecord { plaintext: true, ..common::flow(stage, verdict()) }));
+    }
+    metrics.observe(&common::flow_record(common::flow(FlowStage::Close, verdict())));
+    metrics.set_payloads(PayloadTotals { client_hellos: 5, malformed_client_hellos: 2, malformed_dns: 3 });
+    let text = metrics.render();
+    for (series, expected) in [
+        ("watchfire_flow_plaintext_total", "1"),
+        ("watchfire_tls_client_hellos_total", "5"),
+        ("watchfire_payload_malformed_total{kind=\"client-hello\"}", "2"),
+        ("watchfire_payload_malformed_total{kind=\"dns\"}", "3"),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}");
+    }
 }
 
 #[test]

@@ -12,12 +12,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use watchfire_export::{
-    CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer,
-    ObserveServerError, ObservedLines, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, RecordType, SinkCounters,
-    observe,
+    CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, EncodedRecord, Encoder, Ends, FlowField, FlowFilter, FlowTerm,
+    Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
+    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, RecordType, SinkCounters, observe,
 };
+use watchfire_model::{FlowStage, SideVerdict, Verdict};
 
-use crate::common::{number, numbered};
+use crate::common::{flow, flow_record, number, numbered};
 
 struct Running {
     runtime: Runtime,
@@ -47,7 +48,7 @@ fn bind(runtime: &Runtime, path: &Path) -> Result<ObserveServer, ObserveServerEr
 
 impl Running {
     fn ask(&self, last: usize, types: Option<Vec<RecordType>>, follow: bool) -> ObservedLines {
-        observe(&self.path, &ObserveRequest { last, types, follow }).unwrap()
+        observe(&self.path, &ObserveRequest { last, types, follow, flows: None }).unwrap()
     }
 
     /// A client that follows, and is known to: it has the last record already published.
@@ -84,6 +85,56 @@ fn recent_records_then_live_ones_without_a_gap() {
     let path = running.stop();
     assert!(following.next().is_none(), "the stream ends with the agent");
     assert!(!path.exists());
+}
+
+/// An allowed flow to this port, encoded.
+fn flow_to(port: u16) -> EncodedRecord {
+    let mut flow = flow(FlowStage::Open, Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered));
+    flow.server.address.set_port(port);
+    Encoder::new().encode(&flow_record(flow))
+}
+
+fn ports(lines: impl Iterator<Item = Result<String, ObserveError>>) -> Vec<u64> {
+    lines
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let address = value["server"]["address"].as_str().unwrap();
+            address.rsplit_once(':').unwrap().1.parse().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn a_filter_gives_the_last_matching_ones_and_then_only_matching_ones() {
+    let running = serve();
+    let term = |field, text, negated| FlowTerm::new(field, text, negated).unwrap();
+    let terms = vec![
+        term(FlowField::Port(Ends::Server), "1", false),
+        term(FlowField::Port(Ends::Server), "2", false),
+        term(FlowField::Verdict, "denied", true),
+    ];
+    let filter = FlowFilter::new(None, None, terms);
+    let ask = |last, follow| {
+        let flows = Some(filter.clone());
+        observe(&running.path, &ObserveRequest { last, types: None, follow, flows }).unwrap()
+    };
+    for port in [1, 2, 3, 1, 3, 3] {
+        running.hub.publish(&[flow_to(port)]);
+    }
+    running.hub.publish(&numbered(0, 5));
+    assert_eq!(ports(ask(2, false)), [2, 1], "of those that match, past those that do not");
+    assert_eq!(ports(ask(10, false)), [1, 2, 1]);
+    assert_eq!(ports(ask(0, false)), [0; 0]);
+
+    let mut following = ask(1, true);
+    assert_eq!(ports(following.by_ref().take(1)), [1]);
+    for port in [3, 2, 3, 1] {
+        running.hub.publish(&numbered(7, 1));
+        running.hub.publish(&[flow_to(port)]);
+    }
+    assert_eq!(ports(following.by_ref().take(2)), [2, 1]);
+    running.stop();
+    assert!(following.next().is_none());
 }
 
 #[test]
@@ -141,7 +192,7 @@ fn bad_requests_get_one_clear_line() {
         assert!(answer.starts_with("{\"type\":\"error\",\"error\":\"bad request: "), "{answer}");
         assert!(answer.contains(expected) && answer.ends_with("\"}\n"), "{answer}");
     }
-    let request = ObserveRequest { last: RECENT_RECORDS_MAX + 1, types: None, follow: false };
+    let request = ObserveRequest { last: RECENT_RECORDS_MAX + 1, ..ObserveRequest::default() };
     let error = observe(&running.path, &request).unwrap().next().unwrap().unwrap_err();
     assert!(matches!(&error, ObserveError::Refused(why) if why.contains("last is 4097")), "{error}");
     running.stop();
@@ -167,7 +218,7 @@ fn a_dead_agents_socket_is_replaced_and_nothing_else_is() {
     let dir = TempDir::new().unwrap();
     let runtime = Runtime::new().unwrap();
     let path = dir.path().join("observe.sock");
-    let request = ObserveRequest { last: 0, types: None, follow: false };
+    let request = ObserveRequest::default();
     assert!(matches!(observe(&path, &request), Err(ObserveError::NotRunning { .. })));
 
     drop(UnixListener::bind(&path).unwrap());

@@ -2,10 +2,12 @@
 
 use std::os::fd::AsFd as _;
 
+use aya::Btf;
 use aya::maps::Map;
 use aya::programs::links::{CgroupAttachMode, FdLink};
 use aya::programs::{
-    BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program, ProgramError, SockOps,
+    BtfTracePoint, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, FEntry, FExit, Lsm, Program,
+    ProgramError, SockOps,
 };
 
 use super::{Hook, Site};
@@ -24,12 +26,14 @@ pub(super) fn attach_program(
     let btf = || site.btf.ok_or_else(|| "this kernel has no BTF".to_owned());
     match (program, hook) {
         (Program::BtfTracePoint(program), Hook::TpBtf(name) | Hook::ExtraTpBtf(name)) => {
-            let btf = btf()?;
-            run(
-                program,
-                |p: &mut BtfTracePoint| p.load(name, btf),
-                |p| p.attach().and_then(|id| p.take_link(id)),
-            )
+            attach_tracepoint(program, name, btf()?)
+        }
+        (Program::BtfTracePoint(program), Hook::TpBtfArguments(name, arguments)) => {
+            let has = site.types.and_then(|types| types.tracepoint_args(name)).unwrap_or(0);
+            if has < arguments {
+                return Err(format!("this kernel's tracepoint has {has} arguments, expected {arguments}"));
+            }
+            attach_tracepoint(program, name, btf()?)
         }
         (Program::BtfTracePoint(program), Hook::SysExit(..)) => {
             // Called by another program, so loading is all.
@@ -65,6 +69,14 @@ pub(super) fn attach_program(
             let root = site.cgroup.as_ref().map_err(String::clone)?;
             run(program, CgroupSock::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
         }
+        (Program::CgroupSkb(program), Hook::CgroupIngress | Hook::CgroupEgress) => {
+            let root = site.cgroup.as_ref().map_err(String::clone)?;
+            let way = match hook {
+                Hook::CgroupIngress => CgroupSkbAttachType::Ingress,
+                _ => CgroupSkbAttachType::Egress,
+            };
+            run(program, CgroupSkb::load, |p| p.attach(root, way, mode).and_then(|id| p.take_link(id)))
+        }
         (Program::CgroupSockAddr(program), Hook::Cgroup) => {
             let root = site.cgroup.as_ref().map_err(String::clone)?;
             run(program, CgroupSockAddr::load, |p| p.attach(root, mode).and_then(|id| p.take_link(id)))
@@ -75,6 +87,10 @@ pub(super) fn attach_program(
         }
         _ => Err("the object's program has another type than the ladder says".to_owned()),
     }
+}
+
+fn attach_tracepoint(program: &mut BtfTracePoint, name: &str, btf: &Btf) -> Result<Option<FdLink>, String> {
+    run(program, |p| p.load(name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
 }
 
 /// The function that a system call of the 32-bit interface enters by. Only x86 has it apart from the native one.
@@ -89,6 +105,7 @@ pub(super) fn unload(program: &mut Program) {
         Program::Lsm(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
+        Program::CgroupSkb(program) => program.unload(),
         Program::CgroupSock(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::SockOps(program) => program.unload(),

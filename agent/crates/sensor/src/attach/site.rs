@@ -42,6 +42,8 @@ const OWN_STRUCTS: &[&str] = &[
     "proc_inode",
     "vm_area_struct",
     "kernel_siginfo",
+    "sk_buff",
+    "net_device",
 ];
 
 /// What attaching needs from the host.

@@ -33,7 +33,10 @@ pub(super) fn event(kind: RecordKind, bytes: &[u8], boot: u32) -> Result<Event, 
         | RecordKind::TcpOpen
         | RecordKind::TcpClose
         | RecordKind::TcpFail
-        | RecordKind::Cgroup => return Err(refused),
+        | RecordKind::Cgroup
+        | RecordKind::Datagram
+        | RecordKind::Payload
+        | RecordKind::Drop => return Err(refused),
     };
     let flag = |flag: u16| flags & flag != 0;
     Ok(Event {

@@ -1,9 +1,9 @@
 //! Reading fixed parts and the strings that follow them.
 
 use agent_common::{
-    CapabilityRecord, CgroupRecord, CredentialsRecord, EventHead, ExecRecord, ExitRecord, FileRecord,
-    ForkRecord, Header, KernelRecord, MemoryRecord, NamespaceRecord, SignalRecord, SocketRecord, StdioRecord,
-    TcpRecord,
+    CapabilityRecord, CgroupRecord, CredentialsRecord, DatagramRecord, DropRecord, EventHead, ExecRecord,
+    ExitRecord, FileRecord, ForkRecord, Header, KernelRecord, MemoryRecord, NamespaceRecord, PayloadRecord,
+    SignalRecord, SocketRecord, StdioRecord, TcpRecord,
 };
 
 use super::DecodeError;
@@ -38,6 +38,9 @@ plain!(
     SocketRecord,
     SignalRecord,
     StdioRecord,
+    DatagramRecord,
+    DropRecord,
+    PayloadRecord,
 );
 
 /// The fixed part of a record, and what follows it.
@@ -53,6 +56,11 @@ pub(super) fn fixed<T: Plain>(bytes: &[u8]) -> Result<(T, Tail<'_>), DecodeError
 pub(super) struct Tail<'a>(&'a [u8]);
 
 impl<'a> Tail<'a> {
+    /// All that is left.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The next string.
     pub(super) fn take(&mut self, bytes: impl TryInto<usize>) -> Result<&'a [u8], DecodeError> {
         let bytes = bytes.try_into().map_err(|_| DecodeError::Strings)?;

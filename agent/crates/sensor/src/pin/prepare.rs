@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::place::{PinError, Place, Staging};
 use super::takeover::Old;
 use super::{LINKS, adopt};
+use crate::drop_reasons::DropReasons;
 use crate::host::{Host, boot_ns};
 use crate::kernel::Kernel;
 use crate::options::Options;
@@ -18,6 +19,8 @@ pub(crate) struct Prepared {
     pub(crate) pinned: Option<Pinned>,
     /// What is to be taken over.
     pub(crate) older: Vec<Old>,
+    /// Why this kernel drops packets.
+    pub(crate) drop_reasons: DropReasons,
 }
 
 /// A folder that programs are pinned in.
@@ -32,9 +35,10 @@ pub(crate) struct Pinned {
 pub(crate) fn prepare(options: &Options, host: &Host) -> Result<Prepared, StartError> {
     let place = options.pin.as_deref().map(Place::open).transpose()?.flatten();
     let plan = Plan::new(options);
+    let drop_reasons = plan.drop_reasons();
     let Some(place) = place else {
         let kernel = Kernel::load(&plan, options, host)?;
-        return Ok(Prepared { kernel, pinned: None, older: Vec::new() });
+        return Ok(Prepared { kernel, pinned: None, older: Vec::new(), drop_reasons });
     };
     let fingerprint = plan.fingerprint(options, host);
     let folder = place.folder(&fingerprint);
@@ -44,7 +48,7 @@ pub(crate) fn prepare(options: &Options, host: &Host) -> Result<Prepared, StartE
                 tracing::info!(folder = %folder.display(), "pinned programs go on");
                 let older = place.others(&fingerprint)?;
                 let pinned = Some(Pinned { place, fingerprint, staging: None });
-                return Ok(Prepared { kernel, pinned, older });
+                return Ok(Prepared { kernel, pinned, older, drop_reasons });
             }
             Err(why) => {
                 tracing::error!(folder = %folder.display(), why, "pinned programs were tampered with");
@@ -56,7 +60,8 @@ pub(crate) fn prepare(options: &Options, host: &Host) -> Result<Prepared, StartE
     older.iter().for_each(Old::set_agent);
     let mut kernel = Kernel::load(&plan, options, host)?;
     let staging = Staging::pin(&place, &fingerprint, &mut kernel)?;
-    Ok(Prepared { kernel, pinned: Some(Pinned { place, fingerprint, staging: Some(staging) }), older })
+    let pinned = Some(Pinned { place, fingerprint, staging: Some(staging) });
+    Ok(Prepared { kernel, pinned, older, drop_reasons })
 }
 
 impl Pinned {

@@ -6,8 +6,17 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-/// Copies of the process's TCP sockets that were not seen in another process before, with the numbers that they have there.
-pub(crate) fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<(i32, OwnedFd)> {
+/// A socket of another process.
+pub(crate) struct Borrowed {
+    /// The number that it has there.
+    pub(crate) fd: i32,
+    pub(crate) socket: OwnedFd,
+    /// Whether it is one of TCP.
+    pub(crate) is_tcp: bool,
+}
+
+/// Copies of the process's internet sockets that were not seen in another process before.
+pub(crate) fn internet_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<Borrowed> {
     let mut sockets = Vec::new();
     let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return sockets };
     let mut process = None;
@@ -24,8 +33,10 @@ pub(crate) fn tcp_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<(i32, Own
         let Some(socket) = process.as_ref().and_then(|process| pidfd_getfd(process, fd)) else { continue };
         seen.insert(target);
         let protocol = option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL);
-        if matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP)) {
-            sockets.push((fd, socket));
+        let family = option(&socket, libc::SOL_SOCKET, libc::SO_DOMAIN);
+        if matches!(family, Some(libc::AF_INET | libc::AF_INET6)) {
+            let is_tcp = matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP));
+            sockets.push(Borrowed { fd, socket, is_tcp });
         }
     }
     sockets

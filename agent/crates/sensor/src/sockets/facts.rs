@@ -117,7 +117,7 @@ mod tests {
     use std::collections::HashSet;
     use std::os::fd::FromRawFd as _;
 
-    use super::super::tcp_sockets;
+    use super::super::internet_sockets;
     use super::*;
 
     #[test]
@@ -134,10 +134,10 @@ mod tests {
             OwnedFd::from_raw_fd(fd)
         };
         let cookie = Facts::of(&listener).unwrap().cookie;
-        let sockets = tcp_sockets(std::process::id(), &mut HashSet::new());
+        let sockets = internet_sockets(std::process::id(), &mut HashSet::new());
         let facts: Vec<_> = sockets
             .iter()
-            .filter_map(|(_, socket)| Facts::of(socket))
+            .filter_map(|borrowed| Facts::of(&borrowed.socket))
             .filter(|facts| facts.cookie == cookie)
             .collect();
         assert!(matches!(&facts[..], [facts] if facts.listening && facts.open.is_none()));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use agent_common::{CONNECTION_FOUND, SocketState, TcpRecord};
 
 use crate::host::boot_ns;
-use crate::sockets::{BPF_EXIST, Facts, State, Storage, record, tcp_sockets};
+use crate::sockets::{BPF_EXIST, Facts, State, Storage, internet_sockets, record};
 
 /// How long one look may take before the rings are looked at again, milliseconds. A process is looked at as a whole.
 const LOOK_MS: u64 = 10;
@@ -34,8 +34,9 @@ impl Round {
             let Some(pid) = self.pids.pop() else {
                 return if records.is_empty() { None } else { Some(records) };
             };
-            let sockets = tcp_sockets(pid, &mut self.seen);
-            records.extend(sockets.iter().filter_map(|(_, socket)| update(storage, socket, age_ns)));
+            let sockets = internet_sockets(pid, &mut self.seen);
+            let connections = sockets.iter().filter(|borrowed| borrowed.is_tcp);
+            records.extend(connections.filter_map(|tcp| update(storage, &tcp.socket, age_ns)));
         }
         Some(records)
     }

@@ -1,0 +1,133 @@
+//! Copies of what can be read from first bytes: questions to name servers with their answers, and what opens TLS.
+
+use agent_common::{
+    FlowKey, Kind, PAYLOAD_BYTES_MAX, PAYLOAD_CLIENT_HELLO, PAYLOAD_DNS, PAYLOAD_SMALL_BYTES_MAX,
+    PayloadRecord, SocketState,
+};
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
+
+use crate::account::{Count, count};
+use crate::datagram::{state_of, write_owner};
+use crate::limit;
+use crate::packet::Packet;
+use crate::ring::{reserve, submit};
+use crate::room::Room;
+
+/// Where name servers listen (RFC 1035, RFC 7766).
+const DNS_PORT: u16 = 53;
+const UDP_HEADER_BYTES: u32 = 8;
+/// `ContentType` handshake, the major version of every TLS record, and `HandshakeType` of a `ClientHello` (RFC 8446).
+const HANDSHAKE: u8 = 22;
+const TLS_MAJOR: u8 = 3;
+const CLIENT_HELLO: u8 = 1;
+
+type SmallRoom = Room<PayloadRecord, PAYLOAD_SMALL_BYTES_MAX>;
+type LargeRoom = Room<PayloadRecord, PAYLOAD_BYTES_MAX>;
+
+/// What is to be copied.
+#[derive(Clone, Copy)]
+struct Part {
+    kind: u32,
+    /// Bytes from the start of the packet.
+    offset: u32,
+    bytes: u32,
+    sent: bool,
+}
+
+/// Copies a message to or from a name server that this socket asks.
+#[inline(always)]
+pub(crate) fn udp(skb: *mut __sk_buff, packet: &Packet, key: &FlowKey, sent: bool) {
+    let bytes = packet.payload_bytes(UDP_HEADER_BYTES);
+    if key.remote_port == DNS_PORT && bytes > 0 {
+        let offset = packet.transport.offset + UDP_HEADER_BYTES;
+        copy(skb, key, Part { kind: PAYLOAD_DNS, offset, bytes, sent });
+    }
+}
+
+/// As [`udp`], over TCP; and a `ClientHello` from either end.
+#[inline(always)]
+pub(crate) fn tcp(skb: *mut __sk_buff, packet: &Packet, sent: bool) {
+    let Some(header) = packet.read::<[u16; 7]>(0) else { return };
+    // The data offset is the upper half of the byte at 12, in words.
+    let header_bytes = u32::from(header[6] as u8 >> 4) * 4;
+    let bytes = packet.payload_bytes(header_bytes);
+    if bytes == 0 {
+        return;
+    }
+    let (source, destination) = (u16::from_be(header[0]), u16::from_be(header[1]));
+    let remote = if sent { destination } else { source };
+    let kind = if remote == DNS_PORT {
+        PAYLOAD_DNS
+    } else {
+        let Some(start) = packet.read::<[u8; 6]>(header_bytes) else { return };
+        if start[0] != HANDSHAKE || start[1] != TLS_MAJOR || start[5] != CLIENT_HELLO {
+            return;
+        }
+        PAYLOAD_CLIENT_HELLO
+    };
+    let mut key = packet.key(sent);
+    (key.local_port, key.remote_port) = if sent { (source, destination) } else { (destination, source) };
+    // SAFETY: a helper call on the context.
+    key.cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    copy(skb, &key, Part { kind, offset: packet.transport.offset + header_bytes, bytes, sent });
+}
+
+#[inline(always)]
+fn copy(skb: *mut __sk_buff, key: &FlowKey, part: Part) {
+    count(Kind::PAYLOAD, Count::Seen);
+    let owner = match state_of(skb) {
+        Some(state) => *state,
+        None => SocketState::default(),
+    };
+    if !limit::has_room(Kind::PAYLOAD, owner.cgroup_id) {
+        return;
+    }
+    // Room by size class: what is reserved is taken from the ring until the reader comes.
+    if part.bytes <= PAYLOAD_SMALL_BYTES_MAX as u32 {
+        let Some(room) = reserve::<SmallRoom>(Kind::PAYLOAD, owner.cgroup_id) else { return };
+        // SAFETY: the room begins with the record, and the text follows it.
+        unsafe { fill(&raw mut (*room).record, &raw mut (*room).text, skb, key, &owner, part) };
+        submit(Kind::PAYLOAD, room);
+    } else {
+        let Some(room) = reserve::<LargeRoom>(Kind::PAYLOAD, owner.cgroup_id) else { return };
+        // SAFETY: as above.
+        unsafe { fill(&raw mut (*room).record, &raw mut (*room).text, skb, key, &owner, part) };
+        submit(Kind::PAYLOAD, room);
+    }
+}
+
+/// Writes a record with as many of the bytes as there is room for; with none where they cannot be read.
+///
+/// # Safety
+/// Record and text are room in a ring, one after the other.
+#[inline(always)]
+unsafe fn fill<const N: usize>(
+    record: *mut PayloadRecord,
+    text: *mut [u8; N],
+    skb: *mut __sk_buff,
+    key: &FlowKey,
+    owner: &SocketState,
+    part: Part,
+) {
+    let wanted = if part.bytes < N as u32 { part.bytes } else { N as u32 };
+    // From 1 to N, in a way that the verifier sees and the compiler cannot take away as needless.
+    let mut less_one = wanted.wrapping_sub(1);
+    // SAFETY: one AND on a register.
+    unsafe { core::arch::asm!("{0} &= {1}", inout(reg) less_one, const N - 1) };
+    let mut copied = less_one + 1;
+    // SAFETY: room for N bytes.
+    if unsafe { bpf_skb_load_bytes(skb.cast(), part.offset, text.cast(), copied) } != 0 {
+        copied = 0;
+    }
+    let size = size_of::<PayloadRecord>() as u32 + copied;
+    write_owner(record.cast(), Kind::PAYLOAD, size, owner);
+    // SAFETY: as promised.
+    unsafe {
+        (*record).key = *key;
+        (*record).owner_flags = owner.flags;
+        (*record).kind = part.kind;
+        (*record).sent = u32::from(part.sent);
+        (*record).whole_bytes = part.bytes;
+    }
+}

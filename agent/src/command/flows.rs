@@ -1,0 +1,114 @@
+//! `watchfire flows` and `watchfire observe flows`: flow and DNS records that match.
+
+mod compact;
+pub(super) mod describe;
+mod dict;
+mod files;
+mod filters;
+mod line;
+mod moment;
+mod printer;
+mod table;
+
+use std::io::{self, BufWriter, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use watchfire_export::{FlowFilter, ObserveRequest, RECENT_RECORDS_MAX, RecordType, observe};
+use watchfire_model::WallTime;
+
+use self::filters::FilterArgs;
+pub(super) use self::line::printable;
+use self::printer::{Format, Printer};
+use super::is_broken_pipe;
+use crate::config::OBSERVE_SOCKET;
+
+/// So many records where nothing says which.
+const LAST: usize = 20;
+
+/// Arguments of `flows`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct FlowsArgs {
+    /// Socket of the running agent
+    #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH", default_value = OBSERVE_SOCKET)]
+    socket: PathBuf,
+    /// Read this event log, and those rotated away from it, and not the agent; - is standard input. May be given several
+    /// times
+    #[arg(long = "file", value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// How to show records
+    #[arg(short, long, value_enum, default_value_t = Format::Compact)]
+    output: Format,
+    /// The last so many that match [default: 20, without --since, --until and --follow]
+    #[arg(long, value_name = "COUNT")]
+    last: Option<usize>,
+    /// Not older: an RFC 3339 time, or how long ago, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    since: Option<WallTime>,
+    /// Not newer: an RFC 3339 time, or how long ago, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true, conflicts_with = "follow")]
+    until: Option<WallTime>,
+    /// Go on with records as they come
+    #[arg(short, long, conflicts_with = "files")]
+    follow: bool,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+impl FlowsArgs {
+    fn filter(&self) -> Result<FlowFilter> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since > until
+        {
+            bail!("--since {since} is after --until {until}");
+        }
+        Ok(FlowFilter::new(self.since, self.until, self.filters.terms.clone()))
+    }
+
+    /// How many recent records; none for all.
+    fn last(&self) -> Option<usize> {
+        let is_bounded = self.since.is_some() || self.until.is_some();
+        let is_stream = self.files.iter().any(|path| files::is_stdin(path));
+        match self.last {
+            None if self.follow && !is_bounded => Some(0),
+            None if !is_bounded && !is_stream => Some(LAST),
+            last => last,
+        }
+    }
+}
+
+pub(crate) fn run(args: &FlowsArgs) -> Result<ExitCode> {
+    let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), args.output, color);
+    match show(args, &mut printer) {
+        // Whoever reads has enough: `watchfire flows | head`.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn show<W: io::Write>(args: &FlowsArgs, printer: &mut Printer<W>) -> Result<()> {
+    let filter = args.filter()?;
+    printer.begin()?;
+    if !args.files.is_empty() {
+        return files::show(&args.files, &filter, args.last(), printer);
+    }
+    let last = args.last().unwrap_or(RECENT_RECORDS_MAX);
+    if last > RECENT_RECORDS_MAX {
+        bail!("--last {last}: the agent keeps {RECENT_RECORDS_MAX} records; --file reads its event log");
+    }
+    let types = Some(vec![RecordType::Flow, RecordType::Dns]);
+    // The agent need not read lines of which all are wanted.
+    let flows = (filter != FlowFilter::default()).then_some(filter);
+    let request = ObserveRequest { last, types, follow: args.follow, flows };
+    for line in observe(&args.socket, &request)? {
+        printer.show(&line?)?;
+        // Live: a line that waits in a buffer is not seen.
+        printer.flush()?;
+    }
+    printer.flush()
+}
+
+#[cfg(test)]
+mod tests;
