@@ -142,7 +142,7 @@ pub(crate) const KERNELS: [Kernel; 5] = [
 ];
 
 /// Modules that tests need and that Debian does not build in, in the order in which they load.
-pub(crate) const KERNEL_MODULES: [&str; 10] = [
+pub(crate) const KERNEL_MODULES: [&str; 14] = [
     "llc",
     "stp",
     "bridge",
@@ -153,4 +153,8 @@ pub(crate) const KERNEL_MODULES: [&str; 10] = [
     "overlay",
     "inet_diag",
     "tcp_diag",
+    "libcrc32c",
+    "udp_tunnel",
+    "ip6_udp_tunnel",
+    "sctp",
 ];

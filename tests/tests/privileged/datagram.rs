@@ -197,3 +197,26 @@ pub(crate) fn off() {
         assert_eq!(metric(&agent, &format!("watchfire_records_seen_total{{kind=\"{kind}\"}}")), 0, "{kind}");
     }
 }
+
+/// SCTP is seen and counted: its packets, not its chunks.
+pub(crate) fn sctp() {
+    let agent = agent();
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(132)));
+    let Ok(listener) = socket() else {
+        return skip("datagrams_of_sctp", "this kernel has no SCTP");
+    };
+    listener.bind(&loopback(0).into()).unwrap();
+    listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let client = socket().unwrap();
+    client.connect(&address.into()).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    assert_eq!(client.send(&[1; 500]).unwrap(), 500);
+    let open = flow(&agent, ("SCTP", "open", "client"), address);
+    assert_eq!(open["process"]["pid"], std::process::id(), "{open}");
+    drop((accepted, client, listener));
+    let close = flow(&agent, ("SCTP", "close", "client"), address);
+    let [bytes, sent, _, received] = counts(&close);
+    // At least INIT, COOKIE ECHO and DATA one way, and their answers the other.
+    assert!(bytes > 500 && sent >= 3 && received >= 3, "{close}");
+}

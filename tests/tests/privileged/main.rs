@@ -18,6 +18,7 @@ mod namespace;
 #[expect(unsafe_code, reason = "system calls as an attacker makes them, of which no safe library knows")]
 mod operate;
 mod outputs;
+mod packet_cost;
 mod peer;
 mod pin;
 mod process;
@@ -153,6 +154,8 @@ fn main() {
         .test("datagrams_that_the_device_cuts", AGENT, datagram::segmented)
         .test("datagrams_to_a_socket_older_than_the_agent", AGENT, datagram::older)
         .test("datagrams_of_an_echo", AGENT, datagram::echo)
+        .test("datagrams_of_sctp", AGENT, datagram::sctp)
+        .test("packets_of_a_connection_cost_nothing", AGENT, packet_cost::tcp)
         .test("drops_at_closed_ports", AGENT, datagram::dropped)
         .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
