@@ -111,7 +111,7 @@ fn tests_on(
     let tally = || tally.lock().unwrap_or_else(PoisonError::into_inner);
     let tier = format!("vm {}", kernel.name);
     let suites: Vec<&TestBinary> = suites.iter().filter(|suite| suite.is_privileged()).collect();
-    let job = job(suites.len(), filter);
+    let job = job(suites.len(), filter, kernel.left_out);
     // A kernel or an emulator that cannot be had is no fault of the code under test.
     let machine = match Machine::prepare(kernel, agent, &suites, &job) {
         Ok(machine) => machine,
@@ -132,13 +132,14 @@ fn tests_on(
 }
 
 /// What the VM does: how the agent sees this kernel, then each suite.
-fn job(suites: usize, filter: Option<&str>) -> String {
+fn job(suites: usize, filter: Option<&str>, left_out: &[&str]) -> String {
     let mut job = String::from(
         "echo \"Linux $(uname -r)\"\n/watchfire doctor\necho \"doctor ended with $?\"\ncode=0\n",
     );
     for index in 0..suites {
         let filter = filter.map(|filter| format!(" '{filter}'")).unwrap_or_default();
-        let left_out: String = LEFT_TO_THE_HOST.iter().map(|name| format!(" --skip {name}")).collect();
+        let left_out: String =
+            LEFT_TO_THE_HOST.iter().chain(left_out).map(|name| format!(" --skip {name}")).collect();
         // The serial console looks like a terminal, and colours would hide results from the count.
         job.push_str(&format!("/suite{index} --color never{left_out}{filter} || code=$?\n"));
     }
