@@ -8,8 +8,10 @@ use std::process::Command;
 use serde_json::Value;
 use watchfire_tests::{Agent, AgentCommand, cgroup2_root};
 
-/// Arguments of an agent that disturbs no other: a free port, a socket in its own folder, records on stdout.
-const RUN: [&str; 5] = ["run", "--metrics-listen", "127.0.0.1:0", "--socket", "observe.sock"];
+/// Arguments of an agent that disturbs no other: a free port, a socket in its own folder, records on stdout. Emulated
+/// machines need longer to detach and to drain than the default leaves them.
+const RUN: [&str; 7] =
+    ["run", "--metrics-listen", "127.0.0.1:0", "--socket", "observe.sock", "--drain-timeout", "30"];
 
 /// An agent with more arguments.
 pub(crate) fn bare(more: &[&str]) -> AgentCommand {

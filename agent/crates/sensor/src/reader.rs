@@ -271,8 +271,12 @@ impl Reader {
 
     /// Looks whether somebody took the programs away.
     fn look_at_links(&self) {
-        if let Some(links) = &self.links {
-            links.lock().unwrap_or_else(PoisonError::into_inner).look();
+        // Whoever holds them detaches them, which takes the kernel seconds where there are trampolines: the rings must not
+        // wait for that.
+        if let Some(links) = &self.links
+            && let Ok(mut links) = links.try_lock()
+        {
+            links.look();
         }
     }
 
