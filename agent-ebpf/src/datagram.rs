@@ -5,7 +5,7 @@ mod icmp;
 
 use agent_common::{
     DATAGRAM_CLIENT, DATAGRAM_FLOWS_MAX, DATAGRAM_GUESSED, DATAGRAM_RELEASED, DatagramRecord, DatagramState,
-    FlowKey, HAD_DATAGRAMS, Header, Kind, OWNER_BEFORE_START, SERVES_DATAGRAMS, SocketState, WIRE_VERSION,
+    FlowKey, HAD_DATAGRAMS, Kind, OWNER_BEFORE_START, SERVES_DATAGRAMS, SocketState,
 };
 use aya_ebpf::bindings::{__sk_buff, BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use aya_ebpf::btf_maps::HashMap;
@@ -18,6 +18,7 @@ use aya_ebpf::programs::{SkBuffContext, SockContext};
 use crate::account::{Count, add, count, lose};
 use crate::limit;
 use crate::maps::{lookup, socket_state};
+use crate::owner::write_owner;
 use crate::packet::{self, Packet};
 use crate::payload;
 use crate::ring::{reserve, submit};
@@ -212,30 +213,6 @@ fn begins(skb: *mut __sk_buff, key: &FlowKey, datagrams: u64, seen: &Seen) {
         socket.flags |= if seen.is_client { HAD_DATAGRAMS } else { HAD_DATAGRAMS | SERVES_DATAGRAMS };
     }
     tell(key, &owner, flags);
-}
-
-/// Fills a header about the owner of a socket, in place.
-#[inline(always)]
-pub(crate) fn write_owner(header: *mut Header, kind: Kind, size: u32, owner: &SocketState) {
-    // SAFETY: the caller's record begins with this header; the verifier checks the bounds.
-    unsafe {
-        header.write(Header {
-            size,
-            kind,
-            version: WIRE_VERSION,
-            boot_ns: bpf_ktime_get_boot_ns(),
-            pid: owner.pid,
-            uid: owner.uid,
-            start_ns: owner.start_ns,
-            cgroup_id: owner.cgroup_id,
-            net_ns: owner.net_ns,
-            mnt_ns: 0,
-            pid_ns: 0,
-            user_ns: 0,
-            euid: owner.euid,
-            gid: owner.gid,
-        });
-    }
 }
 
 #[inline(always)]

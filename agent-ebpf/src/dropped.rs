@@ -11,9 +11,9 @@ use aya_ebpf::macros::{btf_map, btf_tracepoint};
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::account::{Count, add, count, lose};
-use crate::datagram::write_owner;
 use crate::limit;
 use crate::maps::{lookup, socket_state};
+use crate::owner::write_owner;
 use crate::packet::{self, Addresses, Transport};
 use crate::path::read;
 use crate::ring::{reserve, submit};

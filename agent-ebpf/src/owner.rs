@@ -2,8 +2,9 @@
 
 use core::ffi::c_void;
 
-use agent_common::{OWNER_KNOWN, SocketState};
+use agent_common::{Header, Kind, OWNER_KNOWN, SocketState, WIRE_VERSION};
 use aya_ebpf::bindings::bpf_sock;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 
@@ -92,4 +93,28 @@ fn connect(ctx: &SockAddrContext) -> i32 {
         take(sock.cast());
     }
     ALLOW
+}
+
+/// Fills a header about the owner of a socket, in place.
+#[inline(always)]
+pub(crate) fn write_owner(header: *mut Header, kind: Kind, size: u32, owner: &SocketState) {
+    // SAFETY: the caller's record begins with this header; the verifier checks the bounds.
+    unsafe {
+        header.write(Header {
+            size,
+            kind,
+            version: WIRE_VERSION,
+            boot_ns: bpf_ktime_get_boot_ns(),
+            pid: owner.pid,
+            uid: owner.uid,
+            start_ns: owner.start_ns,
+            cgroup_id: owner.cgroup_id,
+            net_ns: owner.net_ns,
+            mnt_ns: 0,
+            pid_ns: 0,
+            user_ns: 0,
+            euid: owner.euid,
+            gid: owner.gid,
+        });
+    }
 }

@@ -8,8 +8,9 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 
 use crate::account::{Count, count};
-use crate::datagram::{state_of, write_owner};
+use crate::datagram::state_of;
 use crate::limit;
+use crate::owner::write_owner;
 use crate::packet::Packet;
 use crate::ring::{reserve, submit};
 use crate::room::Room;

@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use agent_common::{
-    CONNECTION_FOUND, FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Header, Kind, SocketState,
-    TCP_NO_ERROR_KNOWN, TcpRecord, WIRE_VERSION,
+    CONNECTION_FOUND, FLAG_CLIENT, FLAG_FIN_ACKED, FLAG_FIN_RECEIVED, Kind, SocketState, TCP_NO_ERROR_KNOWN,
+    TcpRecord,
 };
 use aya_ebpf::bindings::{
     BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
@@ -16,7 +16,7 @@ use aya_ebpf::programs::SockOpsContext;
 
 use crate::account::{Count, count};
 use crate::maps::socket_state;
-use crate::owner::take_unowned;
+use crate::owner::{take_unowned, write_owner};
 use crate::ring::{reserve, submit};
 use crate::settings::{field, known, offset};
 
@@ -209,25 +209,10 @@ fn write_address(into: *mut [u8; 16], family: u32, v4: u32, v6: [u32; 4]) {
 #[inline(always)]
 fn emit(kind: Kind, ctx: &SockOpsContext, owner: &SocketState, flags: u32, old_state: u32, error: u32) {
     let Some(record) = reserve::<TcpRecord>(kind, owner.cgroup_id) else { return };
+    write_owner(record.cast(), kind, size_of::<TcpRecord>() as u32, owner);
     let ops: *const bpf_sock_ops = ctx.ops;
     // SAFETY: `record` is room for a whole TcpRecord; `ops` is the program's context.
     unsafe {
-        (*record).header = Header {
-            size: size_of::<TcpRecord>() as u32,
-            kind,
-            version: WIRE_VERSION,
-            boot_ns: bpf_ktime_get_boot_ns(),
-            pid: owner.pid,
-            uid: owner.uid,
-            start_ns: owner.start_ns,
-            cgroup_id: owner.cgroup_id,
-            net_ns: owner.net_ns,
-            mnt_ns: 0,
-            pid_ns: 0,
-            user_ns: 0,
-            euid: owner.euid,
-            gid: owner.gid,
-        };
         (*record).cookie = bpf_get_socket_cookie(ctx.ops.cast());
         (*record).opened_ns = owner.opened_ns;
         let family = context!(ops, family);

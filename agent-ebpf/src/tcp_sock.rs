@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
-use agent_common::{CONNECTION_FOUND, Header, Kind, SocketState, TcpRecord, WIRE_VERSION};
+use agent_common::{CONNECTION_FOUND, Kind, SocketState, TcpRecord};
 use aya_ebpf::bindings::seq_file;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
 use aya_ebpf::macros::btf_tracepoint;
@@ -12,6 +12,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::account::{Count, count};
 use crate::maps::socket_state;
+use crate::owner::write_owner;
 use crate::ring::{reserve, submit};
 use crate::settings::{UPDATE_AGE_NS, field, load, offset};
 use crate::sock::Socket;
@@ -141,22 +142,8 @@ unsafe fn fill(
     let (local, remote) = (socket.local(), socket.remote());
     // SAFETY: as promised; addresses lie at a multiple of 8.
     unsafe {
-        (*record).header = Header {
-            size: size_of::<TcpRecord>() as u32,
-            kind,
-            version: WIRE_VERSION,
-            boot_ns: bpf_ktime_get_boot_ns(),
-            pid: (*state).pid,
-            uid: (*state).uid,
-            start_ns: (*state).start_ns,
-            cgroup_id: (*state).cgroup_id,
-            net_ns: net_ns(tcp, (*state).net_ns),
-            mnt_ns: 0,
-            pid_ns: 0,
-            user_ns: 0,
-            euid: (*state).euid,
-            gid: (*state).gid,
-        };
+        write_owner(record.cast(), kind, size_of::<TcpRecord>() as u32, &*state);
+        (*record).header.net_ns = net_ns(tcp, (*state).net_ns);
         (*record).cookie = field!(tcp, sock_cookie as u64);
         (*record).opened_ns = (*state).opened_ns;
         (&raw mut (*record).local).cast::<[u32; 4]>().write(local.words);
