@@ -10,6 +10,7 @@ mod document;
 mod environment;
 mod host_net;
 mod kubelet;
+mod object;
 mod processes;
 mod redact;
 mod resolve;
@@ -23,6 +24,10 @@ pub use document::{Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
 pub use kubelet::pod_uid;
+pub use object::{
+    Change, ControllerRef, EndpointPort, EndpointSliceObject, NamespaceObject, NodeObject, Object, ObjectKey,
+    PodContainer, PodObject, PolicyObject, ResourceKind, ServiceObject, ServicePortObject,
+};
 pub use processes::{
     EXITED_KEEP_MS, EXITED_PROCESSES_MAX, Intake, PROCESSES_MAX, ProcessCounters, Processes, unknown_process,
 };
