@@ -1,18 +1,43 @@
-//! The pods, nodes and namespaces that are known, indexed for look-up.
+//! The pods, nodes, namespaces and services that are known, with their history, indexed for look-up.
 
-use std::collections::{BTreeMap, HashMap};
+mod addresses;
+mod identities;
+mod nodes;
+mod pods;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watchfire_model::{Namespace, Node, Peer, Pod, Protocol};
+use watchfire_model::{Namespace, Peer, Pod, PodUid, Protocol, Timebase};
 
-use crate::ServicePort;
+use self::addresses::{Addresses, Held, Holder};
+use self::identities::Identities;
+use self::nodes::{Namespaces, Nodes};
+use self::pods::Pods;
 use crate::kubelet::pod_uid;
-use crate::services::{Service, Services};
+use crate::services::Services;
+use crate::{Change, Object, ResourceKind, ServicePort, Source};
 
-/// The label that the API server puts on every namespace.
-const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+pub use self::addresses::{ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX};
+pub use self::nodes::{NAMESPACES_MAX, NODES_MAX};
+pub(crate) use self::pods::pod_key;
+pub use self::pods::{POD_GONE_KEEP_MS, PODS_MAX};
+
+/// The service whose endpoints are the API servers.
+const API_SERVICE: (&str, &str) = ("default", "kubernetes");
+
+/// Now.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Nanoseconds of CLOCK_BOOTTIME.
+    pub boot_ns: u64,
+    /// What wall-clock times are told by.
+    pub timebase: Timebase,
+}
 
 /// Whom a cgroup belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,197 +46,128 @@ pub enum CgroupOwner {
     Pod(Arc<Pod>),
     /// A pod, by the name that kubelet gave the cgroup, that is not known.
     UnknownPod {
-        /// Its `metadata.uid`.
-        uid: String,
+        /// Its uid.
+        uid: PodUid,
     },
     /// No pod.
     NoPod,
 }
 
-/// Facts about pods that contradict each other.
-#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
-pub enum DirectoryError {
-    /// Two pods with one name.
-    #[error("pod {0} is declared twice")]
-    PodTwice(String),
-    /// Two pods with one uid.
-    #[error("pods {first} and {second} have the same uid {uid}")]
-    UidTwice {
-        /// The uid.
-        uid: String,
-        /// One pod.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// Two things with one address.
-    #[error("{first} and {second} have the same address {address}")]
-    AddressTwice {
-        /// The address.
-        address: IpAddr,
-        /// One holder.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// Two pods with one cgroup.
-    #[error("pods {first} and {second} have the same cgroup {cgroup}")]
-    CgroupTwice {
-        /// The cgroup.
-        cgroup: String,
-        /// One pod.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// Two services with one name.
-    #[error("service {0} is declared twice")]
-    ServiceTwice(String),
-    /// Two ports of services with one address.
-    #[error("services {first} and {second} have the same address {address}, {protocol}")]
-    ServiceAddressTwice {
-        /// Address and port.
-        address: SocketAddr,
-        /// Protocol of the port.
-        protocol: Protocol,
-        /// One service.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A service with one endpoint twice.
-    #[error("service {service} has the endpoint {address} twice")]
-    EndpointTwice {
-        /// The service.
-        service: String,
-        /// Address of the endpoint.
-        address: IpAddr,
-    },
-    /// An endpoint's port that could stand for several ports of its service.
-    #[error(
-        "endpoint {address} of service {service} has a port, expected none: the service has several ports, each with a targetPort"
-    )]
-    EndpointPortAmbiguous {
-        /// The service.
-        service: String,
-        /// Address of the endpoint.
-        address: IpAddr,
-    },
-    /// The name of a port that the endpoint does not have.
-    #[error(
-        "port {port} of service {service} has targetPort {target}, expected a number or the name of a port of the pod at each endpoint: {address} has none of that name"
-    )]
-    TargetPortUnknown {
-        /// The service.
-        service: String,
-        /// Name or number of its port.
-        port: String,
-        /// Name of the target port.
-        target: String,
-        /// Address of the endpoint.
-        address: IpAddr,
-    },
+/// What the limits of the tables and contradictions between objects have done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct DirectoryCounters {
+    /// Objects that found no room.
+    pub refused: u64,
+    /// Past holders of addresses that were forgotten before their time.
+    pub past_evicted: u64,
+    /// How often two had an address at once.
+    pub contested: u64,
 }
 
-/// Pods, nodes and namespaces at one point in time.
-#[derive(Clone, Default, Debug)]
+/// Pods, nodes, namespaces and services.
+#[derive(Default, Debug)]
 pub struct Directory {
-    namespaces: BTreeMap<String, Arc<Namespace>>,
-    pods: BTreeMap<(String, String), Arc<Pod>>,
-    by_uid: HashMap<String, Arc<Pod>>,
-    by_cgroup: HashMap<String, Arc<Pod>>,
-    by_address: HashMap<IpAddr, Peer>,
+    identities: Identities,
+    namespaces: Namespaces,
+    nodes: Nodes,
+    pods: Pods,
+    addresses: Addresses,
     services: Services,
+    /// Cgroups that are declared to be a pod's.
+    by_cgroup: HashMap<String, PodUid>,
+    /// Ranges that the configuration says pods get their addresses from.
     cluster: Vec<IpNet>,
-    declared: bool,
+    /// Grows with each change.
+    generation: u64,
 }
 
 impl Directory {
-    /// Builds it. `pods` come with the cgroup that is theirs, where it is told.
-    pub fn new(
-        namespaces: Vec<Namespace>,
-        nodes: Vec<Node>,
-        pods: Vec<(Pod, Option<String>)>,
-        cluster: Vec<IpNet>,
-    ) -> Result<Self, DirectoryError> {
-        let mut directory = Self { cluster, declared: true, ..Self::default() };
-        for namespace in namespaces {
-            directory.add_namespace(namespace);
-        }
-        for node in nodes {
-            for address in node.ips {
-                directory.add_address(address, Peer::Node { name: node.name.clone() })?;
+    /// Ranges that pods get their addresses from, besides those that nodes tell of.
+    pub fn set_cluster(&mut self, ranges: Vec<IpNet>) {
+        self.cluster = ranges;
+    }
+
+    /// Cgroups (paths below the v2 root, from `/`) and the pods that have them.
+    pub fn set_cgroups(&mut self, cgroups: HashMap<String, PodUid>) {
+        self.by_cgroup = cgroups;
+    }
+
+    /// Takes in what a source tells. Policies are none of its business.
+    pub fn take(&mut self, source: Source, change: Change, at: Moment) {
+        self.generation += 1;
+        match change {
+            Change::ListBegins(kind) => self.list_begins(source, kind),
+            Change::ListEnds(kind) => self.list_ends(source, kind, at),
+            Change::Absent(kind) => {
+                self.list_begins(source, kind);
+                self.list_ends(source, kind, at);
             }
+            Change::Apply(object) => self.apply(source, *object, at),
+            Change::Delete(kind, key) => match kind {
+                ResourceKind::Namespace => self.namespaces.delete(&key.name),
+                ResourceKind::Node => self.nodes.delete(&key.name, &mut self.addresses, at),
+                ResourceKind::Pod => self.pods.delete(source, &key, &mut self.addresses, at),
+                ResourceKind::Service => self.services.delete(&key),
+                ResourceKind::EndpointSlice => self.services.delete_slice(&key),
+                _ => {}
+            },
         }
-        for (pod, cgroup) in pods {
-            directory.add_pod(Arc::new(pod), cgroup)?;
-        }
-        Ok(directory)
     }
 
-    /// Adds services to the pods that stand behind them.
-    pub(crate) fn with_services(mut self, services: &[Service]) -> Result<Self, DirectoryError> {
-        let mut added = Services::default();
-        for service in services {
-            added.add(service, &self)?;
+    fn list_begins(&mut self, source: Source, kind: ResourceKind) {
+        match kind {
+            ResourceKind::Namespace => self.namespaces.list_begins(),
+            ResourceKind::Node => self.nodes.list_begins(),
+            ResourceKind::Pod => self.pods.list_begins(source),
+            ResourceKind::Service => self.services.services_begin(),
+            ResourceKind::EndpointSlice => self.services.slices_begin(),
+            _ => {}
         }
-        self.services = added;
-        Ok(self)
     }
 
-    fn add_namespace(&mut self, mut namespace: Namespace) {
-        let name = namespace.name.clone();
-        namespace.labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.clone());
-        self.namespaces.insert(name, Arc::new(namespace));
+    fn list_ends(&mut self, source: Source, kind: ResourceKind, at: Moment) {
+        match kind {
+            ResourceKind::Namespace => self.namespaces.list_ends(),
+            ResourceKind::Node => self.nodes.list_ends(&mut self.addresses, at),
+            ResourceKind::Pod => self.pods.list_ends(source, &mut self.addresses, at),
+            ResourceKind::Service => self.services.services_end(),
+            ResourceKind::EndpointSlice => self.services.slices_end(),
+            _ => {}
+        }
     }
 
-    fn add_pod(&mut self, pod: Arc<Pod>, cgroup: Option<String>) -> Result<(), DirectoryError> {
-        let title = pod_title(&pod);
-        if !pod.uid.is_empty()
-            && let Some(other) = self.by_uid.insert(pod.uid.clone(), Arc::clone(&pod))
-        {
-            return Err(DirectoryError::UidTwice {
-                uid: pod.uid.clone(),
-                first: pod_title(&other),
-                second: title,
-            });
-        }
-        if let Some(cgroup) = cgroup {
-            let cgroup = format!("/{}", cgroup.trim_matches('/'));
-            if let Some(other) = self.by_cgroup.insert(cgroup.clone(), Arc::clone(&pod)) {
-                return Err(DirectoryError::CgroupTwice { cgroup, first: pod_title(&other), second: title });
+    fn apply(&mut self, source: Source, object: Object, at: Moment) {
+        match object {
+            Object::Namespace(namespace) => self.namespaces.apply(namespace),
+            Object::Node(node) => self.nodes.apply(&node, &mut self.addresses, at),
+            Object::Pod(pod) => {
+                self.pods.apply(source, &pod, &mut self.identities, &mut self.addresses, at);
             }
-        }
-        // The addresses of a host-network pod are its node's.
-        if !pod.host_network {
-            for &address in &pod.ips {
-                self.add_address(address, Peer::Pod(Arc::clone(&pod)))?;
-            }
-        }
-        match self.pods.insert((pod.namespace.clone(), pod.name.clone()), pod) {
-            Some(_) => Err(DirectoryError::PodTwice(title)),
-            None => Ok(()),
+            Object::Service(service) => self.services.apply(service),
+            Object::EndpointSlice(slice) => self.services.apply_slice(slice),
+            Object::Policy(_) => {}
         }
     }
 
-    fn add_address(&mut self, address: IpAddr, peer: Peer) -> Result<(), DirectoryError> {
-        let address = address.to_canonical();
-        let title = peer_title(&peer);
-        match self.by_address.insert(address, peer) {
-            Some(other) => {
-                Err(DirectoryError::AddressTwice { address, first: peer_title(&other), second: title })
-            }
-            None => Ok(()),
-        }
+    /// Forgets what has been gone for long enough.
+    pub fn expire(&mut self, now_boot_ns: u64) {
+        self.addresses.expire(now_boot_ns);
+        self.pods.expire(now_boot_ns);
     }
 
-    /// Whether anything was declared at all; without, nothing can be said about any address.
+    /// Whether pods and nodes have been told at all; without, nothing can be said about any address.
     #[must_use]
-    pub const fn is_declared(&self) -> bool {
-        self.declared
+    pub fn is_declared(&self) -> bool {
+        self.pods.is_listed() && (self.nodes.was_listed() || self.pods.was_listed(Source::File))
     }
 
-    /// A namespace by name; none where it was not declared, since its labels are then not known.
+    /// A number that grows with each change.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A namespace by name; none where it is not known, since its labels are then not known.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
         self.namespaces.get(name)
@@ -219,24 +175,68 @@ impl Directory {
 
     /// All namespaces, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
-        self.namespaces.values()
+        self.namespaces.iter()
     }
 
-    /// All pods, by namespace and name.
-    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
-        self.pods.values()
+    /// All pods, in no order.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.iter()
     }
 
-    /// Who has an address, as far as that was declared.
+    /// All pods, also those that are gone since a short while.
+    pub fn pods_and_gone(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.all()
+    }
+
+    /// How many pods there are.
     #[must_use]
-    pub fn holder(&self, address: IpAddr) -> Option<&Peer> {
-        self.by_address.get(&address)
+    pub fn pods_len(&self) -> usize {
+        self.pods.len()
     }
 
-    /// The service that has an address, with where a connection to it may lead.
+    /// A pod by its uid, also one that is gone since a short while.
+    #[must_use]
+    pub fn pod(&self, uid: PodUid) -> Option<&Arc<Pod>> {
+        self.pods.get(uid)
+    }
+
+    /// By whom a pod is told, and whether it is gone.
+    #[must_use]
+    pub fn pod_source(&self, pod: &Pod) -> Option<(Source, bool)> {
+        self.pods.source(pod)
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn nodes_len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many identities pods have, those included that nobody has any more since a short while.
+    #[must_use]
+    pub fn identities_len(&self) -> usize {
+        self.identities.len()
+    }
+
+    /// Who had an address at a time (nanoseconds of CLOCK_BOOTTIME), as far as that is known.
+    #[must_use]
+    pub fn holder(&self, address: IpAddr, at_boot_ns: u64) -> Option<Peer> {
+        match self.addresses.at(address, at_boot_ns) {
+            Held::By(Holder::Pod(pod)) => Some(Peer::Pod(Arc::clone(pod))),
+            Held::By(Holder::Node(name)) => Some(Peer::Node { name: Arc::clone(name) }),
+            Held::Contested => Some(Peer::Unresolved("several pods or nodes claim this address")),
+            Held::Nobody => None,
+        }
+    }
+
+    /// The service that an address is of, by its cluster address or as a port of a node, with where a connection to it
+    /// may lead.
     #[must_use]
     pub fn service(&self, address: SocketAddr, protocol: Protocol) -> Option<&Arc<ServicePort>> {
-        self.services.at(address, protocol)
+        self.services.at(address, protocol).or_else(|| {
+            let is_node = || matches!(self.addresses.at(address.ip(), u64::MAX), Held::By(Holder::Node(_)));
+            self.services.at_node(address, protocol).filter(|_| is_node())
+        })
     }
 
     /// How many services there are.
@@ -245,10 +245,18 @@ impl Directory {
         self.services.len()
     }
 
+    /// Whether an API server answers at this address.
+    #[must_use]
+    pub fn is_api_server(&self, address: IpAddr) -> bool {
+        let (namespace, service) = API_SERVICE;
+        let address = address.to_canonical();
+        self.services.endpoints(namespace, service).any(|endpoint| endpoint.to_canonical() == address)
+    }
+
     /// Whether an address lies in a range that the cluster gives to its pods.
     #[must_use]
     pub fn in_cluster(&self, address: IpAddr) -> bool {
-        self.cluster.iter().any(|range| range.contains(&address))
+        self.cluster.iter().chain(self.nodes.ranges()).any(|range| range.contains(&address))
     }
 
     /// Whom a cgroup (path below the v2 root, from `/`) belongs to: by the declared cgroups, then by the uid in the
@@ -257,29 +265,30 @@ impl Directory {
     pub fn cgroup_owner(&self, path: &str) -> CgroupOwner {
         let mut prefix = path.trim_end_matches('/');
         while !self.by_cgroup.is_empty() && !prefix.is_empty() {
-            if let Some(pod) = self.by_cgroup.get(prefix) {
+            if let Some(pod) = self.by_cgroup.get(prefix).and_then(|&uid| self.pods.get(uid)) {
                 return CgroupOwner::Pod(Arc::clone(pod));
             }
             prefix = prefix.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
-        match pod_uid(path) {
+        match pod_uid(path).as_deref().and_then(PodUid::parse) {
             None => CgroupOwner::NoPod,
-            Some(uid) => match self.by_uid.get(&uid) {
+            Some(uid) => match self.pods.get(uid) {
                 Some(pod) => CgroupOwner::Pod(Arc::clone(pod)),
                 None => CgroupOwner::UnknownPod { uid },
             },
         }
     }
-}
 
-fn pod_title(pod: &Pod) -> String {
-    format!("{}/{}", pod.namespace, pod.name)
-}
-
-fn peer_title(peer: &Peer) -> String {
-    match peer {
-        Peer::Pod(pod) => format!("pod {}", pod_title(pod)),
-        Peer::Node { name } => format!("node {name}"),
-        Peer::World | Peer::Unresolved(_) => String::new(),
+    /// What limits and contradictions have done so far.
+    #[must_use]
+    pub const fn counters(&self) -> DirectoryCounters {
+        DirectoryCounters {
+            refused: self.pods.refused()
+                + self.services.refused()
+                + self.namespaces.refused()
+                + self.nodes.refused(),
+            past_evicted: self.addresses.evicted(),
+            contested: self.addresses.contested(),
+        }
     }
 }

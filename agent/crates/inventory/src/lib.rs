@@ -15,12 +15,17 @@ mod processes;
 mod redact;
 mod resolve;
 mod services;
+mod source;
+mod workload;
 mod yaml;
 
 pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
 pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroups};
-pub use directory::{CgroupOwner, Directory, DirectoryError};
-pub use document::{Inventory, InventoryError, read_inventory};
+pub use directory::{
+    ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX, CgroupOwner, Directory, DirectoryCounters,
+    Moment, NAMESPACES_MAX, NODES_MAX, POD_GONE_KEEP_MS, PODS_MAX,
+};
+pub use document::{Contradiction, Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
 pub use kubelet::pod_uid;
@@ -36,4 +41,5 @@ pub use resolve::{Ends, Resolver};
 pub use services::{
     SERVICE_ADDRESSES_MAX, SERVICE_ENDPOINTS_MAX, SERVICE_PORTS_MAX, SERVICES_MAX, ServicePort,
 };
+pub use source::{Source, SourceBatch};
 pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};

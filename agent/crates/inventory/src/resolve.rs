@@ -1,6 +1,7 @@
 //! Who stands at the ends of a flow.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use watchfire_model::{Flow, Peer, Side};
 
@@ -23,7 +24,7 @@ pub struct Resolver<'a> {
     /// The host's own addresses.
     pub host: &'a HostNet,
     /// Name of the node that the agent runs on.
-    pub node: &'a str,
+    pub node: &'a Arc<str>,
 }
 
 impl Resolver<'_> {
@@ -34,9 +35,11 @@ impl Resolver<'_> {
             Side::Client => (flow.client.ip(), flow.server.ip()),
             Side::Server => (flow.server.ip(), flow.client.ip()),
         };
-        let local = self.observed(local, cgroup, flow.netns);
+        let at_ns = flow.opened_boot_ns;
+        let local = self.observed(local, cgroup, flow.netns, at_ns);
         // Loopback does not leave the network namespace.
-        let remote = if remote.to_canonical().is_loopback() { local.clone() } else { self.address(remote) };
+        let remote =
+            if remote.to_canonical().is_loopback() { local.clone() } else { self.address(remote, at_ns) };
         match flow.side {
             Side::Client => Ends { client: local, server: remote },
             Side::Server => Ends { client: remote, server: local },
@@ -44,27 +47,27 @@ impl Resolver<'_> {
     }
 
     /// The end whose socket was seen: its cgroup tells exactly, its address is the second best.
-    fn observed(&self, address: IpAddr, cgroup: Option<&str>, netns: u32) -> Peer {
+    fn observed(&self, address: IpAddr, cgroup: Option<&str>, netns: u32, at_ns: u64) -> Peer {
         match cgroup.map(|path| self.directory.cgroup_owner(path)) {
-            Some(CgroupOwner::Pod(pod)) if pod.host_network => self.local_node(),
+            Some(CgroupOwner::Pod(pod)) if pod.identity.host_network => self.local_node(),
             Some(CgroupOwner::Pod(pod)) => Peer::Pod(pod),
-            Some(CgroupOwner::UnknownPod { uid }) => match self.address(address) {
+            Some(CgroupOwner::UnknownPod { uid }) => match self.address(address, at_ns) {
                 // Declared by its address and without a uid: nothing speaks against it.
-                Peer::Pod(pod) if pod.uid.is_empty() || pod.uid == uid => Peer::Pod(pod),
+                Peer::Pod(pod) if pod.uid.is_none_or(|own| own == uid) => Peer::Pod(pod),
                 Peer::Node { .. } if self.is_host(netns) => self.local_node(),
                 _ => Peer::Unresolved("the pod of this cgroup is not in the inventory"),
             },
             Some(CgroupOwner::NoPod) | None if self.is_host(netns) => self.local_node(),
-            Some(CgroupOwner::NoPod) | None => self.address(address),
+            Some(CgroupOwner::NoPod) | None => self.address(address, at_ns),
         }
     }
 
-    /// Who has an address.
+    /// Who had an address at a time, nanoseconds of CLOCK_BOOTTIME.
     #[must_use]
-    pub fn address(&self, address: IpAddr) -> Peer {
+    pub fn address(&self, address: IpAddr, at_ns: u64) -> Peer {
         let address = address.to_canonical();
-        if let Some(peer) = self.directory.holder(address) {
-            return peer.clone();
+        if let Some(peer) = self.directory.holder(address, at_ns) {
+            return peer;
         }
         if address.is_loopback() {
             return Peer::Unresolved("loopback in a network namespace of no known pod");
@@ -86,7 +89,7 @@ impl Resolver<'_> {
     }
 
     fn local_node(&self) -> Peer {
-        Peer::Node { name: self.node.to_owned() }
+        Peer::Node { name: Arc::clone(self.node) }
     }
 }
 
@@ -115,7 +118,10 @@ mod tests {
              - {{namespace: a, name: h, hostNetwork: true, cgroup: kubepods/h}}\n"
         );
         std::fs::write(file.path(), text).unwrap();
-        crate::read_inventory(Path::new(file.path()), "here").unwrap().directory
+        let inventory = crate::read_inventory(Path::new(file.path()), "here").unwrap();
+        let mut directory = Directory::default();
+        inventory.put_into(&mut directory, crate::directory::tests::moment(0));
+        directory
     }
 
     fn name(peer: &Peer) -> String {
@@ -151,7 +157,7 @@ mod tests {
         let directory = directory();
         let addresses = HashSet::from(["192.0.2.1".parse().unwrap(), "10.1.0.254".parse().unwrap()]);
         let host = HostNet { netns: HOST_NETNS, addresses };
-        let resolver = Resolver { directory: &directory, host: &host, node: "here" };
+        let resolver = Resolver { directory: &directory, host: &host, node: &"here".into() };
         let pod_x = format!("/kubepods/pod{UID}/c");
         let unknown = "/kubepods/pod11111111-1c2d-4e5f-8a9b-0c1d2e3f4a5b/c";
         use Side::{Client, Server};
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn without_an_inventory_remote_addresses_are_not_resolved() {
         let (directory, host) = (Directory::default(), HostNet { netns: HOST_NETNS, ..HostNet::default() });
-        let resolver = Resolver { directory: &directory, host: &host, node: "here" };
+        let resolver = Resolver { directory: &directory, host: &host, node: &"here".into() };
         let ends = resolver.ends(&flow(Side::Client, "192.0.2.1", "198.51.100.1", HOST_NETNS), Some("/"));
         assert_eq!(
             (name(&ends.client), name(&ends.server)),

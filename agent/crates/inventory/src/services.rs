@@ -1,14 +1,14 @@
 //! Services: addresses that stand for one of several backends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use watchfire_model::{Peer, Protocol};
+use watchfire_model::Protocol;
 
-use crate::{Directory, DirectoryError};
+use crate::{EndpointSliceObject, ObjectKey, ServiceObject, ServicePortObject};
 
-/// Most services in an inventory file.
+/// Most services that are kept.
 pub const SERVICES_MAX: usize = 16_384;
 /// Most cluster addresses of a service.
 pub const SERVICE_ADDRESSES_MAX: usize = 16;
@@ -21,111 +21,180 @@ pub const SERVICE_ENDPOINTS_MAX: usize = 4096;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServicePort {
     /// Namespace of the service.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name of the service.
-    pub name: String,
-    /// Where a connection to it may lead, in the inventory's order. Of the same family as the address that it was looked
-    /// up by: nothing translates from one to the other.
+    pub name: Arc<str>,
+    /// Where a connection to it may lead, in the order of slices and their endpoints. Of the same family as the address
+    /// that it was looked up by: nothing translates from one to the other.
     pub backends: Vec<SocketAddr>,
 }
 
-/// A service, as it is declared.
+/// Namespace and name.
+type Name = (Arc<str>, Arc<str>);
+
+#[derive(Default, Debug)]
+struct Service {
+    list: u32,
+    object: Option<ServiceObject>,
+    slices: BTreeMap<String, Slice>,
+    /// What it is found by.
+    addresses: Vec<(SocketAddr, Protocol)>,
+    node_ports: Vec<(u16, Protocol, bool)>,
+}
+
 #[derive(Debug)]
-pub(crate) struct Service {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) cluster_ips: Vec<IpAddr>,
-    pub(crate) ports: Vec<Port>,
-    pub(crate) endpoints: Vec<Endpoint>,
+struct Slice {
+    list: u32,
+    object: EndpointSliceObject,
 }
 
-/// A port of a service.
-#[derive(Debug)]
-pub(crate) struct Port {
-    pub(crate) name: Option<String>,
-    pub(crate) port: u16,
-    pub(crate) target: TargetPort,
-    pub(crate) protocol: Protocol,
-}
-
-/// The port of the backends behind a service's port.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum TargetPort {
-    Number(u16),
-    /// A port of a container, by its name.
-    Name(String),
-}
-
-/// A backend of a service. Its port, where it is told, stands over the target port.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) ip: IpAddr,
-    pub(crate) port: Option<u16>,
-}
-
-/// Services by address, port and protocol.
-#[derive(Clone, Default, Debug)]
+/// Services by address, port and protocol, and by the ports that all nodes have for them.
+#[derive(Default, Debug)]
 pub(crate) struct Services {
-    names: HashSet<(String, String)>,
+    services: HashMap<Name, Service>,
+    /// Which service a slice was last seen to belong to.
+    slices: HashMap<(String, String), Name>,
     by_address: HashMap<(SocketAddr, Protocol), Arc<ServicePort>>,
+    by_node_port: HashMap<(u16, Protocol, bool), Arc<ServicePort>>,
+    service_list: u32,
+    slice_list: u32,
+    refused: u64,
 }
 
 impl Services {
-    /// Adds a service; `directory` knows the pods that names of ports are those of.
-    pub(crate) fn add(&mut self, service: &Service, directory: &Directory) -> Result<(), DirectoryError> {
-        let title = title(&service.namespace, &service.name);
-        if !self.names.insert((service.namespace.clone(), service.name.clone())) {
-            return Err(DirectoryError::ServiceTwice(title));
-        }
-        let mut seen = HashSet::new();
-        for endpoint in &service.endpoints {
-            let address = endpoint.ip.to_canonical();
-            if !seen.insert((address, endpoint.port)) {
-                return Err(DirectoryError::EndpointTwice { service: title, address });
-            }
-            if endpoint.port.is_some() && service.ports.len() > 1 {
-                return Err(DirectoryError::EndpointPortAmbiguous { service: title, address });
-            }
-        }
-        for port in &service.ports {
-            for is_v4 in [true, false] {
-                self.add_port(service, port, is_v4, directory)?;
-            }
-        }
-        Ok(())
+    pub(crate) const fn services_begin(&mut self) {
+        self.service_list += 1;
     }
 
-    fn add_port(
-        &mut self,
-        service: &Service,
-        port: &Port,
-        is_v4: bool,
-        directory: &Directory,
-    ) -> Result<(), DirectoryError> {
-        let of_family = |ip: &IpAddr| ip.to_canonical().is_ipv4() == is_v4;
-        let mut addresses = service.cluster_ips.iter().filter(|ip| of_family(ip)).peekable();
-        if addresses.peek().is_none() {
-            return Ok(());
+    pub(crate) fn services_end(&mut self) {
+        let list = self.service_list;
+        let is_stale = |service: &Service| service.object.is_some() && service.list != list;
+        let stale: Vec<Name> = self
+            .services
+            .iter()
+            .filter(|(_, service)| is_stale(service))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stale {
+            self.remove(&name);
         }
-        let endpoints = service.endpoints.iter().filter(|endpoint| of_family(&endpoint.ip));
-        let backends = endpoints.map(|endpoint| backend(service, port, endpoint, directory));
-        let entry = Arc::new(ServicePort {
-            namespace: service.namespace.clone(),
-            name: service.name.clone(),
-            backends: backends.collect::<Result<_, _>>()?,
-        });
-        for ip in addresses {
-            let address = SocketAddr::new(ip.to_canonical(), port.port);
-            if let Some(other) = self.by_address.insert((address, port.protocol), Arc::clone(&entry)) {
-                return Err(DirectoryError::ServiceAddressTwice {
-                    address,
-                    protocol: port.protocol,
-                    first: title(&other.namespace, &other.name),
-                    second: title(&service.namespace, &service.name),
-                });
+    }
+
+    pub(crate) const fn slices_begin(&mut self) {
+        self.slice_list += 1;
+    }
+
+    pub(crate) fn slices_end(&mut self) {
+        let list = self.slice_list;
+        let mut stale = Vec::new();
+        for service in self.services.values() {
+            let of = service.slices.values().filter(|slice| slice.list != list);
+            stale.extend(of.map(|slice| (slice.object.namespace.clone(), slice.object.name.clone())));
+        }
+        for (namespace, name) in stale {
+            self.delete_slice(&ObjectKey { namespace, name, uid: String::new() });
+        }
+    }
+
+    pub(crate) fn apply(&mut self, object: ServiceObject) {
+        let name = name(&object.namespace, &object.name);
+        if self.services.len() >= SERVICES_MAX && !self.services.contains_key(&name) {
+            self.refused += 1;
+            return;
+        }
+        let list = self.service_list;
+        let service = self.services.entry(name.clone()).or_default();
+        service.list = list;
+        service.object = Some(object);
+        self.index(&name);
+    }
+
+    pub(crate) fn delete(&mut self, key: &ObjectKey) {
+        self.remove(&name(&key.namespace, &key.name));
+    }
+
+    fn remove(&mut self, name: &Name) {
+        self.unindex(name);
+        if let Some(service) = self.services.get_mut(name) {
+            service.object = None;
+            if service.slices.is_empty() {
+                self.services.remove(name);
             }
         }
-        Ok(())
+    }
+
+    pub(crate) fn apply_slice(&mut self, object: EndpointSliceObject) {
+        let slice = (object.namespace.clone(), object.name.clone());
+        let service = name(&object.namespace, &object.service);
+        if self.slices.get(&slice).is_some_and(|of| *of != service) {
+            let (namespace, name) = slice.clone();
+            self.delete_slice(&ObjectKey { namespace, name, uid: String::new() });
+        }
+        if object.service.is_empty() {
+            return;
+        }
+        if self.services.len() >= SERVICES_MAX && !self.services.contains_key(&service) {
+            self.refused += 1;
+            return;
+        }
+        let list = self.slice_list;
+        let slices = &mut self.services.entry(service.clone()).or_default().slices;
+        slices.insert(object.name.clone(), Slice { list, object });
+        self.slices.insert(slice, service.clone());
+        self.index(&service);
+    }
+
+    pub(crate) fn delete_slice(&mut self, key: &ObjectKey) {
+        let Some(of) = self.slices.remove(&(key.namespace.clone(), key.name.clone())) else { return };
+        let Some(service) = self.services.get_mut(&of) else { return };
+        service.slices.remove(&key.name);
+        if service.slices.is_empty() && service.object.is_none() {
+            self.services.remove(&of);
+        } else {
+            self.index(&of);
+        }
+    }
+
+    fn unindex(&mut self, name: &Name) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        let is_own = |found: &ServicePort| found.namespace == name.0 && found.name == name.1;
+        for key in service.addresses.drain(..) {
+            if self.by_address.get(&key).is_some_and(|found| is_own(found)) {
+                self.by_address.remove(&key);
+            }
+        }
+        for key in service.node_ports.drain(..) {
+            if self.by_node_port.get(&key).is_some_and(|found| is_own(found)) {
+                self.by_node_port.remove(&key);
+            }
+        }
+    }
+
+    fn index(&mut self, name: &Name) {
+        self.unindex(name);
+        let Some(service) = self.services.get_mut(name) else { return };
+        let Some(object) = &service.object else { return };
+        for port in object.ports.iter().take(SERVICE_PORTS_MAX) {
+            for is_v4 in [true, false] {
+                let entry = Arc::new(ServicePort {
+                    namespace: Arc::clone(&name.0),
+                    name: Arc::clone(&name.1),
+                    backends: backends(&service.slices, port, is_v4),
+                });
+                let of_family =
+                    object.ips.iter().map(IpAddr::to_canonical).filter(|ip| ip.is_ipv4() == is_v4);
+                for ip in of_family.take(SERVICE_ADDRESSES_MAX) {
+                    let key = (SocketAddr::new(ip, port.port), port.protocol);
+                    service.addresses.push(key);
+                    self.by_address.insert(key, Arc::clone(&entry));
+                }
+                if let Some(node_port) = port.node_port {
+                    let key = (node_port, port.protocol, is_v4);
+                    service.node_ports.push(key);
+                    self.by_node_port.insert(key, entry);
+                }
+            }
+        }
     }
 
     /// The service that has an address.
@@ -134,37 +203,139 @@ impl Services {
         self.by_address.get(&(address, protocol))
     }
 
+    /// The service that a node's port stands for.
+    pub(crate) fn at_node(&self, address: SocketAddr, protocol: Protocol) -> Option<&Arc<ServicePort>> {
+        let is_v4 = address.ip().to_canonical().is_ipv4();
+        self.by_node_port.get(&(address.port(), protocol, is_v4))
+    }
+
+    /// Addresses of all endpoints of a service.
+    pub(crate) fn endpoints(&self, namespace: &str, service: &str) -> impl Iterator<Item = IpAddr> + '_ {
+        let slices = self.services.get(&name(namespace, service)).map(|service| service.slices.values());
+        slices.into_iter().flatten().flat_map(|slice| slice.object.addresses.iter().copied())
+    }
+
     /// How many services there are.
     pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        self.services.values().filter(|service| service.object.is_some()).count()
+    }
+
+    /// How many [`SERVICES_MAX`] kept from coming in.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
     }
 }
 
-fn backend(
-    service: &Service,
-    port: &Port,
-    endpoint: &Endpoint,
-    directory: &Directory,
-) -> Result<SocketAddr, DirectoryError> {
-    let ip = endpoint.ip.to_canonical();
-    let target = match (endpoint.port, &port.target) {
-        (Some(number), _) => return Ok(SocketAddr::new(ip, number)),
-        (None, TargetPort::Number(number)) => return Ok(SocketAddr::new(ip, *number)),
-        (None, TargetPort::Name(name)) => name,
-    };
-    let pod = directory.holder(ip).and_then(Peer::pod);
-    let mut ports = pod.map(|pod| pod.ports.iter()).into_iter().flatten();
-    match ports.find(|of| of.name.as_ref() == Some(target) && of.protocol == port.protocol) {
-        Some(of) => Ok(SocketAddr::new(ip, of.port)),
-        None => Err(DirectoryError::TargetPortUnknown {
-            service: title(&service.namespace, &service.name),
-            port: port.name.clone().unwrap_or_else(|| port.port.to_string()),
-            target: target.clone(),
-            address: ip,
-        }),
-    }
+fn name(namespace: &str, name: &str) -> Name {
+    (namespace.into(), name.into())
 }
 
-fn title(namespace: &str, name: &str) -> String {
-    format!("{namespace}/{name}")
+/// Where a port of a service leads: the slices' ports of that name are the endpoints' own.
+fn backends(slices: &BTreeMap<String, Slice>, port: &ServicePortObject, is_v4: bool) -> Vec<SocketAddr> {
+    let mut backends = Vec::new();
+    for Slice { object, .. } in slices.values() {
+        let of_port = |at: &&crate::EndpointPort| at.name == port.name && at.protocol == port.protocol;
+        for number in object.ports.iter().filter(of_port).filter_map(|at| at.port) {
+            let of_family =
+                object.addresses.iter().map(IpAddr::to_canonical).filter(|ip| ip.is_ipv4() == is_v4);
+            backends.extend(of_family.map(|ip| SocketAddr::new(ip, number)));
+        }
+    }
+    backends.truncate(SERVICE_ENDPOINTS_MAX);
+    backends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EndpointPort;
+
+    fn service(name: &str, ip: &str) -> ServiceObject {
+        let port = |name: &str, port, node_port, protocol| ServicePortObject {
+            name: name.to_owned(),
+            port,
+            node_port,
+            protocol,
+        };
+        ServiceObject {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            ips: vec![ip.parse().unwrap(), "fd96::a".parse().unwrap()],
+            ports: vec![port("web", 80, Some(30080), Protocol::Tcp), port("dns", 53, None, Protocol::Udp)],
+            ..ServiceObject::default()
+        }
+    }
+
+    fn slice(name: &str, service: &str, ips: &[&str]) -> EndpointSliceObject {
+        EndpointSliceObject {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            service: service.to_owned(),
+            addresses: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+            ports: vec![EndpointPort { name: "web".to_owned(), port: Some(8080), protocol: Protocol::Tcp }],
+        }
+    }
+
+    fn at(services: &Services, address: &str) -> Option<Vec<String>> {
+        let found = services.at(address.parse().unwrap(), Protocol::Tcp)?;
+        Some(found.backends.iter().map(ToString::to_string).collect())
+    }
+
+    fn strings(all: &[&str]) -> Option<Vec<String>> {
+        Some(all.iter().map(|&one| one.to_owned()).collect())
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "shop".to_owned(), name: name.to_owned(), uid: String::new() }
+    }
+
+    #[test]
+    fn services_and_slices_may_come_in_any_order() {
+        let mut services = Services::default();
+        services.apply_slice(slice("web-1", "web", &["10.0.0.1", "fd00::1"]));
+        assert_eq!((at(&services, "10.96.0.1:80"), services.len()), (None, 0));
+        services.apply(service("web", "10.96.0.1"));
+        assert_eq!(at(&services, "10.96.0.1:80"), strings(&["10.0.0.1:8080"]));
+        assert_eq!(at(&services, "[fd96::a]:80"), strings(&["[fd00::1]:8080"]));
+        let node = services.at_node("192.0.2.1:30080".parse().unwrap(), Protocol::Tcp).unwrap();
+        assert_eq!(node.backends, ["10.0.0.1:8080".parse().unwrap()]);
+        services.apply_slice(slice("web-2", "web", &["10.0.0.2"]));
+        assert_eq!(at(&services, "10.96.0.1:80"), strings(&["10.0.0.1:8080", "10.0.0.2:8080"]));
+        services.delete_slice(&key("web-1"));
+        assert_eq!(at(&services, "10.96.0.1:80"), strings(&["10.0.0.2:8080"]));
+        services.apply(service("web", "10.96.0.9"));
+        assert_eq!(
+            (at(&services, "10.96.0.1:80"), at(&services, "10.96.0.9:80")),
+            (None, strings(&["10.0.0.2:8080"]))
+        );
+        services.delete(&key("web"));
+        assert_eq!((at(&services, "10.96.0.9:80"), services.len()), (None, 0));
+        services.apply(service("web", "10.96.0.9"));
+        assert_eq!(at(&services, "10.96.0.9:80"), strings(&["10.0.0.2:8080"]));
+    }
+
+    #[test]
+    fn what_a_list_does_not_tell_of_is_gone() {
+        let mut services = Services::default();
+        for name in ["web", "api"] {
+            services.apply(service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }));
+            services.apply_slice(slice(name, name, &["10.0.0.1"]));
+        }
+        services.services_begin();
+        services.apply(service("api", "10.96.0.2"));
+        services.services_end();
+        assert_eq!((at(&services, "10.96.0.1:80"), services.len()), (None, 1));
+        services.slices_begin();
+        services.slices_end();
+        assert_eq!(at(&services, "10.96.0.2:80"), strings(&[]));
+    }
+
+    #[test]
+    fn an_address_that_passes_to_another_service_stays_with_it() {
+        let mut services = Services::default();
+        services.apply(service("web", "10.96.0.1"));
+        services.apply(service("api", "10.96.0.1"));
+        services.delete(&key("web"));
+        assert_eq!(&*services.at("10.96.0.1:80".parse().unwrap(), Protocol::Tcp).unwrap().name, "api");
+    }
 }

@@ -141,7 +141,10 @@ pub struct EndpointView {
     pub kind: &'static str,
     /// Node name for nodes, reason for unresolved ends.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<Arc<str>>,
+    /// Whether an API server of the cluster answers at this address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub api_server: bool,
     /// Names that lately stood for this address in an answer of DNS.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Arc<str>>,
@@ -157,9 +160,9 @@ pub struct EndpointView {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ServiceView {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// Who a service's address led to.

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod capability;
+mod container;
 mod credentials;
 mod device;
 mod dns_record;
 mod endpoint;
+mod enrichment;
 mod errno;
 mod event;
 mod exec_detail;
@@ -23,6 +25,7 @@ mod memory;
 mod namespace;
 mod observation;
 mod operation;
+mod pod;
 mod policy_ref;
 mod process;
 mod protocol;
@@ -33,10 +36,12 @@ mod verdict;
 mod workload;
 
 pub use capability::{CapabilityEvent, CapabilityView, capability_name, capability_names, capability_number};
+pub use container::ContainerView;
 pub use credentials::{CredentialSet, CredentialSetView, CredentialsEvent, CredentialsView};
 pub use device::Device;
 pub use dns_record::{DnsAnswer, DnsRecord};
 pub use endpoint::{SocketEvent, SocketView, StdioEvent, StdioView};
+pub use enrichment::{Enrichment, EnrichmentOutcome, Missing};
 pub use errno::errno_name;
 pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, Interface, TargetView};
 pub use exec_detail::ExecDetail;
@@ -54,6 +59,7 @@ pub use memory::{MemoryEvent, MemoryView};
 pub use namespace::{NamespaceEvent, NamespaceView};
 pub use observation::{BinaryFile, Body, Exec, Exit, Fork, Gap, Observation};
 pub use operation::Operation;
+pub use pod::{Identity, Pod, PodIps, PodUid, WorkloadRef};
 pub use policy_ref::{Dialect, Direction, PolicyRef, RuleRef, Tier};
 pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
@@ -61,4 +67,4 @@ pub use record::{LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView,
 pub use signal::{SignalEvent, SignalView, signal_name};
 pub use time::{ParseWallTimeError, Timebase, WallTime};
 pub use verdict::{ExemptReason, Outcome, SideVerdict, UnknownReason, Verdict};
-pub use workload::{ContainerPort, Labels, Namespace, Node, Peer, Pod};
+pub use workload::{ContainerPort, Labels, Namespace, Node, Peer};

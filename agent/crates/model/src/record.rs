@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    CapabilityView, CredentialsView, DnsRecord, EventRecord, ExecDetail, ExecId, ExitStatus, FileView,
-    FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces, Operation, ProcessOrigin,
-    RecordKind, SignalView, SocketView, StdioView, WallTime,
+    CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord, ExecDetail, ExecId,
+    ExitStatus, FileView, FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces,
+    Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView, StdioView, WallTime,
+    WorkloadRef,
 };
 
 /// One line of the event log.
@@ -20,8 +21,14 @@ pub struct Record {
     pub time: WallTime,
     /// The same, nanoseconds of CLOCK_BOOTTIME.
     pub boot_ns: u64,
+    /// Cluster name, where one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Arc<str>>,
     /// Node name.
     pub node: Arc<str>,
+    /// Whether it had to wait until it was known who it is about.
+    #[serde(flatten)]
+    pub enrichment: Option<Enrichment>,
     /// What happened.
     #[serde(flatten)]
     pub body: RecordBody,
@@ -150,18 +157,43 @@ pub struct ProcessView {
     /// Pod it runs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodView>,
+    /// Container it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Arc<ContainerView>>,
+    /// systemd unit that it belongs to, outside of containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Arc<str>>,
 }
 
 /// A pod as records name it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct PodView {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Box<str>,
     /// `metadata.uid`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub uid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<PodUid>,
+    /// What it belongs to: its Deployment, StatefulSet, DaemonSet, CronJob, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadRef>,
+    /// `spec.serviceAccountName`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<Arc<str>>,
+}
+
+impl From<&Pod> for PodView {
+    fn from(pod: &Pod) -> Self {
+        let Pod { name, uid, identity, ips: _, node: _ } = pod;
+        Self {
+            namespace: Arc::clone(&identity.namespace),
+            name: name.clone(),
+            uid: *uid,
+            workload: identity.workload.clone(),
+            service_account: identity.service_account.clone(),
+        }
+    }
 }
 
 /// A gap in the stream.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Protocol;
+use crate::{Pod, Protocol};
 
 /// Kubernetes labels: key to value, ordered by key.
 pub type Labels = BTreeMap<String, String>;
@@ -21,7 +21,7 @@ pub struct Namespace {
 }
 
 /// One entry of a container's `ports`; named ports of policies resolve through these.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerPort {
     /// IANA service name, unique within the pod.
@@ -38,34 +38,11 @@ const fn tcp() -> Protocol {
     Protocol::Tcp
 }
 
-/// A pod, as far as identity and policy need it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pod {
-    /// Namespace name.
-    pub namespace: String,
-    /// Pod name.
-    pub name: String,
-    /// `metadata.uid`; empty where the source does not tell it.
-    pub uid: String,
-    /// Pod labels.
-    pub labels: Labels,
-    /// `status.podIPs`. For a host-network pod these are its node's addresses.
-    pub ips: Vec<IpAddr>,
-    /// Ports of all containers, native sidecars included.
-    pub ports: Vec<ContainerPort>,
-    /// Whether the pod shares the node's network namespace.
-    pub host_network: bool,
-    /// `spec.nodeName`.
-    pub node: Option<String>,
-    /// `spec.serviceAccountName`.
-    pub service_account: Option<String>,
-}
-
 /// A cluster node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Node {
     /// Node name.
-    pub name: String,
+    pub name: Arc<str>,
     /// All addresses by which the node may show up in a flow.
     pub ips: Vec<IpAddr>,
 }
@@ -78,7 +55,7 @@ pub enum Peer {
     /// A node or a host-network pod on it.
     Node {
         /// Node name.
-        name: String,
+        name: Arc<str>,
     },
     /// An address that the inventory knows to be no pod and no node.
     World,

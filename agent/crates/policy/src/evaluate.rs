@@ -39,7 +39,7 @@ impl PolicySet {
         {
             return SideVerdict::Exempt { reason: ExemptReason::LocalNode };
         }
-        let Some(directed) = self.directed(&subject.namespace, side.direction) else {
+        let Some(directed) = self.directed(&subject.identity.namespace, side.direction) else {
             return SideVerdict::NotCovered;
         };
         let mut isolated = false;
@@ -115,7 +115,7 @@ fn is_to_itself(connection: &Connection<'_>) -> bool {
         return true;
     }
     let Party::Pod(server) = connection.server.peer.into() else { return false };
-    client.namespace == server.namespace
+    client.identity.namespace == server.identity.namespace
         && client.name == server.name
         && client.uid == server.uid
         && client.ips.iter().any(|ip| ip.to_canonical() == address)

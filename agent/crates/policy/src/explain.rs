@@ -56,7 +56,7 @@ impl PolicySet {
     ) -> Vec<Considered> {
         let side = connection.side(direction);
         let Party::Pod(subject) = side.subject else { return Vec::new() };
-        let Some(directed) = self.directed(&subject.namespace, direction) else { return Vec::new() };
+        let Some(directed) = self.directed(&subject.identity.namespace, direction) else { return Vec::new() };
         directed
             .selecting(subject)
             .map(|policy| Considered {

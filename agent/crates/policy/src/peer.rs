@@ -32,15 +32,15 @@ impl PeerMatcher {
             Self::Pods { namespaces, pods } => match peer {
                 Party::Pod(pod) => {
                     let in_namespace = match namespaces {
-                        NamespaceMatcher::Own => Match::from(pod.namespace == namespace),
+                        NamespaceMatcher::Own => Match::from(*pod.identity.namespace == *namespace),
                         NamespaceMatcher::Selected(selector) => {
-                            let labels = world.namespace_labels(&pod.namespace);
-                            selector.matches_namespace(&pod.namespace, labels)
+                            let labels = world.namespace_labels(&pod.identity.namespace);
+                            selector.matches_namespace(&pod.identity.namespace, labels)
                         }
                     };
                     match in_namespace {
                         Match::No => Match::No,
-                        possible => possible & pods.matches(&pod.labels).into(),
+                        possible => possible & pods.matches(&pod.identity.labels).into(),
                     }
                 }
                 Party::Node(_) | Party::World => Match::No,

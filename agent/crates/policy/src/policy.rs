@@ -71,7 +71,9 @@ impl Policy {
     /// Whether the policy selects the pod. Host-network pods are never selected.
     #[must_use]
     pub fn selects(&self, pod: &Pod) -> bool {
-        !pod.host_network && pod.namespace == self.reference.namespace && self.subjects.matches(&pod.labels)
+        !pod.identity.host_network
+            && *pod.identity.namespace == *self.reference.namespace
+            && self.subjects.matches(&pod.identity.labels)
     }
 
     pub(crate) const fn rules(&self, direction: Direction) -> Option<&[Rule]> {

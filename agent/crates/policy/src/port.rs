@@ -37,6 +37,7 @@ impl PortMatcher {
             Ports::Range(range) => range.contains(&port).into(),
             Ports::Named(name) => match destination {
                 Party::Pod(pod) => pod
+                    .identity
                     .ports
                     .iter()
                     .any(|container| {

@@ -7,8 +7,41 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use watchfire_model::Protocol;
 
-use crate::services::{Endpoint, Port, Service, TargetPort};
 use crate::{SERVICE_ADDRESSES_MAX, SERVICE_ENDPOINTS_MAX, SERVICE_PORTS_MAX};
+
+/// A service, as it is declared.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) cluster_ips: Vec<IpAddr>,
+    pub(super) ports: Vec<Port>,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// A port of a service.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) name: Option<String>,
+    pub(super) port: u16,
+    pub(super) target: TargetPort,
+    pub(super) protocol: Protocol,
+}
+
+/// The port of the backends behind a service's port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum TargetPort {
+    Number(u16),
+    /// A port of a container, by its name.
+    Name(String),
+}
+
+/// A backend of a service. Its port, where it is told, stands over the target port.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) ip: IpAddr,
+    pub(super) port: Option<u16>,
+}
 
 /// At most `MAX` entries.
 #[derive(Deserialize)]
@@ -163,13 +196,9 @@ mod tests {
     use std::error::Error as _;
 
     use crate::Directory;
-    use crate::document::tests::parse;
+    use crate::document::tests::{directory, parse};
 
     use super::*;
-
-    fn directory(text: &str) -> Directory {
-        parse(text).unwrap().directory
-    }
 
     fn mistake(text: &str) -> String {
         let error = parse(text).unwrap_err();
@@ -220,7 +249,7 @@ mod tests {
             assert_eq!(backends(&directory, address, protocol), expected, "{address} {protocol}");
         }
         let dns = directory.service("10.96.0.10:53".parse().unwrap(), Protocol::Udp).unwrap();
-        assert_eq!((dns.namespace.as_str(), dns.name.as_str()), ("kube-system", "dns"));
+        assert_eq!((&*dns.namespace, &*dns.name), ("kube-system", "dns"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use watchfire_model::{ContainerPort, Labels, Peer, Pod};
+use watchfire_model::{ContainerPort, Identity, Labels, Peer, Pod};
 
 use super::probe::{Address, Probe, Target};
 use crate::Policy;
@@ -239,9 +239,9 @@ impl Cluster {
 
     fn owner(&self, ip: IpAddr) -> Peer {
         if let Some(name) = self.nodes.get(&ip) {
-            return Peer::Node { name: name.clone() };
+            return Peer::Node { name: name.as_str().into() };
         }
-        let mut pods = self.pods.values().filter(|(pod, _)| pod.ips.contains(&ip));
+        let mut pods = self.pods.values().filter(|(pod, _)| pod.ips.contains(ip));
         match (pods.next(), pods.next()) {
             (Some((pod, _)), None) => Peer::Pod(Arc::clone(pod)),
             (Some(_), Some(_)) => Peer::Unresolved("several pods have the address"),
@@ -261,20 +261,20 @@ impl From<PodSource> for Pod {
     fn from(source: PodSource) -> Self {
         let PodSource { namespace, name, ip, ips, labels, ports, host_network, service_account, node } =
             source;
-        let mut all = ips.unwrap_or_default();
-        if !all.contains(&ip) {
-            all.insert(0, ip);
-        }
-        Self {
-            namespace,
-            name,
-            uid: String::new(),
+        let identity = Identity {
+            namespace: namespace.into(),
             labels: labels.unwrap_or_default(),
-            ips: all,
             ports: ports.unwrap_or_default(),
             host_network: host_network.unwrap_or(false),
-            node,
-            service_account,
+            service_account: service_account.map(Into::into),
+            workload: None,
+        };
+        Self {
+            name: name.into(),
+            uid: None,
+            identity: Arc::new(identity),
+            ips: std::iter::once(ip).chain(ips.into_iter().flatten()).collect(),
+            node: node.map(Into::into),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use watchfire_model::{ContainerPort, Dialect, Labels, Outcome, Peer};
+use watchfire_model::{ContainerPort, Dialect, Identity, Labels, Outcome, Peer};
 
 use super::*;
 use crate::{Endpoint, Explanation, parse_documents};
@@ -12,19 +12,23 @@ fn end(name: &str) -> (Peer, IpAddr) {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let pod = |namespace: &str, name: &str, address: &str, node: &str| {
         let port = |name: &str, port, protocol| ContainerPort { name: Some(name.to_owned()), port, protocol };
-        let pod = Pod {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            uid: format!("{namespace}-{name}"),
+        let identity = Identity {
+            namespace: namespace.into(),
             labels: Labels::from([("app".to_owned(), name.to_owned())]),
-            ips: vec![ip(address)],
             ports: match name {
                 "db" => vec![port("sql", 5432, Protocol::Tcp)],
                 _ => vec![port("http", 8080, Protocol::Tcp), port("sql", 9999, Protocol::Tcp)],
             },
             host_network: name == "host",
-            node: Some(node.to_owned()),
             service_account: None,
+            workload: None,
+        };
+        let pod = Pod {
+            name: name.into(),
+            uid: None,
+            identity: Arc::new(identity),
+            ips: [ip(address)].into_iter().collect(),
+            node: Some(node.into()),
         };
         (Peer::Pod(Arc::new(pod)), ip(address))
     };
@@ -34,8 +38,8 @@ fn end(name: &str) -> (Peer, IpAddr) {
         "test/web" => pod("test", "web", "10.0.1.1", "n2"),
         "ghost/web" => pod("ghost", "web", "10.0.2.1", "n2"),
         "prod/host" => pod("prod", "host", "172.16.0.2", "n2"),
-        "n1" => (Peer::Node { name: "n1".to_owned() }, ip("172.16.0.1")),
-        "n2" => (Peer::Node { name: "n2".to_owned() }, ip("172.16.0.2")),
+        "n1" => (Peer::Node { name: "n1".into() }, ip("172.16.0.1")),
+        "n2" => (Peer::Node { name: "n2".into() }, ip("172.16.0.2")),
         "world" => (Peer::World, ip("198.51.100.7")),
         "loopback" => (Peer::World, ip("127.0.0.1")),
         address => (Peer::Unresolved("test"), ip(address)),

@@ -1,0 +1,320 @@
+//! Who has an address, and who had it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use watchfire_model::Pod;
+
+/// How long somebody who has lost an address still stands for it, unless another has got it: pods talk while they are
+/// being ended, and their objects may be gone first. Milliseconds.
+pub const ADDRESS_GRACE_MS: u64 = 300_000;
+/// How long it is kept who had an address, for flows that began then. Milliseconds.
+pub const ADDRESS_PAST_KEEP_MS: u64 = 900_000;
+/// Most past holders that are kept.
+pub const ADDRESSES_PAST_MAX: usize = 65_536;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Who has an address.
+#[derive(Clone, Debug)]
+pub(crate) enum Holder {
+    Pod(Arc<Pod>),
+    /// A node, by its name.
+    Node(Arc<str>),
+}
+
+impl Holder {
+    /// Whether both are the same, though perhaps as known at different times.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pod(one), Self::Pod(other)) => {
+                Arc::ptr_eq(one, other)
+                    || one.uid == other.uid
+                        && one.name == other.name
+                        && one.identity.namespace == other.identity.namespace
+            }
+            (Self::Node(one), Self::Node(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// Somebody has an address, from then on.
+#[derive(Clone, Debug)]
+struct Claim {
+    holder: Holder,
+    since_ns: u64,
+}
+
+/// Usually there is one.
+#[derive(Debug)]
+enum Claims {
+    One(Claim),
+    Several(Vec<(Claim, bool)>),
+}
+
+/// Somebody had an address.
+#[derive(Debug)]
+struct Tenure {
+    claim: Claim,
+    until_ns: u64,
+}
+
+/// The answer to who has an address.
+#[derive(Clone, Debug)]
+pub(crate) enum Held<'a> {
+    By(&'a Holder),
+    /// More than one say so, and nothing speaks for one of them.
+    Contested,
+    Nobody,
+}
+
+/// Addresses with their holders. Times are nanoseconds of CLOCK_BOOTTIME.
+#[derive(Default, Debug)]
+pub(crate) struct Addresses {
+    current: HashMap<Key, Claims>,
+    past: HashMap<Key, VecDeque<Tenure>>,
+    /// Ends of the tenures in `past`, earliest first.
+    ends: VecDeque<(u64, Key)>,
+    contested: u64,
+    evicted: u64,
+}
+
+/// An address; v4 as mapped into v6.
+type Key = [u8; 16];
+
+fn key(address: IpAddr) -> Key {
+    let v6: Ipv6Addr = match address.to_canonical() {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    v6.octets()
+}
+
+impl Addresses {
+    /// Somebody has an address since then. One who `yields` is about to lose it.
+    pub(crate) fn claim(&mut self, address: IpAddr, holder: Holder, since_ns: u64, yields: bool) {
+        let key = key(address);
+        let Some(claims) = self.current.get_mut(&key) else {
+            self.current.insert(key, claims_of(vec![(Claim { holder, since_ns }, yields)]));
+            return;
+        };
+        let mut all = claims.take();
+        match all.iter_mut().find(|(claim, _)| claim.holder.is(&holder)) {
+            Some((claim, known_to_yield)) => {
+                claim.holder = holder;
+                *known_to_yield = yields;
+            }
+            None => {
+                self.contested += u64::from(!yields && all.iter().any(|(_, yields)| !yields));
+                all.push((Claim { holder, since_ns }, yields));
+            }
+        }
+        *claims = claims_of(all);
+    }
+
+    /// Somebody has an address no longer.
+    pub(crate) fn release(&mut self, address: IpAddr, holder: &Holder, now_ns: u64) {
+        let key = key(address);
+        let Some(claims) = self.current.get_mut(&key) else { return };
+        let mut all = claims.take();
+        if let Some(at) = all.iter().position(|(claim, _)| claim.holder.is(holder)) {
+            let (claim, _) = all.swap_remove(at);
+            self.past.entry(key).or_default().push_back(Tenure { claim, until_ns: now_ns });
+            self.ends.push_back((now_ns, key));
+        }
+        if all.is_empty() {
+            self.current.remove(&key);
+        } else {
+            *claims = claims_of(all);
+        }
+        while self.ends.len() > ADDRESSES_PAST_MAX {
+            self.evicted += 1;
+            self.forget_first();
+        }
+    }
+
+    /// Who had an address at that time.
+    pub(crate) fn at(&self, address: IpAddr, at_ns: u64) -> Held<'_> {
+        let key = key(address);
+        let current = self.current.get(&key);
+        let held = current.map_or(Held::Nobody, |claims| claims.at(at_ns));
+        if !matches!(held, Held::Nobody) {
+            return held;
+        }
+        let past = self.past.get(&key).map(|past| past.iter().rev()).into_iter().flatten();
+        let grace_ns = ADDRESS_GRACE_MS * NS_PER_MS;
+        let then = past.filter(|tenure| {
+            tenure.claim.since_ns <= at_ns && at_ns < tenure.until_ns.saturating_add(grace_ns)
+        });
+        match then.max_by_key(|tenure| tenure.claim.since_ns) {
+            Some(tenure) => Held::By(&tenure.claim.holder),
+            // Nobody else is known to have had it: its holder was told of late.
+            None => current.map_or(Held::Nobody, Claims::first),
+        }
+    }
+
+    /// Forgets those who lost their addresses long enough ago.
+    pub(crate) fn expire(&mut self, now_ns: u64) {
+        let keep_ns = ADDRESS_PAST_KEEP_MS * NS_PER_MS;
+        while self.ends.front().is_some_and(|(until_ns, _)| until_ns.saturating_add(keep_ns) <= now_ns) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((_, key)) = self.ends.pop_front() else { return };
+        if let Some(past) = self.past.get_mut(&key) {
+            past.pop_front();
+            if past.is_empty() {
+                self.past.remove(&key);
+            }
+        }
+    }
+
+    /// How often an address came to have two holders of whom none is about to lose it.
+    pub(crate) const fn contested(&self) -> u64 {
+        self.contested
+    }
+
+    /// How many past holders [`ADDRESSES_PAST_MAX`] has forced out.
+    pub(crate) const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+fn claims_of(mut all: Vec<(Claim, bool)>) -> Claims {
+    match all.pop() {
+        Some((claim, false)) if all.is_empty() => Claims::One(claim),
+        last => {
+            all.extend(last);
+            Claims::Several(all)
+        }
+    }
+}
+
+impl Claims {
+    fn take(&mut self) -> Vec<(Claim, bool)> {
+        match std::mem::replace(self, Self::Several(Vec::new())) {
+            Self::One(claim) => vec![(claim, false)],
+            Self::Several(all) => all,
+        }
+    }
+
+    fn at(&self, at_ns: u64) -> Held<'_> {
+        match self {
+            Self::One(claim) if claim.since_ns <= at_ns => Held::By(&claim.holder),
+            Self::One(_) => Held::Nobody,
+            Self::Several(all) => {
+                let by_then = |yielding: bool| {
+                    let mut then = all
+                        .iter()
+                        .filter(move |(claim, yields)| claim.since_ns <= at_ns && *yields == yielding);
+                    match (then.next(), then.next()) {
+                        (Some((claim, _)), None) => Held::By(&claim.holder),
+                        (Some(_), Some(_)) => Held::Contested,
+                        (None, _) => Held::Nobody,
+                    }
+                };
+                match by_then(false) {
+                    Held::Nobody => by_then(true),
+                    held => held,
+                }
+            }
+        }
+    }
+
+    fn first(&self) -> Held<'_> {
+        match self {
+            Self::One(claim) => Held::By(&claim.holder),
+            Self::Several(_) => self.at(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchfire_model::{Identity, PodIps, PodUid};
+
+    use super::*;
+
+    const MS: u64 = NS_PER_MS;
+
+    fn pod(name: &str) -> Holder {
+        let identity = Identity {
+            namespace: "shop".into(),
+            labels: watchfire_model::Labels::new(),
+            ports: Vec::new(),
+            host_network: false,
+            service_account: None,
+            workload: None,
+        };
+        let uid = PodUid::parse(&format!("{:0>32}", name.len()));
+        let ips = PodIps::default();
+        Holder::Pod(Arc::new(Pod { name: name.into(), uid, identity: Arc::new(identity), ips, node: None }))
+    }
+
+    fn name(held: &Held<'_>) -> String {
+        match held {
+            Held::By(Holder::Pod(pod)) => pod.name.to_string(),
+            Held::By(Holder::Node(name)) => format!("node {name}"),
+            Held::Contested => "contested".to_owned(),
+            Held::Nobody => "nobody".to_owned(),
+        }
+    }
+
+    fn ip() -> IpAddr {
+        "10.0.0.1".parse().unwrap()
+    }
+
+    fn at(addresses: &Addresses, ms: u64) -> String {
+        name(&addresses.at("::ffff:10.0.0.1".parse().unwrap(), ms * MS))
+    }
+
+    #[test]
+    fn an_address_that_is_used_again_has_another_holder_from_then_on() {
+        let mut addresses = Addresses::default();
+        addresses.claim(ip(), pod("a"), 100 * MS, false);
+        addresses.release(ip(), &pod("a"), 5000 * MS);
+        assert_eq!(at(&addresses, 200), "a");
+        assert_eq!(at(&addresses, 6000), "a", "it still talks");
+        addresses.claim(ip(), pod("bb"), 7000 * MS, false);
+        assert_eq!(at(&addresses, 6000), "a");
+        assert_eq!(at(&addresses, 7000), "bb");
+        assert_eq!(at(&addresses, 50), "bb", "nobody else is known to have had it then");
+        addresses.expire(5000 * MS + ADDRESS_PAST_KEEP_MS * MS);
+        assert_eq!(at(&addresses, 6000), "bb");
+        addresses.release(ip(), &pod("bb"), 8000 * MS);
+        assert_eq!(at(&addresses, 8000 + ADDRESS_GRACE_MS), "nobody");
+        assert_eq!(at(&addresses, 7000 + ADDRESS_GRACE_MS), "bb");
+    }
+
+    #[test]
+    fn two_at_once_are_contested_unless_one_is_about_to_leave() {
+        let mut addresses = Addresses::default();
+        addresses.claim(ip(), pod("a"), 0, false);
+        addresses.claim(ip(), pod("bb"), 10 * MS, false);
+        assert_eq!((at(&addresses, 5), at(&addresses, 10)), ("a".to_owned(), "contested".to_owned()));
+        assert_eq!(addresses.contested(), 1);
+        addresses.claim(ip(), pod("a"), 0, true);
+        assert_eq!(at(&addresses, 10), "bb");
+        assert_eq!(at(&addresses, 5), "a");
+        addresses.release(ip(), &pod("a"), 20 * MS);
+        addresses.release(ip(), &pod("none"), 20 * MS);
+        assert_eq!(at(&addresses, 30), "bb");
+        assert_eq!(addresses.contested(), 1);
+    }
+
+    #[test]
+    fn the_past_is_bounded() {
+        let mut addresses = Addresses::default();
+        for time in 0..ADDRESSES_PAST_MAX as u64 + 5 {
+            addresses.claim(ip(), pod("a"), time, false);
+            addresses.release(ip(), &pod("a"), time + 1);
+        }
+        assert_eq!(addresses.ends.len(), ADDRESSES_PAST_MAX);
+        assert_eq!(addresses.past[&key(ip())].len(), ADDRESSES_PAST_MAX);
+        assert_eq!(addresses.evicted(), 5);
+    }
+}

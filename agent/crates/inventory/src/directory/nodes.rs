@@ -1,0 +1,154 @@
+//! Namespaces and nodes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use watchfire_model::Namespace;
+
+use super::Moment;
+use super::addresses::{Addresses, Holder};
+use crate::{NamespaceObject, NodeObject};
+
+/// Most namespaces, and most nodes, that are kept.
+pub const NAMESPACES_MAX: usize = 65_536;
+/// Most nodes that are kept.
+pub const NODES_MAX: usize = 65_536;
+
+/// The label that the API server puts on every namespace.
+const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Namespaces by name.
+#[derive(Default, Debug)]
+pub(crate) struct Namespaces {
+    entries: BTreeMap<String, (u32, Arc<Namespace>)>,
+    list: u32,
+    refused: u64,
+}
+
+impl Namespaces {
+    pub(crate) const fn list_begins(&mut self) {
+        self.list += 1;
+    }
+
+    pub(crate) fn list_ends(&mut self) {
+        self.entries.retain(|_, (list, _)| *list == self.list);
+    }
+
+    pub(crate) fn apply(&mut self, object: NamespaceObject) {
+        let NamespaceObject { name, mut labels } = object;
+        if self.entries.len() >= NAMESPACES_MAX && !self.entries.contains_key(&name) {
+            self.refused += 1;
+            return;
+        }
+        labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.clone());
+        let namespace = Arc::new(Namespace { name: name.clone(), labels });
+        self.entries.insert(name, (self.list, namespace));
+    }
+
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.entries.remove(name);
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Namespace>> {
+        self.entries.get(name).map(|(_, namespace)| namespace)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.entries.values().map(|(_, namespace)| namespace)
+    }
+
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    list: u32,
+    ips: Vec<IpAddr>,
+    pod_ranges: Vec<IpNet>,
+}
+
+/// Nodes by name, with the ranges that pods get their addresses from.
+#[derive(Default, Debug)]
+pub(crate) struct Nodes {
+    entries: HashMap<Arc<str>, Entry>,
+    list: u32,
+    was_listed: bool,
+    /// Ranges of all nodes, each once.
+    ranges: Vec<IpNet>,
+    refused: u64,
+}
+
+impl Nodes {
+    pub(crate) const fn list_begins(&mut self) {
+        self.list += 1;
+    }
+
+    pub(crate) fn list_ends(&mut self, addresses: &mut Addresses, at: Moment) {
+        self.was_listed = true;
+        let list = self.list;
+        let stale = self.entries.iter().filter(|(_, entry)| entry.list != list);
+        let stale: Vec<Arc<str>> = stale.map(|(name, _)| Arc::clone(name)).collect();
+        for name in stale {
+            self.delete(&name, addresses, at);
+        }
+    }
+
+    pub(crate) fn apply(&mut self, object: &NodeObject, addresses: &mut Addresses, at: Moment) {
+        if self.entries.len() >= NODES_MAX && !self.entries.contains_key(object.name.as_str()) {
+            self.refused += 1;
+            return;
+        }
+        let name: Arc<str> = object.name.as_str().into();
+        let holder = Holder::Node(Arc::clone(&name));
+        let ips: Vec<IpAddr> = object.ips.iter().map(IpAddr::to_canonical).collect();
+        // A node of the first list had its addresses before.
+        let since_ns = if self.was_listed { at.boot_ns } else { 0 };
+        for &address in &ips {
+            addresses.claim(address, holder.clone(), since_ns, false);
+        }
+        // Kubernetes validates them; what is no range says nothing.
+        let pod_ranges = object.pod_cidrs.iter().filter_map(|range| range.parse().ok()).collect();
+        let entry = Entry { list: self.list, ips, pod_ranges };
+        let before = self.entries.insert(name, entry);
+        if let Some(before) = before {
+            for address in before.ips.into_iter().filter(|address| !object.ips.contains(address)) {
+                addresses.release(address, &holder, at.boot_ns);
+            }
+        }
+        self.collect_ranges();
+    }
+
+    pub(crate) fn delete(&mut self, name: &str, addresses: &mut Addresses, at: Moment) {
+        let Some((name, entry)) = self.entries.remove_entry(name) else { return };
+        let holder = Holder::Node(name);
+        for address in entry.ips {
+            addresses.release(address, &holder, at.boot_ns);
+        }
+        self.collect_ranges();
+    }
+
+    fn collect_ranges(&mut self) {
+        let all = self.entries.values().flat_map(|entry| entry.pod_ranges.iter().copied());
+        self.ranges = IpNet::aggregate(&all.collect());
+    }
+
+    pub(crate) fn ranges(&self) -> &[IpNet] {
+        &self.ranges
+    }
+
+    pub(crate) const fn was_listed(&self) -> bool {
+        self.was_listed
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+}

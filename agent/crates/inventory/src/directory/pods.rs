@@ -1,0 +1,244 @@
+//! Pods by uid, with those that are gone since a short while.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use watchfire_model::{Pod, PodUid};
+
+use super::Moment;
+use super::addresses::{Addresses, Holder};
+use super::identities::Identities;
+use crate::{ObjectKey, PodObject, Source};
+
+/// Most pods that are kept, those included that are gone since a short while.
+pub const PODS_MAX: usize = 262_144;
+/// How long a pod is kept that is gone, for records that come late, milliseconds.
+pub const POD_GONE_KEEP_MS: u64 = 300_000;
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+/// Of a pod that does not say when it was made: so much before it was told of, milliseconds.
+const TOLD_LATE_MS: u64 = 2_000;
+
+#[derive(Debug)]
+struct Entry {
+    pod: Arc<Pod>,
+    source: Source,
+    /// The list of its source that told of it last.
+    list: u32,
+    is_gone: bool,
+    holds_addresses: bool,
+}
+
+/// Pods.
+#[derive(Default, Debug)]
+pub(crate) struct Pods {
+    entries: HashMap<PodUid, Entry>,
+    /// Uids that kubelet knows mirrors of static pods by.
+    mirrors: HashMap<PodUid, PodUid>,
+    /// Those that are gone, earliest first.
+    gone: VecDeque<(u64, PodUid)>,
+    gone_now: usize,
+    lists: [List; Source::ALL.len()],
+    refused: u64,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct List {
+    number: u32,
+    was_complete: bool,
+}
+
+impl Pods {
+    pub(crate) fn list_begins(&mut self, source: Source) {
+        self.lists[source as usize].number += 1;
+    }
+
+    /// What the list did not tell of is gone.
+    pub(crate) fn list_ends(&mut self, source: Source, addresses: &mut Addresses, at: Moment) {
+        let list = &mut self.lists[source as usize];
+        list.was_complete = true;
+        let number = list.number;
+        let is_stale = |entry: &Entry| match entry.source {
+            _ if entry.is_gone => false,
+            Source::Kubelet if source == Source::Api => true,
+            of => of == source && entry.list != number,
+        };
+        let stale: Vec<PodUid> =
+            self.entries.iter().filter(|(_, entry)| is_stale(entry)).map(|(uid, _)| *uid).collect();
+        for uid in stale {
+            self.end(uid, addresses, at);
+        }
+    }
+
+    /// Whether a source has told all of its pods once.
+    pub(crate) fn is_listed(&self) -> bool {
+        let tells_all = |source: &Source| !matches!(source, Source::Runtime);
+        Source::ALL.iter().filter(|source| tells_all(source)).any(|&source| self.was_listed(source))
+    }
+
+    pub(crate) fn was_listed(&self, source: Source) -> bool {
+        self.lists[source as usize].was_complete
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        source: Source,
+        object: &PodObject,
+        identities: &mut Identities,
+        addresses: &mut Addresses,
+        at: Moment,
+    ) {
+        let uid = PodUid::parse(&object.uid);
+        let key = pod_key(object);
+        let list = self.lists[source as usize];
+        if let Some(known) = self.entries.get_mut(&key)
+            && !known.is_gone
+            && known.source > source
+        {
+            return;
+        }
+        if self.entries.len() >= PODS_MAX && !self.entries.contains_key(&key) && !self.forget_first_gone() {
+            self.refused += 1;
+            return;
+        }
+        let identity = identities.of(object);
+        let pod = Arc::new(Pod {
+            name: object.name.as_str().into(),
+            uid,
+            identity,
+            ips: object.ips.iter().copied().collect(),
+            node: object.node.as_deref().map(|node| identities.name(node)),
+        });
+        if let Some(mirrored) = object.mirror_uid.as_deref().and_then(PodUid::parse) {
+            self.mirrors.insert(mirrored, key);
+        }
+        let holds_addresses = !object.is_ended && !object.host_network;
+        let before = self.entries.insert(
+            key,
+            Entry { pod: Arc::clone(&pod), source, list: list.number, is_gone: false, holds_addresses },
+        );
+        if let Some(before) = &before {
+            self.gone_now -= usize::from(before.is_gone);
+            if before.holds_addresses && !before.is_gone {
+                let lost = before.pod.ips.iter().filter(|&ip| !holds_addresses || !pod.ips.contains(ip));
+                for address in lost {
+                    addresses.release(address, &Holder::Pod(Arc::clone(&before.pod)), at.boot_ns);
+                }
+            }
+        }
+        if holds_addresses {
+            let since_ns = match object.created_unix_s {
+                Some(unix_s) => at.boot_ns_of(unix_s),
+                None if list.was_complete => at.boot_ns.saturating_sub(TOLD_LATE_MS * NS_PER_MS),
+                None => 0,
+            };
+            for address in pod.ips.iter() {
+                addresses.claim(address, Holder::Pod(Arc::clone(&pod)), since_ns, object.is_deleting);
+            }
+        }
+    }
+
+    pub(crate) fn delete(&mut self, source: Source, key: &ObjectKey, addresses: &mut Addresses, at: Moment) {
+        let uid = PodUid::parse(&key.uid).unwrap_or_else(|| key_of_name(&key.namespace, &key.name));
+        if self.entries.get(&uid).is_some_and(|entry| entry.source == source) {
+            self.end(uid, addresses, at);
+        }
+    }
+
+    fn end(&mut self, uid: PodUid, addresses: &mut Addresses, at: Moment) {
+        let Some(entry) = self.entries.get_mut(&uid) else { return };
+        if entry.is_gone {
+            return;
+        }
+        entry.is_gone = true;
+        self.gone_now += 1;
+        if entry.holds_addresses {
+            for address in entry.pod.ips.iter() {
+                addresses.release(address, &Holder::Pod(Arc::clone(&entry.pod)), at.boot_ns);
+            }
+        }
+        self.gone.push_back((at.boot_ns, uid));
+    }
+
+    /// The pod that a uid in a cgroup's path is of, also one that is gone since a short while.
+    pub(crate) fn get(&self, uid: PodUid) -> Option<&Arc<Pod>> {
+        let entry = self.entries.get(&uid).or_else(|| self.entries.get(self.mirrors.get(&uid)?));
+        entry.map(|entry| &entry.pod)
+    }
+
+    /// By what source a pod is known.
+    pub(crate) fn source(&self, pod: &Pod) -> Option<(Source, bool)> {
+        let key = pod.uid.unwrap_or_else(|| key_of_name(&pod.identity.namespace, &pod.name));
+        self.entries.get(&key).map(|entry| (entry.source, entry.is_gone))
+    }
+
+    /// Forgets those that are gone long enough.
+    pub(crate) fn expire(&mut self, now_ns: u64) {
+        let keep_ns = POD_GONE_KEEP_MS * NS_PER_MS;
+        while self.gone.front().is_some_and(|(since_ns, _)| since_ns.saturating_add(keep_ns) <= now_ns) {
+            self.forget_first_gone();
+        }
+    }
+
+    /// Whether there was one.
+    fn forget_first_gone(&mut self) -> bool {
+        while let Some((_, uid)) = self.gone.pop_front() {
+            // It may have come back.
+            if self.entries.get(&uid).is_some_and(|entry| entry.is_gone) {
+                self.entries.remove(&uid);
+                self.gone_now -= 1;
+                if !self.mirrors.is_empty() {
+                    let kept: HashSet<_> = self.entries.keys().copied().collect();
+                    self.mirrors.retain(|_, of| kept.contains(of));
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Those that are not gone.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.entries.values().filter(|entry| !entry.is_gone).map(|entry| &entry.pod)
+    }
+
+    /// All that are kept, also those that are gone.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.entries.values().map(|entry| &entry.pod)
+    }
+
+    /// How many there are that are not gone.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.gone_now
+    }
+
+    /// How many [`PODS_MAX`] kept from coming in.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+impl Moment {
+    /// The beginning of a second, which is all that objects tell, as nanoseconds of CLOCK_BOOTTIME.
+    fn boot_ns_of(self, unix_s: i64) -> u64 {
+        let ns = unix_s.saturating_mul(NS_PER_S as i64).saturating_sub(self.timebase.boot_epoch_ns);
+        u64::try_from(ns).unwrap_or(0)
+    }
+}
+
+/// What a pod is kept under.
+pub(crate) fn pod_key(object: &PodObject) -> PodUid {
+    PodUid::parse(&object.uid).unwrap_or_else(|| key_of_name(&object.namespace, &object.name))
+}
+
+/// What stands for the uid of a pod of which none is told.
+fn key_of_name(namespace: &str, name: &str) -> PodUid {
+    let half = |seed: u8| {
+        let mut hasher = DefaultHasher::new();
+        (seed, namespace, name).hash(&mut hasher);
+        hasher.finish()
+    };
+    PodUid::parse(&format!("{:016x}{:016x}", half(0), half(1))).expect("32 hexadecimal digits")
+}
