@@ -3,13 +3,14 @@
 //! Tables are pure and bounded; `cgroup_scan`, `host_net` and `yaml::read` are the only places that touch the system.
 #![forbid(unsafe_code)]
 
+mod cgroup_path;
 mod cgroup_scan;
 mod cgroups;
+mod container;
 mod directory;
 mod document;
 mod environment;
 mod host_net;
-mod kubelet;
 mod object;
 mod processes;
 mod redact;
@@ -17,13 +18,18 @@ mod resolve;
 mod services;
 mod yaml;
 
+mod kubelet {
+    pub(crate) use crate::cgroup_path::pod_uid;
+}
+
+pub use cgroup_path::{CgroupPath, Placement, Runtime, pod_uid};
 pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
 pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroups};
+pub use container::{ContainerChange, ContainerObject, ContainerState, Mount, PodRef, UnknownReason};
 pub use directory::{CgroupOwner, Directory, DirectoryError};
 pub use document::{Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
-pub use kubelet::pod_uid;
 pub use object::{
     Change, ControllerRef, EndpointPort, EndpointSliceObject, NamespaceObject, NodeObject, Object, ObjectKey,
     PodContainer, PodObject, PolicyObject, ResourceKind, ServiceObject, ServicePortObject,
