@@ -1,9 +1,11 @@
-//! Cgroup id → path.
+//! Cgroup id → path, and what the path says.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::CgroupScan;
+use watchfire_model::PodUid;
+
+use crate::{CgroupPath, CgroupScan, Runtime};
 
 /// Most cgroups that are kept, removed ones included.
 pub const CGROUPS_MAX: usize = 16_384;
@@ -15,10 +17,47 @@ pub const CGROUP_RESCAN_INTERVAL_MS: u64 = 500;
 /// A walk may take one part in this many of the time: large trees are walked less often.
 const RESCAN_SHARE: u64 = 20;
 
+/// A cgroup, as its path tells of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cgroup {
+    /// Path below the v2 root, from `/`.
+    pub path: Arc<str>,
+    /// The pod that it is of.
+    pub pod_uid: Option<PodUid>,
+    /// The container that it is of.
+    pub container_id: Option<Arc<str>>,
+    /// What made that container, where the path tells.
+    pub runtime: Option<Runtime>,
+    /// The systemd unit that it belongs to, outside of containers.
+    pub unit: Option<Arc<str>>,
+}
+
+impl Cgroup {
+    /// Reads the path.
+    #[must_use]
+    pub fn at(path: &str) -> Self {
+        let placement = CgroupPath::parse(path);
+        let is_of_host = placement.container_id.is_none() && placement.pod_uid.is_none();
+        Self {
+            path: path.into(),
+            pod_uid: placement.pod_uid.as_deref().and_then(PodUid::parse),
+            container_id: placement.container_id.map(Into::into),
+            runtime: placement.runtime,
+            unit: placement.unit.filter(|_| is_of_host).map(Into::into),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    path: Arc<str>,
+    cgroup: Arc<Cgroup>,
     removed_ms: Option<u64>,
+}
+
+impl Entry {
+    fn at(path: &str) -> Self {
+        Self { cgroup: Arc::new(Cgroup::at(path)), removed_ms: None }
+    }
 }
 
 /// Paths of the cgroups that exist, and of those that existed a short while ago. Times are milliseconds of any
@@ -31,10 +70,15 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// The path of a cgroup below the v2 root.
+    /// A cgroup by its id.
     #[must_use]
-    pub fn path(&self, id: u64) -> Option<&Arc<str>> {
-        self.entries.get(&id).map(|entry| &entry.path)
+    pub fn get(&self, id: u64) -> Option<&Arc<Cgroup>> {
+        self.entries.get(&id).map(|entry| &entry.cgroup)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Arc<Cgroup>)> {
+        self.entries.iter().map(|(&id, entry)| (id, &entry.cgroup))
     }
 
     /// Whether an unknown id is worth a walk of the tree now.
@@ -47,7 +91,7 @@ impl Cgroups {
     pub fn made(&mut self, id: u64, path: &str) {
         self.make_room(1);
         if self.entries.len() < CGROUPS_MAX || self.entries.contains_key(&id) {
-            self.entries.insert(id, Entry { path: path.into(), removed_ms: None });
+            self.entries.insert(id, Entry::at(path));
         } else {
             self.evicted += 1;
         }
@@ -73,8 +117,8 @@ impl Cgroups {
         for (id, entry) in &mut self.entries {
             match present.remove(id) {
                 Some(path) => {
-                    if *entry.path != *path {
-                        entry.path = path.into();
+                    if *entry.cgroup.path != *path {
+                        entry.cgroup = Arc::new(Cgroup::at(&path));
                     }
                     entry.removed_ms = None;
                 }
@@ -87,7 +131,7 @@ impl Cgroups {
         self.make_room(present.len());
         for (id, path) in present {
             if self.entries.len() < CGROUPS_MAX {
-                self.entries.insert(id, Entry { path: path.into(), removed_ms: None });
+                self.entries.insert(id, Entry::at(&path));
             } else {
                 self.evicted += 1;
             }
@@ -144,10 +188,10 @@ mod tests {
     fn made_and_removed_as_the_kernel_tells() {
         let mut cgroups = Cgroups::default();
         cgroups.made(7, "/kubepods/pod1");
-        assert_eq!(cgroups.path(7).map(|path| &**path), Some("/kubepods/pod1"));
+        assert_eq!(cgroups.get(7).map(|cgroup| &*cgroup.path), Some("/kubepods/pod1"));
         cgroups.removed(7, 1000);
         cgroups.expire(1000 + CGROUP_REMOVED_KEEP_MS - 1);
-        assert!(cgroups.path(7).is_some(), "late records still find it");
+        assert!(cgroups.get(7).is_some(), "late records still find it");
         cgroups.expire(1000 + CGROUP_REMOVED_KEEP_MS);
         assert!(cgroups.is_empty());
         for id in 0..CGROUPS_MAX as u64 + 3 {
@@ -164,10 +208,10 @@ mod tests {
         assert!(cgroups.may_scan(1000 + CGROUP_RESCAN_INTERVAL_MS));
 
         cgroups.take(scan(&[(1, "/")]), 2000, 0);
-        assert_eq!(cgroups.path(2).map(AsRef::as_ref), Some("/a"));
+        assert_eq!(cgroups.get(2).map(|cgroup| &*cgroup.path), Some("/a"));
         cgroups.take(scan(&[(1, "/")]), 2000 + CGROUP_REMOVED_KEEP_MS, 0);
-        assert_eq!(cgroups.path(2), None);
-        assert_eq!(cgroups.path(1).map(AsRef::as_ref), Some("/"));
+        assert_eq!(cgroups.get(2), None);
+        assert_eq!(cgroups.get(1).map(|cgroup| &*cgroup.path), Some("/"));
     }
 
     #[test]
@@ -177,7 +221,7 @@ mod tests {
         let many: Vec<_> = (2..CGROUPS_MAX as u64 + 3).map(|id| (id, format!("/{id}"))).collect();
         cgroups.take(CgroupScan { found: many, truncated: false }, 1, 0);
         assert_eq!(cgroups.len(), CGROUPS_MAX);
-        assert_eq!(cgroups.path(1), None);
+        assert_eq!(cgroups.get(1), None);
         assert_eq!(cgroups.evicted(), 2);
     }
 

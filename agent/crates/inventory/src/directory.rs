@@ -18,9 +18,8 @@ use self::addresses::{Addresses, Held, Holder};
 use self::identities::Identities;
 use self::nodes::{Namespaces, Nodes};
 use self::pods::Pods;
-use crate::kubelet::pod_uid;
 use crate::services::Services;
-use crate::{Change, Object, ResourceKind, ServicePort, Source};
+use crate::{Cgroup, Change, Object, ResourceKind, ServicePort, Source};
 
 pub use self::addresses::{ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX};
 pub use self::nodes::{NAMESPACES_MAX, NODES_MAX};
@@ -259,18 +258,17 @@ impl Directory {
         self.cluster.iter().chain(self.nodes.ranges()).any(|range| range.contains(&address))
     }
 
-    /// Whom a cgroup (path below the v2 root, from `/`) belongs to: by the declared cgroups, then by the uid in the
-    /// name that kubelet gave it.
+    /// Whom a cgroup belongs to: by the declared cgroups, then by the uid in the name that kubelet gave it.
     #[must_use]
-    pub fn cgroup_owner(&self, path: &str) -> CgroupOwner {
-        let mut prefix = path.trim_end_matches('/');
+    pub fn cgroup_owner(&self, cgroup: &Cgroup) -> CgroupOwner {
+        let mut prefix = cgroup.path.trim_end_matches('/');
         while !self.by_cgroup.is_empty() && !prefix.is_empty() {
             if let Some(pod) = self.by_cgroup.get(prefix).and_then(|&uid| self.pods.get(uid)) {
                 return CgroupOwner::Pod(Arc::clone(pod));
             }
             prefix = prefix.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
-        match pod_uid(path).as_deref().and_then(PodUid::parse) {
+        match cgroup.pod_uid {
             None => CgroupOwner::NoPod,
             Some(uid) => match self.pods.get(uid) {
                 Some(pod) => CgroupOwner::Pod(Arc::clone(pod)),

@@ -222,7 +222,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::directory::tests::moment;
-    use crate::{CgroupOwner, parse_yaml};
+    use crate::{Cgroup, CgroupOwner, parse_yaml};
 
     pub(crate) fn parse(text: &str) -> Result<Inventory, InventoryError> {
         let file = Path::new("inventory.yaml");
@@ -272,11 +272,11 @@ pub(crate) mod tests {
             ("/kubepods/burstable/proxy", "proxy"),
             ("/kubepods/pod0aa1e9f0-1c2d-4e5f-8a9b-0c1d2e3f4a5b/c", "api"),
         ] {
-            let CgroupOwner::Pod(pod) = directory.cgroup_owner(path) else { panic!("{path}") };
+            let CgroupOwner::Pod(pod) = directory.cgroup_owner(&Cgroup::at(path)) else { panic!("{path}") };
             assert_eq!(&*pod.name, name);
         }
-        assert_eq!(directory.cgroup_owner("/kubepods/burstable/proxy2"), CgroupOwner::NoPod);
-        assert_eq!(directory.cgroup_owner("/"), CgroupOwner::NoPod);
+        assert_eq!(directory.cgroup_owner(&Cgroup::at("/kubepods/burstable/proxy2")), CgroupOwner::NoPod);
+        assert_eq!(directory.cgroup_owner(&Cgroup::at("/")), CgroupOwner::NoPod);
     }
 
     #[test]

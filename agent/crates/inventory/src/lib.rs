@@ -3,13 +3,15 @@
 //! Tables are pure and bounded; `cgroup_scan`, `host_net` and `yaml::read` are the only places that touch the system.
 #![forbid(unsafe_code)]
 
+mod cgroup_path;
 mod cgroup_scan;
 mod cgroups;
+mod container;
+mod containers;
 mod directory;
 mod document;
 mod environment;
 mod host_net;
-mod kubelet;
 mod object;
 mod processes;
 mod redact;
@@ -19,8 +21,11 @@ mod source;
 mod workload;
 mod yaml;
 
+pub use cgroup_path::{CgroupPath, Placement, Runtime, pod_uid};
 pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
-pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroups};
+pub use cgroups::{CGROUP_REMOVED_KEEP_MS, CGROUP_RESCAN_INTERVAL_MS, CGROUPS_MAX, Cgroup, Cgroups};
+pub use container::{ContainerChange, ContainerObject, ContainerState, Mount, PodRef, UnknownReason};
+pub use containers::{CONTAINER_GONE_KEEP_MS, CONTAINERS_MAX, Containers};
 pub use directory::{
     ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX, CgroupOwner, Directory, DirectoryCounters,
     Moment, NAMESPACES_MAX, NODES_MAX, POD_GONE_KEEP_MS, PODS_MAX,
@@ -28,7 +33,6 @@ pub use directory::{
 pub use document::{Contradiction, Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
-pub use kubelet::pod_uid;
 pub use object::{
     Change, ControllerRef, EndpointPort, EndpointSliceObject, NamespaceObject, NodeObject, Object, ObjectKey,
     PodContainer, PodObject, PolicyObject, ResourceKind, ServiceObject, ServicePortObject,

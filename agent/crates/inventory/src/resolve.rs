@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use watchfire_model::{Flow, Peer, Side};
 
-use crate::{CgroupOwner, Directory, HostNet};
+use crate::{Cgroup, CgroupOwner, Directory, HostNet};
 
 /// Who stands at both ends of a flow.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,9 +28,9 @@ pub struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// Both ends of a flow. `cgroup` is the path of the observed end's cgroup, where known.
+    /// Both ends of a flow. `cgroup` is that of the observed end, where known.
     #[must_use]
-    pub fn ends(&self, flow: &Flow, cgroup: Option<&str>) -> Ends {
+    pub fn ends(&self, flow: &Flow, cgroup: Option<&Cgroup>) -> Ends {
         let (local, remote) = match flow.side {
             Side::Client => (flow.client.ip(), flow.server.ip()),
             Side::Server => (flow.server.ip(), flow.client.ip()),
@@ -47,8 +47,8 @@ impl Resolver<'_> {
     }
 
     /// The end whose socket was seen: its cgroup tells exactly, its address is the second best.
-    fn observed(&self, address: IpAddr, cgroup: Option<&str>, netns: u32, at_ns: u64) -> Peer {
-        match cgroup.map(|path| self.directory.cgroup_owner(path)) {
+    fn observed(&self, address: IpAddr, cgroup: Option<&Cgroup>, netns: u32, at_ns: u64) -> Peer {
+        match cgroup.map(|cgroup| self.directory.cgroup_owner(cgroup)) {
             Some(CgroupOwner::Pod(pod)) if pod.identity.host_network => self.local_node(),
             Some(CgroupOwner::Pod(pod)) => Peer::Pod(pod),
             Some(CgroupOwner::UnknownPod { uid }) => match self.address(address, at_ns) {
@@ -179,7 +179,8 @@ mod tests {
             (Client, "127.0.0.1", "127.0.0.1", 9, Some("/docker/4b"), "unresolved → unresolved"),
         ] {
             let flow = flow(side, client, server, netns);
-            let ends = resolver.ends(&flow, cgroup);
+            let at = cgroup.map(Cgroup::at);
+            let ends = resolver.ends(&flow, at.as_ref());
             assert_eq!(
                 format!("{} → {}", name(&ends.client), name(&ends.server)),
                 expected,
@@ -192,7 +193,8 @@ mod tests {
     fn without_an_inventory_remote_addresses_are_not_resolved() {
         let (directory, host) = (Directory::default(), HostNet { netns: HOST_NETNS, ..HostNet::default() });
         let resolver = Resolver { directory: &directory, host: &host, node: &"here".into() };
-        let ends = resolver.ends(&flow(Side::Client, "192.0.2.1", "198.51.100.1", HOST_NETNS), Some("/"));
+        let ends = resolver
+            .ends(&flow(Side::Client, "192.0.2.1", "198.51.100.1", HOST_NETNS), Some(&Cgroup::at("/")));
         assert_eq!(
             (name(&ends.client), name(&ends.server)),
             ("node here".to_owned(), "unresolved".to_owned())

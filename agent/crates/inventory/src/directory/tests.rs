@@ -53,7 +53,7 @@ fn holder(directory: &Directory, ip: &str, at_s: u64) -> String {
 }
 
 fn owner(directory: &Directory, uid: &str) -> Option<String> {
-    match directory.cgroup_owner(&format!("/kubepods/pod{uid}/4bc7")) {
+    match directory.cgroup_owner(&Cgroup::at(&format!("/kubepods/pod{uid}/4bc7"))) {
         CgroupOwner::Pod(pod) => Some(pod.title()),
         CgroupOwner::UnknownPod { .. } | CgroupOwner::NoPod => None,
     }
