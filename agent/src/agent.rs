@@ -21,8 +21,9 @@ use self::account::{Account, log_totals, show_probes};
 use crate::build_info::{COMMIT, VERSION};
 use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
-use crate::knowledge::Knowledge;
-use crate::pipeline::{Control, HostView, Pipeline, Services, Stages};
+use crate::knowledge::{Knowledge, Loaded};
+use crate::pipeline::{Control, HostView, Pipeline, Services, Stages, moment};
+use crate::sources::Sources;
 
 /// Longest time a record waits in the event log's buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,22 +40,23 @@ const SERVED_PERCENT: u32 = 90;
 /// Runs the agent until it is told to stop or breaks. `source` is where `config` came from.
 pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode> {
     let host = Host::read().context("cannot run on this host; `watchfire doctor` says more")?;
-    let knowledge = Knowledge::load(config)?;
+    let knowledge = Knowledge::new(Loaded::read(config)?, moment(host.timebase));
+    let objects = knowledge.objects();
     tracing::info!(
         version = VERSION,
         commit = COMMIT,
         kernel = host.kernel_release,
         node = &*knowledge.node,
-        pods = knowledge.directory.pods().len(),
+        pods = knowledge.directory.pods_len(),
         services = knowledge.directory.services(),
-        policies = knowledge.objects.loaded,
-        policies_rejected = knowledge.objects.rejected,
+        policies = objects.loaded,
+        policies_rejected = objects.rejected,
         "watchfire starts"
     );
     let metrics = Metrics::new(VERSION, COMMIT);
     let health = Arc::new(Health::new());
     let (events_sender, events) = mpsc::channel();
-    let plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
+    let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
     let conntrack = config.conntrack.namespace().cloned().map(Conntrack::start).transpose();
@@ -167,11 +169,11 @@ impl Agent<'_> {
                 "reload failed; the files that are told of stay as they were"
             );
         }
-        match Knowledge::load(self.config) {
-            Ok(knowledge) => {
-                let (pods, objects) = (knowledge.directory.pods().len(), knowledge.objects);
+        match Loaded::read(self.config) {
+            Ok(loaded) => {
+                let (pods, objects) = (loaded.pods(), loaded.objects);
                 tracing::info!(pods, policies = objects.loaded, rejected = objects.rejected, "reloaded");
-                self.pipeline.tell(Control::Knowledge(Box::new(knowledge)));
+                self.pipeline.tell(Control::Loaded(Box::new(loaded)));
             }
             Err(error) => {
                 self.account.reload_failures.add(1);

@@ -4,12 +4,14 @@ mod flags;
 mod flows;
 mod lists;
 mod sensor;
+mod sources;
 mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use ipnet::IpNet;
 use serde::Deserialize;
 use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPattern, read_yaml};
 
@@ -19,10 +21,14 @@ pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use sensor::SensorConfig;
+pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
 pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
+
+/// Most ranges of pods' addresses that may be configured.
+const CLUSTER_CIDRS_MAX: usize = 256;
 
 /// Most names of secrets that may be configured.
 const SECRET_NAMES_MAX: usize = 256;
@@ -31,8 +37,15 @@ const SECRET_NAMES_MAX: usize = 256;
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(crate) struct Config {
+    pub(crate) cluster_name: Option<String>,
     pub(crate) node_name: Option<String>,
     pub(crate) inventory: Option<PathBuf>,
+    pub(crate) manifests: Option<PathBuf>,
+    pub(crate) kubernetes: KubernetesConfig,
+    pub(crate) container_runtime: AutoOr<Place>,
+    #[serde(rename = "clusterCIDRs")]
+    pub(crate) cluster_cidrs: Limited<IpNet, CLUSTER_CIDRS_MAX>,
+    pub(crate) enrichment: EnrichmentConfig,
     pub(crate) policies: Option<PathBuf>,
     pub(crate) conntrack: ConntrackOf,
     pub(crate) redact_args: bool,
@@ -88,8 +101,14 @@ pub(crate) struct LogConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            cluster_name: None,
             node_name: None,
             inventory: None,
+            manifests: None,
+            kubernetes: KubernetesConfig::default(),
+            container_runtime: AutoOr::Auto,
+            cluster_cidrs: Limited::default(),
+            enrichment: EnrichmentConfig::default(),
             policies: None,
             conntrack: ConntrackOf::default(),
             redact_args: true,
@@ -137,7 +156,25 @@ impl Config {
             None => Self::default(),
         };
         flags.apply(&mut config);
+        config.check()?;
         Ok(config)
+    }
+
+    /// What no key by itself shows: who is who has to come from one place.
+    fn check(&self) -> Result<()> {
+        let sources = [
+            ("inventory", self.inventory.is_some()),
+            ("manifests", self.manifests.is_some()),
+            ("kubernetes.api", matches!(self.kubernetes.api, AutoOr::At(_))),
+        ];
+        let mut set = sources.into_iter().filter_map(|(key, is_set)| is_set.then_some(key));
+        if let (Some(first), Some(second)) = (set.next(), set.next()) {
+            bail!("{first} and {second} are both set, expected one of them: each tells all pods");
+        }
+        if self.inventory.is_some() && !self.cluster_cidrs.as_slice().is_empty() {
+            bail!("clusterCIDRs is set beside inventory, expected clusterCIDRs within the inventory file");
+        }
+        Ok(())
     }
 
     /// What gets into the process table.
@@ -187,6 +224,8 @@ mod tests {
         // The unknown key makes serde list the known ones of each map.
         for map in [
             "",
+            "kubernetes",
+            "enrichment",
             "redaction",
             "output",
             "metrics",
@@ -220,6 +259,18 @@ mod tests {
             (
                 "conntrack: self",
                 "config.yaml:1:12: conntrack: found `self`, expected host, none or an absolute path",
+            ),
+            (
+                "kubernetes: {api: kubeconfig}",
+                "config.yaml:1:19: kubernetes.api: found `kubeconfig`, expected auto, none or an absolute path",
+            ),
+            (
+                "kubernetes: {kubelet: 10.0.0.1}",
+                "config.yaml:1:23: kubernetes.kubelet: found `10.0.0.1`, expected auto, none or a URL that begins with https:// or http://",
+            ),
+            (
+                "enrichment: {waitMilliseconds: 20000}",
+                "config.yaml:1:32: enrichment.waitMilliseconds: found 20000, expected a whole number from 0 to 10000",
             ),
             ("redactArgs: sometimes", "config.yaml:1:13: redactArgs: expected true or false"),
             (
@@ -274,6 +325,17 @@ mod tests {
             error.starts_with("config.yaml:1:11: metrics.port: unknown field `port`, expected"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn who_is_who_comes_from_one_place() {
+        let error = |text: &str| parse(text).unwrap().check().unwrap_err().to_string();
+        assert_eq!(
+            error("{inventory: /a, kubernetes: {api: /b}}"),
+            "inventory and kubernetes.api are both set, expected one of them: each tells all pods"
+        );
+        assert!(error("{inventory: /a, clusterCIDRs: [10.0.0.0/8]}").contains("within the inventory file"));
+        assert!(parse("{manifests: /a, clusterCIDRs: [10.0.0.0/8]}").unwrap().check().is_ok());
     }
 
     #[test]

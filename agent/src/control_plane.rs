@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use watchfire_export::{Health, HttpServer, Metrics, ObserveHub, ObserveServer};
+use watchfire_export::{Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question};
 
 use crate::config::Config;
 
@@ -35,6 +35,7 @@ pub(crate) struct ControlPlane {
     servers: JoinSet<()>,
     shutdown: watch::Sender<bool>,
     hub: Option<Arc<ObserveHub>>,
+    questions: Option<mpsc::Receiver<Question>>,
 }
 
 impl ControlPlane {
@@ -52,7 +53,7 @@ impl ControlPlane {
             .build()
             .context("cannot start the control plane's threads")?;
         let (shutdown, _) = watch::channel(false);
-        let mut plane = Self { runtime, servers: JoinSet::new(), shutdown, hub: None };
+        let mut plane = Self { runtime, servers: JoinSet::new(), shutdown, hub: None, questions: None };
         plane.handle_signals(events)?;
         plane.serve_http(config, metrics, health)?;
         plane.serve_observers(config, metrics)?;
@@ -62,6 +63,11 @@ impl ControlPlane {
     /// Where live records go, if anyone may ask for them.
     pub(crate) const fn hub(&self) -> Option<&Arc<ObserveHub>> {
         self.hub.as_ref()
+    }
+
+    /// What is asked over the observe socket; nothing where there is none.
+    pub(crate) fn questions(&mut self) -> mpsc::Receiver<Question> {
+        self.questions.take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 
     /// Lets observers read what is queued for them, closes the servers and ends the threads.
@@ -94,7 +100,9 @@ impl ControlPlane {
             let _runtime = self.runtime.enter();
             ObserveServer::bind(path)?
         };
-        let hub = Arc::new(ObserveHub::new(metrics.sink("observe")));
+        let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
+        let hub = Arc::new(ObserveHub::new(metrics.sink("observe")).with_questions(asked));
+        self.questions = Some(questions);
         self.servers.spawn_on(server.serve(Arc::clone(&hub), self.shut_down()), self.runtime.handle());
         self.hub = Some(hub);
         Ok(())

@@ -1,88 +1,138 @@
-//! What the agent was told: who is who, and what policies say. Loaded whole, replaced whole.
+//! What the agent was told: who is who, and what policies say.
 
+mod loaded;
+mod policies;
 mod policy_files;
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
 use watchfire_export::PolicyObjects;
-use watchfire_inventory::{Directory, read_inventory};
-use watchfire_model::{Dialect, Labels};
+use watchfire_inventory::{
+    Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, Source, SourceBatch,
+};
+use watchfire_model::{ContainerView, Labels, Pod};
 use watchfire_policy::{PolicySet, World};
 
-use crate::config::Config;
+pub(crate) use loaded::Loaded;
+use policies::Policies;
 
-/// Inventory and policies at one point in time.
-#[derive(Clone, Debug)]
+/// Inventory and policies as they stand.
+#[derive(Debug)]
 pub(crate) struct Knowledge {
+    /// Name of the cluster, where it has one.
+    pub(crate) cluster: Option<Arc<str>>,
     /// Name of this node.
     pub(crate) node: Arc<str>,
     pub(crate) directory: Directory,
-    pub(crate) policies: PolicySet,
-    pub(crate) objects: PolicyObjects,
+    pub(crate) containers: Containers,
+    policies: Policies,
 }
 
 impl Knowledge {
-    /// Reads what the configuration names. Policy objects that are not valid are logged and left out.
-    pub(crate) fn load(config: &Config) -> Result<Self> {
-        let (node, directory) = inventory(config)?;
-        let (policies, objects) = match &config.policies {
-            Some(dir) => policy_files::load(dir)?,
-            None => (Vec::new(), PolicyObjects::default()),
+    /// What the configuration names, and nothing else yet.
+    pub(crate) fn new(loaded: Loaded, at: Moment) -> Self {
+        let mut knowledge = Self {
+            cluster: loaded.cluster.clone(),
+            node: Arc::clone(&loaded.node),
+            directory: Directory::default(),
+            containers: Containers::default(),
+            policies: Policies::default(),
         };
-        Ok(Self { node, directory, policies: PolicySet::new(Dialect::K8s, policies), objects })
+        knowledge.reload(loaded, at);
+        knowledge
+    }
+
+    /// What the configuration names was read again: it takes the place of what it said before, and nothing else does.
+    pub(crate) fn reload(&mut self, loaded: Loaded, at: Moment) {
+        let Loaded { cluster, node, inventory, cluster_ranges, policies, objects } = loaded;
+        (self.cluster, self.node) = (cluster, node);
+        match inventory {
+            Some(inventory) => inventory.put_into(&mut self.directory, at),
+            None => self.directory.set_cluster(cluster_ranges),
+        }
+        self.policies.set_files(policies, objects);
+    }
+
+    /// Takes in what a source tells.
+    pub(crate) fn take(&mut self, batch: SourceBatch, at: Moment) {
+        let SourceBatch { source, changes } = batch;
+        for change in changes {
+            self.policies.take(source, &change);
+            if let Change::Apply(object) = &change
+                && let Object::Pod(pod) = &**object
+                && pod.node.as_deref().is_none_or(|node| node == &*self.node)
+            {
+                for container in &pod.containers {
+                    self.containers.apply_status(container);
+                }
+            }
+            self.directory.take(source, change, at);
+        }
+    }
+
+    /// Takes in what the container runtime tells.
+    pub(crate) fn take_container(&mut self, change: ContainerChange, at: Moment) {
+        let mut tell = |change| self.directory.take(Source::Runtime, change, at);
+        match change {
+            ContainerChange::ListBegins => {
+                self.containers.list_begins();
+                tell(Change::ListBegins(watchfire_inventory::ResourceKind::Pod));
+            }
+            ContainerChange::ListEnds => {
+                self.containers.list_ends(at.boot_ns);
+                tell(Change::ListEnds(watchfire_inventory::ResourceKind::Pod));
+            }
+            ContainerChange::Apply(container) => self.containers.apply(&container),
+            ContainerChange::ApplyPod(pod) => {
+                let mut pod = Arc::unwrap_or_clone(pod);
+                // A runtime has the pods of its own node alone, and does not say its name.
+                pod.node.get_or_insert_with(|| self.node.to_string());
+                tell(Change::Apply(Box::new(Object::Pod(pod))));
+            }
+            ContainerChange::Delete { id } => self.containers.delete(&id, at.boot_ns),
+            ContainerChange::Unknown { .. } => {}
+        }
+    }
+
+    /// To be called about every second.
+    pub(crate) fn expire(&mut self, now_boot_ns: u64) {
+        self.directory.expire(now_boot_ns);
+        self.containers.expire(now_boot_ns);
+    }
+
+    /// To be called when something was taken in, before anything is judged by it.
+    pub(crate) fn settle(&mut self) {
+        self.policies.settle();
+    }
+
+    pub(crate) const fn policies(&self) -> &PolicySet {
+        self.policies.set()
+    }
+
+    pub(crate) fn objects(&self) -> PolicyObjects {
+        self.policies.objects()
+    }
+
+    /// The pod that a cgroup is of, if it is known.
+    pub(crate) fn pod_of(&self, cgroup: &Cgroup) -> Option<Arc<Pod>> {
+        match self.directory.cgroup_owner(cgroup) {
+            CgroupOwner::Pod(pod) => Some(pod),
+            CgroupOwner::UnknownPod { .. } | CgroupOwner::NoPod => None,
+        }
+    }
+
+    /// The container that a cgroup is of: by its id alone, where nothing else is known of it.
+    pub(crate) fn container_of(&self, cgroup: &Cgroup) -> Option<Arc<ContainerView>> {
+        let id = cgroup.container_id.as_ref()?;
+        Some(match self.containers.get(id) {
+            Some(container) => Arc::clone(container),
+            None => Arc::new(ContainerView { id: Arc::clone(id), ..ContainerView::default() }),
+        })
     }
 }
 
 impl World for Knowledge {
     fn namespace_labels(&self, namespace: &str) -> Option<&Labels> {
         self.directory.namespace(namespace).map(|namespace| &namespace.labels)
-    }
-}
-
-fn inventory(config: &Config) -> Result<(Arc<str>, Directory)> {
-    let own_name = match &config.node_name {
-        Some(name) => name.clone(),
-        None => host_name()?,
-    };
-    let Some(file) = &config.inventory else { return Ok((own_name.into(), Directory::default())) };
-    let inventory = read_inventory(file, &own_name)?;
-    let node = match (&config.node_name, inventory.local_node) {
-        (Some(name), Some(local)) if *name != local => bail!(
-            "nodeName is {name}, but {} says that node {local} is this one (`local: true`)",
-            file.display()
-        ),
-        (_, Some(local)) => local,
-        (_, None) => own_name,
-    };
-    Ok((node.into(), inventory.directory))
-}
-
-fn host_name() -> Result<String> {
-    const PATH: &str = "/proc/sys/kernel/hostname";
-    let name = fs::read_to_string(Path::new(PATH)).with_context(|| format!("cannot read {PATH}"))?;
-    Ok(name.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_node_has_one_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("inventory.yaml");
-        fs::write(&file, "nodes: [{name: node-a, local: true}]").unwrap();
-        let config = |name: Option<&str>| Config {
-            inventory: Some(file.clone()),
-            node_name: name.map(str::to_owned),
-            ..Config::default()
-        };
-        assert_eq!(&*Knowledge::load(&config(None)).unwrap().node, "node-a");
-        assert_eq!(&*Knowledge::load(&config(Some("node-a"))).unwrap().node, "node-a");
-        let error = Knowledge::load(&config(Some("node-b"))).unwrap_err().to_string();
-        assert!(error.contains("node-b") && error.contains("node-a"), "{error}");
     }
 }

@@ -15,23 +15,27 @@ mod services;
 mod tests;
 mod thread;
 mod view;
+mod waiting;
+mod who;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watchfire_dissect::community_id;
-use watchfire_inventory::{CgroupOwner, Intake, Processes, unknown_process};
+use watchfire_inventory::{Cgroup, Intake, Processes, unknown_process};
 use watchfire_model::{
-    Body, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
-    Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody,
+    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
+    Missing, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody,
     Timebase, clone_flag_names,
 };
 
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
 pub(crate) use services::Services;
-pub(crate) use thread::{Control, Pipeline};
+pub(crate) use thread::{Control, Feeds, Pipeline, moment};
+pub(crate) use waiting::Expected;
+use waiting::Waiting;
 
 use crate::knowledge::Knowledge;
 use names::Names;
@@ -39,6 +43,19 @@ use open_flows::{Hello, Judged, OpenFlow, OpenFlows};
 use payloads::PayloadCounts;
 use plaintext::Plaintext;
 use queries::Queries;
+
+/// What a cgroup is, and whose, as far as that is known.
+struct Belonging {
+    cgroup: Option<Arc<Cgroup>>,
+    pod: Option<Arc<Pod>>,
+    container: Option<Arc<ContainerView>>,
+}
+
+impl Belonging {
+    fn view(self, process: &Process) -> ProcessView {
+        view::process(process, self.cgroup.as_deref(), self.pod.as_deref(), self.container)
+    }
+}
 
 /// What the stages hold between observations.
 #[derive(Debug)]
@@ -53,6 +70,7 @@ pub(crate) struct Stages {
     names: Names,
     payloads: PayloadCounts,
     plaintext: Plaintext,
+    waiting: Waiting,
     timebase: Timebase,
     /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
     latest_boot_ns: u64,
@@ -77,6 +95,7 @@ impl Stages {
             names: Names::default(),
             payloads: PayloadCounts::default(),
             plaintext: Plaintext::default(),
+            waiting: Waiting::new(Duration::ZERO, Expected::default()),
             timebase,
             latest_boot_ns: 0,
         }
@@ -85,6 +104,12 @@ impl Stages {
     /// With the server ports at which clients are expected to open TLS.
     pub(crate) fn with_tls_ports(mut self, ports: BTreeSet<u16>) -> Self {
         self.plaintext.set_tls_ports(ports);
+        self
+    }
+
+    /// Observations wait up to `limit` until it is known who they are about, as far as somebody is expected to tell.
+    pub(crate) fn waiting_for(mut self, expected: Expected, limit: Duration) -> Self {
+        self.waiting = Waiting::new(limit, expected);
         self
     }
 
@@ -145,6 +170,7 @@ impl Stages {
     pub(crate) fn tick(&mut self, idle: Duration, records: &mut Vec<Record>) {
         self.processes.expire(self.latest_boot_ns);
         self.host.tick();
+        self.knowledge.expire(self.latest_boot_ns);
         let idle_ns = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
         let now_ns = self.latest_boot_ns.saturating_add(idle_ns);
         self.names.expire(now_ns);
@@ -155,12 +181,14 @@ impl Stages {
     /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
     /// answer may yet come.
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
+        self.release_all(Instant::now(), Missing::Room, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
     }
 
     fn record(&self, boot_ns: u64, body: RecordBody) -> Record {
         let time = self.timebase.wall(boot_ns);
-        Record { time, boot_ns, node: Arc::clone(&self.knowledge.node), body }
+        let Knowledge { cluster, node, .. } = &self.knowledge;
+        Record { time, boot_ns, cluster: cluster.clone(), node: Arc::clone(node), enrichment: None, body }
     }
 
     fn exec(&mut self, exec: Exec, boot_ns: u64) -> Option<RecordBody> {
@@ -186,23 +214,21 @@ impl Stages {
     }
 
     fn process_view(&mut self, id: ExecId) -> Option<ProcessView> {
-        let process = self.processes.get(id)?;
-        let cgroup = self.host.cgroup(process.cgroup_id);
-        let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
-        Some(view::process(process, cgroup.as_ref(), pod.as_deref()))
+        let cgroup_id = self.processes.get(id)?.cgroup_id;
+        let belonging = self.belonging(cgroup_id);
+        self.processes.get(id).map(|process| belonging.view(process))
     }
 
     fn view_of(&mut self, process: &Process) -> ProcessView {
-        let cgroup = self.host.cgroup(process.cgroup_id);
-        let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
-        view::process(process, cgroup.as_ref(), pod.as_deref())
+        self.belonging(process.cgroup_id).view(process)
     }
 
-    fn pod_of(&self, cgroup: &str) -> Option<Arc<Pod>> {
-        match self.knowledge.directory.cgroup_owner(cgroup) {
-            CgroupOwner::Pod(pod) => Some(pod),
-            CgroupOwner::UnknownPod { .. } | CgroupOwner::NoPod => None,
-        }
+    /// What a cgroup is, and whose.
+    fn belonging(&mut self, cgroup_id: u64) -> Belonging {
+        let cgroup = self.host.cgroup(cgroup_id);
+        let pod = cgroup.as_deref().and_then(|cgroup| self.knowledge.pod_of(cgroup));
+        let container = cgroup.as_deref().and_then(|cgroup| self.knowledge.container_of(cgroup));
+        Belonging { cgroup, pod, container }
     }
 
     fn flow_open(&mut self, flow: &Flow) -> RecordBody {
@@ -274,7 +300,7 @@ impl Stages {
         match flow.owner {
             // Its records may be lost: the flow still knows whose it is.
             Owner::Known(id) => {
-                let unknown = || view::process(&unknown_process(id), None, None);
+                let unknown = || view::process(&unknown_process(id), None, None, None);
                 (Some(self.process_view(id).unwrap_or_else(unknown)), None)
             }
             Owner::Unknown(why) => (None, Some(why)),
@@ -290,7 +316,8 @@ impl Stages {
     ) -> FlowRecord {
         let Judged { ends, verdict, names, led } = judged;
         let (process, process_unknown) = self.owner_view(flow);
-        let (client, server) = view::endpoints(flow, ends, led.as_ref(), names);
+        let (client, server) =
+            view::endpoints(&self.knowledge.directory, flow, ends, led.as_ref(), names);
         FlowRecord {
             stage,
             cookie: flow.cookie,

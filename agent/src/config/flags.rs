@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::NoneOr;
-use super::{AbsolutePath, Config, ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
+use super::{
+    AbsolutePath, AutoOr, Config, ConntrackOf, DrainSeconds, LogFormat, Output, Place, RingBytes, Url,
+    WaitMilliseconds,
+};
 
 /// Flags over the keys of the configuration file.
 #[derive(clap::Args, Default, Debug)]
@@ -15,6 +18,24 @@ pub(crate) struct ConfigFlags {
     /// Inventory file: pods, nodes, namespaces and services
     #[arg(long, env = "WATCHFIRE_INVENTORY", value_name = "FILE")]
     inventory: Option<PathBuf>,
+    /// Folder of Kubernetes manifests, in place of a cluster
+    #[arg(long, env = "WATCHFIRE_MANIFESTS", value_name = "DIR")]
+    manifests: Option<PathBuf>,
+    /// The Kubernetes API: that of the pod that the agent runs in, none, or by a kubeconfig file
+    #[arg(long, env = "WATCHFIRE_KUBERNETES", value_name = "auto|none|KUBECONFIG")]
+    kubernetes: Option<AutoOr<Place>>,
+    /// The node's kubelet, which tells the node's pods while the API does not
+    #[arg(long, env = "WATCHFIRE_KUBELET", value_name = "auto|none|URL")]
+    kubelet: Option<AutoOr<Url>>,
+    /// Socket of the container runtime (CRI)
+    #[arg(long, env = "WATCHFIRE_CONTAINER_RUNTIME", value_name = "auto|none|SOCKET")]
+    container_runtime: Option<AutoOr<Place>>,
+    /// Name of the cluster in records and metrics
+    #[arg(long, env = "WATCHFIRE_CLUSTER_NAME", value_name = "NAME")]
+    cluster_name: Option<String>,
+    /// How long a record waits at most until it is known who it is about
+    #[arg(long, env = "WATCHFIRE_ENRICHMENT_WAIT", value_name = "MILLISECONDS")]
+    enrichment_wait: Option<WaitMilliseconds>,
     /// Directory with policy files (*.yaml, *.yml, *.json)
     #[arg(long, env = "WATCHFIRE_POLICIES", value_name = "DIR")]
     policies: Option<PathBuf>,
@@ -72,6 +93,12 @@ impl ConfigFlags {
         let Self {
             node_name,
             inventory,
+            manifests,
+            kubernetes,
+            kubelet,
+            container_runtime,
+            cluster_name,
+            enrichment_wait,
             policies,
             conntrack,
             redact_args,
@@ -91,6 +118,12 @@ impl ConfigFlags {
         } = self;
         set_some(&mut config.node_name, node_name);
         set_some(&mut config.inventory, inventory);
+        set_some(&mut config.manifests, manifests);
+        set(&mut config.kubernetes.api, kubernetes);
+        set(&mut config.kubernetes.kubelet, kubelet);
+        set(&mut config.container_runtime, container_runtime);
+        set_some(&mut config.cluster_name, cluster_name);
+        set(&mut config.enrichment.wait_milliseconds, enrichment_wait);
         set_some(&mut config.policies, policies);
         set(&mut config.conntrack, conntrack);
         set(&mut config.redact_args, redact_args);

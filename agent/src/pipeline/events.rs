@@ -1,13 +1,15 @@
 //! Security events on their way to records: who did it, to whom, and in which pod.
 
+use std::sync::Arc;
+
 use watchfire_inventory::unknown_process;
 use watchfire_model::{
     ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, ExecId, FileView, Gap, KernelView,
-    LossRecord, MemoryEvent, MemoryView, NamespaceView, Process, ProcessView, RecordBody, SignalView,
+    LossRecord, MemoryEvent, MemoryView, NamespaceView, PodView, Process, ProcessView, RecordBody, SignalView,
     SocketView, TargetView,
 };
 
-use super::{Stages, view};
+use super::{Belonging, Stages};
 
 impl Stages {
     pub(super) fn event(&mut self, event: Event) -> RecordBody {
@@ -62,13 +64,12 @@ impl Stages {
 
     pub(super) fn loss(&mut self, gap: &Gap) -> RecordBody {
         let Gap { kind, cgroup_id, lost, suppressed, first_boot_ns, last_boot_ns, counters } = *gap;
-        let cgroup = cgroup_id.and_then(|id| self.host.cgroup(id));
-        let pod = cgroup.as_ref().and_then(|path| self.pod_of(path));
+        let Belonging { cgroup, pod, .. } = self.belonging(cgroup_id.unwrap_or(0));
         RecordBody::Loss(Box::new(LossRecord {
             kind,
             cgroup_id,
-            pod: pod.as_deref().map(view::pod),
-            cgroup,
+            pod: pod.as_deref().map(PodView::from),
+            cgroup: cgroup.map(|cgroup| Arc::clone(&cgroup.path)),
             lost,
             suppressed,
             first: self.timebase.wall(first_boot_ns),
@@ -133,8 +134,7 @@ impl Stages {
     }
 
     fn with_pod(&mut self, target: TargetView) -> TargetView {
-        let cgroup = target.cgroup_id.and_then(|id| self.host.cgroup(id));
-        let pod = cgroup.and_then(|path| self.pod_of(&path));
-        TargetView { pod: pod.as_deref().map(view::pod), ..target }
+        let Belonging { pod, .. } = self.belonging(target.cgroup_id.unwrap_or(0));
+        TargetView { pod: pod.as_deref().map(PodView::from), ..target }
     }
 }

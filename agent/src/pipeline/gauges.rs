@@ -2,6 +2,8 @@
 
 use watchfire_export::{CounterHandle, GaugeHandle, Metrics, PayloadTotals};
 
+use watchfire_model::{EnrichmentOutcome, Missing};
+
 use super::Stages;
 use super::payloads::PayloadCounts;
 
@@ -12,6 +14,13 @@ pub(super) struct Gauges {
     cgroups: GaugeHandle,
     open_flows: GaugeHandle,
     pods: GaugeHandle,
+    nodes: GaugeHandle,
+    identities: GaugeHandle,
+    containers: GaugeHandle,
+    refused: CounterHandle,
+    past_evicted: CounterHandle,
+    contested: CounterHandle,
+    waiting: GaugeHandle,
     running_evicted: CounterHandle,
     exited_evicted: CounterHandle,
     exits_missed: CounterHandle,
@@ -38,6 +47,28 @@ impl Gauges {
             cgroups: gauge("cgroups", "Cgroups whose path is known, those removed lately included"),
             open_flows: gauge("flows_open", "Flows that were seen to open and not yet to end"),
             pods: gauge("inventory_pods", "Pods in the inventory"),
+            nodes: gauge("inventory_nodes", "Nodes in the inventory"),
+            identities: gauge(
+                "inventory_identities",
+                "Identities of pods: what pods of one template have in common",
+            ),
+            containers: gauge(
+                "inventory_containers",
+                "Containers of this node in the inventory, those that are gone since a short while included",
+            ),
+            refused: counter(
+                "inventory_objects_refused",
+                "Objects that the inventory did not take in because of a limit",
+            ),
+            past_evicted: counter(
+                "inventory_past_addresses_evicted",
+                "Past holders of addresses that were forgotten before their time because of the limit",
+            ),
+            contested: counter(
+                "inventory_address_conflicts",
+                "How often two pods or nodes came to have one address",
+            ),
+            waiting: gauge("observations_waiting", "Observations that wait until it is known who they are about"),
             running_evicted: counter(
                 "processes_running_evicted",
                 "Running processes forced out of the process table by its limit",
@@ -97,15 +128,29 @@ impl Gauges {
             names,
             payloads,
             plaintext,
+            waiting,
             timebase: _,
             latest_boot_ns: _,
         } = stages;
         self.metrics.set_processes(processes.len());
-        self.metrics.set_policy_objects(knowledge.objects);
+        self.metrics.set_policy_objects(knowledge.objects());
         self.running.set(processes.running());
         self.cgroups.set(host.cgroups().len());
         self.open_flows.set(flows.len());
-        self.pods.set(knowledge.directory.pods().len());
+        self.pods.set(knowledge.directory.pods_len());
+        self.nodes.set(knowledge.directory.nodes_len());
+        self.identities.set(knowledge.directory.identities_len());
+        self.containers.set(knowledge.containers.len());
+        let directory = knowledge.directory.counters();
+        self.refused.set_total(directory.refused + knowledge.containers.refused());
+        self.past_evicted.set_total(directory.past_evicted);
+        self.contested.set_total(directory.contested);
+        self.waiting.set(waiting.len());
+        for outcome in EnrichmentOutcome::ALL {
+            for missing in Missing::ALL {
+                self.metrics.set_enrichment(outcome, missing, waiting.count(outcome, missing));
+            }
+        }
         let counters = processes.counters();
         self.running_evicted.set_total(counters.evicted_running);
         self.exited_evicted.set_total(counters.evicted_exited);

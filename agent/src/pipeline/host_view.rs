@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use watchfire_inventory::{CGROUPS_MAX, Cgroups, HostNet, scan_cgroups};
+use watchfire_inventory::{CGROUPS_MAX, Cgroup, Cgroups, HostNet, scan_cgroups};
 
 /// How often the host's addresses are read again: interfaces come and go.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(5);
@@ -36,15 +36,15 @@ impl HostView {
         view
     }
 
-    /// The path of a cgroup. One that is not known may be new.
-    pub(crate) fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+    /// A cgroup. One that is not known may be new.
+    pub(crate) fn cgroup(&mut self, id: u64) -> Option<Arc<Cgroup>> {
         if id == 0 {
             return None;
         }
-        if self.cgroups.path(id).is_none() && self.cgroups.may_scan(self.now_ms()) {
+        if self.cgroups.get(id).is_none() && self.cgroups.may_scan(self.now_ms()) {
             self.scan();
         }
-        self.cgroups.path(id).cloned()
+        self.cgroups.get(id).cloned()
     }
 
     /// A cgroup was made. Where its path did not fit into the record, it is looked up when it is met.
@@ -58,6 +58,11 @@ impl HostView {
     pub(crate) fn cgroup_removed(&mut self, id: u64) {
         let now_ms = self.now_ms();
         self.cgroups.removed(id, now_ms);
+    }
+
+    /// Whether cgroups can be looked up at all.
+    pub(crate) const fn sees_cgroups(&self) -> bool {
+        self.cgroup_root.is_some()
     }
 
     /// The host's network namespace and addresses.

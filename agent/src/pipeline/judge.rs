@@ -24,7 +24,7 @@ impl Stages {
                 server_port: server.port(),
                 direction_guessed: flow.direction_guessed,
             };
-            self.knowledge.policies.judge(&self.knowledge, &connection)
+            self.knowledge.policies().judge(&self.knowledge, &connection)
         };
         let verdict = match &led {
             None => to(&ends.server, flow.server),
@@ -35,7 +35,7 @@ impl Stages {
             Some(Led { service, .. }) => {
                 let backends = service.as_ref().map_or(&[][..], |service| &service.backends);
                 let judged = backends.iter().filter(|_| backends.len() <= BACKENDS_JUDGED_MAX);
-                let verdicts = judged.map(|backend| to(&self.resolver().address(backend.ip()), *backend));
+                let verdicts = judged.map(|backend| to(&self.resolver().address(backend.ip(), flow.opened_boot_ns), *backend));
                 Verdict::common(verdicts).unwrap_or_else(|| to(&ends.server, flow.server))
             }
         };
@@ -64,12 +64,12 @@ impl Stages {
         let led = self.services.led(&self.knowledge.directory, flow, &ends.server);
         if let Some(led) = &led {
             let backend = led.backend.address;
-            ends.server = backend.map_or(UNRESOLVED, |backend| self.resolver().address(backend.ip()));
+            ends.server = backend.map_or(UNRESOLVED, |backend| self.resolver().address(backend.ip(), flow.opened_boot_ns));
         }
         (ends, led)
     }
 
-    fn resolver(&self) -> Resolver<'_> {
+    pub(super) fn resolver(&self) -> Resolver<'_> {
         let Knowledge { directory, node, .. } = &self.knowledge;
         Resolver { directory, host: self.host.net(), node }
     }

@@ -101,7 +101,7 @@ impl Stages {
             None => self.ends(flow),
         };
         let names = self.names_of(flow);
-        let (client, server) = view::endpoints(flow, &ends, led.as_ref(), &names);
+        let (client, server) = view::endpoints(&self.knowledge.directory, flow, &ends, led.as_ref(), &names);
         RecordBody::Dns(Box::new(DnsRecord {
             client,
             server,

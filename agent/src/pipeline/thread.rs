@@ -4,15 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use watchfire_export::{Condition, Health, Metrics, Outputs};
-use watchfire_model::Observation;
+use tokio::sync::mpsc;
+use watchfire_export::{Condition, Health, Metrics, Outputs, Question};
+use watchfire_inventory::{ContainerChange, Moment, SourceBatch};
+use watchfire_model::{Observation, Timebase};
 use watchfire_sensor::Host;
 
 use super::Stages;
 use super::gauges::Gauges;
-use crate::knowledge::Knowledge;
+use crate::knowledge::Loaded;
 
 /// Batches that wait between sensor and pipeline. The sensor waits when it is full, the ring fills, and what is lost
 /// then is counted in the kernel: the one place where records are lost.
@@ -22,15 +24,30 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the wall clock of boot is read again: clocks are set and drift.
 const TIMEBASE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The same where sources tell and ask: they do not wake the thread.
+const TICK_WITH_FEEDS: Duration = Duration::from_millis(100);
+/// The same where observations wait for what sources tell.
+const TICK_WHILE_WAITING: Duration = Duration::from_millis(3);
+/// Most that is taken in of each feed at a time, so that observations are not held up.
+const FEED_SHARE: usize = 64;
+
 /// What the pipeline is told from outside.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// Judge by this from now on.
-    Knowledge(Box<Knowledge>),
+    /// What the configuration names was read again.
+    Loaded(Box<Loaded>),
     /// The sensor is attached, and what it found running has been sent.
     SensorStarted,
     /// Each `ClientHello` of flows that were opened later than this, nanoseconds of CLOCK_BOOTTIME, is told.
     ClientHellosWatched(u64),
+}
+
+/// What sources tell, and what is asked.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    pub(crate) objects: mpsc::Receiver<SourceBatch>,
+    pub(crate) containers: mpsc::Receiver<Vec<ContainerChange>>,
+    pub(crate) questions: mpsc::Receiver<Question>,
 }
 
 /// The running pipeline.
@@ -44,6 +61,7 @@ impl Pipeline {
     /// Starts the thread. `on_end` is called when it ends, by a panic too.
     pub(crate) fn start(
         stages: Stages,
+        feeds: Feeds,
         outputs: Outputs,
         metrics: &Metrics,
         health: Arc<Health>,
@@ -54,6 +72,7 @@ impl Pipeline {
         let gauges = Gauges::register(metrics);
         let worker = Worker {
             stages,
+            feeds,
             outputs,
             gauges,
             health,
@@ -91,6 +110,7 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 
 struct Worker {
     stages: Stages,
+    feeds: Feeds,
     outputs: Outputs,
     gauges: Gauges,
     health: Arc<Health>,
@@ -109,9 +129,11 @@ impl Worker {
         let mut timebase_read = Instant::now();
         loop {
             self.hear();
+            self.hear_feeds();
             let waiting = self.batches.try_recv().ok();
             self.note_initial_state(waiting.is_none());
-            let batch = match waiting.map_or_else(|| self.batches.recv_timeout(TICK), Ok) {
+            let patience = self.patience();
+            let batch = match waiting.map_or_else(|| self.batches.recv_timeout(patience), Ok) {
                 Ok(batch) => Some(batch),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -120,8 +142,10 @@ impl Worker {
             if batch.is_some() {
                 busy = Instant::now();
             }
+            let now = Instant::now();
+            self.stages.release(now, &mut records);
             for observation in batch.into_iter().flatten() {
-                self.stages.take(observation, &mut records);
+                self.stages.admit(observation, now, &mut records);
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
@@ -147,9 +171,46 @@ impl Worker {
     fn hear(&mut self) {
         for control in self.controls.try_iter() {
             match control {
-                Control::Knowledge(knowledge) => self.stages.knowledge = *knowledge,
+                Control::Loaded(loaded) => {
+                    let at = moment(self.stages.timebase);
+                    self.stages.knowledge.reload(*loaded, at);
+                }
                 Control::ClientHellosWatched(since_ns) => self.stages.client_hellos_watched(since_ns),
                 Control::SensorStarted => self.initial_batches = Some(BATCHES_MAX),
+            }
+        }
+    }
+
+    /// How long to wait for observations when nothing else is to be done.
+    fn patience(&self) -> Duration {
+        let Feeds { objects, containers, questions } = &self.feeds;
+        match self.stages.waiting.len() {
+            0 if objects.is_closed() && containers.is_closed() && questions.is_closed() => TICK,
+            0 => TICK_WITH_FEEDS,
+            _ => TICK_WHILE_WAITING,
+        }
+    }
+
+    /// Takes in what sources tell, and answers what is asked.
+    fn hear_feeds(&mut self) {
+        let at = moment(self.stages.timebase);
+        let Self { stages, feeds: Feeds { objects, containers, questions }, .. } = self;
+        for _ in 0..FEED_SHARE {
+            let Ok(batch) = objects.try_recv() else { break };
+            stages.knowledge.take(batch, at);
+        }
+        for _ in 0..FEED_SHARE {
+            let Ok(changes) = containers.try_recv() else { break };
+            for change in changes {
+                stages.knowledge.take_container(change, at);
+            }
+        }
+        stages.knowledge.settle();
+        for _ in 0..FEED_SHARE {
+            let Ok(Question { who, answer }) = questions.try_recv() else { break };
+            // Whoever asked may have gone.
+            if let Ok(value) = serde_json::to_value(stages.who(&who)) {
+                _ = answer.send(value);
             }
         }
     }
@@ -167,6 +228,14 @@ impl Worker {
             Some(left) => *left -= 1,
         }
     }
+}
+
+/// Now, by the clock that records are told by.
+pub(crate) fn moment(timebase: Timebase) -> Moment {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let unix_ns = i64::try_from(unix.as_nanos()).unwrap_or(i64::MAX);
+    let boot_ns = u64::try_from(unix_ns.saturating_sub(timebase.boot_epoch_ns)).unwrap_or(0);
+    Moment { boot_ns, timebase }
 }
 
 #[cfg(test)]

@@ -24,11 +24,11 @@ pub use jsonl::{
 };
 pub use metrics::{
     CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
-    ProgramStatistics, SinkCounters,
+    ProgramStatistics, SinkCounters, SourceState,
 };
 pub use observe::{
-    CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveError,
-    ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines, RECENT_BYTES_MAX,
-    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, observe,
+    ANSWER_SECONDS_MAX, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, ObserveError,
+    ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines, QUESTIONS_MAX, Question, RECENT_BYTES_MAX,
+    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, WHO_BYTES_MAX, observe, who,
 };
 pub use outputs::Outputs;

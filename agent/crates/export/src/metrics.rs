@@ -3,6 +3,7 @@
 mod account;
 mod dns;
 mod flows;
+mod inventory;
 mod labels;
 mod payloads;
 mod registered;
@@ -16,10 +17,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use watchfire_model::{KindCounters, Operation, ProcessAction, Record, RecordBody, RecordKind};
+use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, Record, RecordBody, RecordKind};
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::flows::POLICY_LABELS_MAX;
+pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
@@ -27,6 +29,7 @@ pub use self::sinks::SinkCounters;
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
 use self::flows::FlowMetrics;
+use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
 use self::payloads::PayloadMetrics;
 use self::sinks::SinkFamilies;
@@ -56,6 +59,7 @@ struct Families {
     dns: DnsMetrics,
     payloads: PayloadMetrics,
     account: AccountMetrics,
+    inventory: InventoryMetrics,
     sinks: SinkFamilies,
     forks: Counter,
     execs: Counter,
@@ -72,7 +76,14 @@ impl Metrics {
     /// All families, with every series of a closed label set at 0. `version` and `commit` name the build.
     #[must_use]
     pub fn new(version: &'static str, commit: &'static str) -> Self {
-        let mut registry = Registry::with_prefix(PREFIX);
+        Self::of_cluster(version, commit, None)
+    }
+
+    /// The same, every series with the label `cluster` where a name is given.
+    #[must_use]
+    pub fn of_cluster(version: &'static str, commit: &'static str, cluster: Option<&str>) -> Self {
+        let labels = cluster.map(|name| ("cluster".into(), name.to_owned().into()));
+        let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
         registry.register(
             "build",
             "The build that runs",
@@ -98,6 +109,7 @@ impl Metrics {
             dns: DnsMetrics::register(&mut registry),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
+            inventory: InventoryMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
             execs: action("exec"),
@@ -175,6 +187,16 @@ impl Metrics {
         set(&self.0.policies_loaded, loaded);
         set(&self.0.policies_rejected, rejected);
         set(&self.0.policies_ignored, ignored);
+    }
+
+    /// Sets how many observations came before it was known who they are about.
+    pub fn set_enrichment(&self, outcome: EnrichmentOutcome, missing: Missing, total: u64) {
+        self.0.inventory.set_enrichment(outcome, missing, total);
+    }
+
+    /// Replaces what is told of the sources of the inventory.
+    pub fn set_sources(&self, sources: &[SourceState]) {
+        self.0.inventory.set_sources(sources);
     }
 
     /// The counters of a sink, at 0 until it counts.

@@ -4,6 +4,7 @@ mod client;
 mod connection;
 mod hub;
 mod protocol;
+mod question;
 mod server;
 
 pub use self::client::{CLIENT_LINE_BYTES_MAX, ObserveError, ObservedLines, observe};
@@ -12,4 +13,5 @@ pub use self::hub::{
     RECENT_RECORDS_MAX,
 };
 pub use self::protocol::{ObserveRequest, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
+pub use self::question::{ANSWER_SECONDS_MAX, QUESTIONS_MAX, Question, WHO_BYTES_MAX, who};
 pub use self::server::{ObserveServer, ObserveServerError};

@@ -238,6 +238,12 @@ impl Directory {
         })
     }
 
+    /// The services that have an address, each with its ports: `namespace/name:port protocol`.
+    #[must_use]
+    pub fn services_of(&self, address: IpAddr) -> Vec<String> {
+        self.services.of(address)
+    }
+
     /// How many services there are.
     #[must_use]
     pub fn services(&self) -> usize {

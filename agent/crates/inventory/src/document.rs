@@ -60,6 +60,13 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// How many pods it tells of.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        let is_pod = |change: &&Change| matches!(change, Change::Apply(object) if matches!(**object, Object::Pod(_)));
+        self.changes.iter().filter(is_pod).count()
+    }
+
     /// Puts it in the place of what the file said before.
     pub fn put_into(self, directory: &mut Directory, at: Moment) {
         directory.set_cluster(self.cluster);

@@ -219,6 +219,11 @@ impl Processes {
         self.entries.is_empty()
     }
 
+    /// Those that run.
+    pub fn iter_running(&self) -> impl Iterator<Item = &Process> {
+        self.by_age.values().filter_map(|&id| self.get(id))
+    }
+
     /// How many of those run.
     #[must_use]
     pub fn running(&self) -> usize {

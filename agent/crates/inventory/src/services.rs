@@ -209,6 +209,18 @@ impl Services {
         self.by_node_port.get(&(address.port(), protocol, is_v4))
     }
 
+    /// Services that have an address.
+    pub(crate) fn of(&self, address: IpAddr) -> Vec<String> {
+        let address = address.to_canonical();
+        let found = self.by_address.iter().filter(|((at, _), _)| at.ip() == address);
+        let title = |((at, protocol), of): (&(SocketAddr, Protocol), &Arc<ServicePort>)| {
+            format!("{}/{}:{} {protocol}", of.namespace, of.name, at.port())
+        };
+        let mut titles: Vec<String> = found.map(title).collect();
+        titles.sort_unstable();
+        titles
+    }
+
     /// Addresses of all endpoints of a service.
     pub(crate) fn endpoints(&self, namespace: &str, service: &str) -> impl Iterator<Item = IpAddr> + '_ {
         let slices = self.services.get(&name(namespace, service)).map(|service| service.slices.values());

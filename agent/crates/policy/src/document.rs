@@ -81,8 +81,9 @@ pub fn parse_documents(file: &str, text: &str) -> Parsed {
     parsed
 }
 
-/// Reads one object that has been read as a value already.
-pub(crate) fn parse_value(value: Value) -> Result<Option<Arc<Policy>>, String> {
+/// Reads one object that has been read as a value already. None of a kind that is not evaluated; the error says the place
+/// in the object, what was expected and what was found.
+pub fn parse_object(value: Value) -> Result<Option<Arc<Policy>>, String> {
     let object = ObjectId::of(&value);
     match object.classify()? {
         Kind::NetworkPolicy => compile(from_value(value)).map(Some),

@@ -50,7 +50,15 @@ pub struct ObservedLines {
 
 /// Connects and asks. The lines are read where the caller iterates, which blocks.
 pub fn observe(socket: &Path, request: &ObserveRequest) -> Result<ObservedLines, ObserveError> {
-    let mut stream = UnixStream::connect(socket).map_err(|source| {
+    let mut stream = connect(socket)?;
+    let mut line = serde_json::to_vec(request).expect("a request has string keys only");
+    line.push(b'\n');
+    stream.write_all(&line).map_err(ObserveError::Broken)?;
+    Ok(ObservedLines { reader: BufReader::new(stream), ended: false })
+}
+
+pub(super) fn connect(socket: &Path) -> Result<UnixStream, ObserveError> {
+    UnixStream::connect(socket).map_err(|source| {
         let path = socket.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -58,11 +66,7 @@ pub fn observe(socket: &Path, request: &ObserveRequest) -> Result<ObservedLines,
             }
             _ => ObserveError::Connect { path, source },
         }
-    })?;
-    let mut line = serde_json::to_vec(request).expect("a request has string keys only");
-    line.push(b'\n');
-    stream.write_all(&line).map_err(ObserveError::Broken)?;
-    Ok(ObservedLines { reader: BufReader::new(stream), ended: false })
+    })
 }
 
 impl ObservedLines {

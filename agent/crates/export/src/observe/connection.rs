@@ -14,7 +14,8 @@ use crate::EncodedRecord;
 
 use super::CLIENTS_MAX;
 use super::hub::{ClientQueue, ObserveHub, Refusal};
-use super::protocol::{Notice, ObserveRequest, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
+use super::protocol::{Notice, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, Request};
+use super::question::ask;
 
 pub(super) struct Connection {
     reader: OwnedReadHalf,
@@ -31,10 +32,17 @@ impl Connection {
     /// Reads the request and answers it. A client that goes away is no error of the agent's.
     pub(super) async fn run(mut self, permitted: bool) {
         let subscription = match self.request(permitted).await {
-            Ok(request) => self.hub.subscribe(&request).map_err(|refusal| match refusal {
+            Ok(Request::Observe(request)) => self.hub.subscribe(&request).map_err(|refusal| match refusal {
                 Refusal::TooManyClients => format!("{CLIENTS_MAX} clients watch already"),
                 Refusal::ShuttingDown => "the agent is shutting down".to_owned(),
             }),
+            Ok(Request::Who(who)) => {
+                let _: io::Result<()> = match ask(self.hub.questions(), who).await {
+                    Ok(answer) => self.write_answer(&answer).await,
+                    Err(error) => self.write_notice(&Notice::Error { error }).await,
+                };
+                return;
+            }
             Err(error) => Err(error),
         };
         let _: io::Result<()> = match subscription {
@@ -48,7 +56,7 @@ impl Connection {
         };
     }
 
-    async fn request(&mut self, permitted: bool) -> Result<ObserveRequest, String> {
+    async fn request(&mut self, permitted: bool) -> Result<Request, String> {
         if !permitted {
             return Err("records are for root and the agent's user".to_owned());
         }
@@ -66,7 +74,7 @@ impl Connection {
                 _ => "bad request: it ends before its newline".to_owned(),
             });
         }
-        ObserveRequest::parse(&line)
+        Request::parse(&line)
     }
 
     async fn follow(&mut self, last: &[EncodedRecord], queue: &ClientQueue) -> io::Result<()> {
@@ -90,6 +98,13 @@ impl Connection {
         if lost > 0 {
             self.writer.write_all(&Notice::ObserverLoss { lost }.line()).await?;
         }
+        self.writer.flush().await
+    }
+
+    async fn write_answer(&mut self, answer: &serde_json::Value) -> io::Result<()> {
+        let mut line = serde_json::to_vec(answer)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await?;
         self.writer.flush().await
     }
 

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::backlog::{Backlog, Capacity, Taken};
 use crate::{EncodedRecord, SinkCounters};
 
-use super::ObserveRequest;
+use super::{ObserveRequest, Question};
 
 /// Recent records kept for clients that ask for the last N.
 pub const RECENT_RECORDS_MAX: usize = 4096;
@@ -31,6 +31,7 @@ pub struct ObserveHub {
     state: Mutex<State>,
     counters: SinkCounters,
     client_capacity: Capacity,
+    questions: Option<mpsc::Sender<Question>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +59,18 @@ impl ObserveHub {
     }
 
     pub(super) fn with_client_capacity(counters: SinkCounters, client_capacity: Capacity) -> Self {
-        Self { state: Mutex::default(), counters, client_capacity }
+        Self { state: Mutex::default(), counters, client_capacity, questions: None }
+    }
+
+    /// With somebody who answers questions.
+    #[must_use]
+    pub fn with_questions(mut self, questions: mpsc::Sender<Question>) -> Self {
+        self.questions = Some(questions);
+        self
+    }
+
+    pub(super) const fn questions(&self) -> Option<&mpsc::Sender<Question>> {
+        self.questions.as_ref()
     }
 
     /// Keeps the records as recent ones and queues them for every client that wants them.

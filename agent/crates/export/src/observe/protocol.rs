@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EncodedRecord, FlowFilter, RecordType};
 
 use super::RECENT_RECORDS_MAX;
+use super::question::WhoRequest;
 
 /// Longest request line in bytes, newline included.
 pub const REQUEST_BYTES_MAX: usize = 4096;
@@ -13,6 +14,7 @@ pub const REQUEST_BYTES_MAX: usize = 4096;
 pub const REQUEST_SECONDS_MAX: u64 = 5;
 
 const EXAMPLE: &str = r#"{"last":20,"types":["flow"],"follow":true}"#;
+const WHO_EXAMPLE: &str = r#"{"who":"10.0.0.1"}"#;
 
 /// The one line that a client sends.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -30,6 +32,27 @@ pub struct ObserveRequest {
     /// Only flow and DNS records that match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flows: Option<FlowFilter>,
+}
+
+/// What a client may say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Request {
+    Observe(ObserveRequest),
+    Who(String),
+}
+
+impl Request {
+    /// Reads a request line. The error is what the client is told.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        let is_question = serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(line)
+            .is_ok_and(|object| object.contains_key("who"));
+        if !is_question {
+            return ObserveRequest::parse(line).map(Self::Observe);
+        }
+        let WhoRequest { who } =
+            serde_json::from_slice(line).map_err(|error| format!("bad request: {error}; expected e.g. {WHO_EXAMPLE}"))?;
+        Ok(Self::Who(who))
+    }
 }
 
 impl ObserveRequest {
@@ -121,6 +144,15 @@ mod tests {
             let error = ObserveRequest::parse(text.as_bytes()).unwrap_err();
             assert!(error.starts_with("bad request: ") && error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn questions_are_told_from_requests_for_records() {
+        let parse = |text: &str| Request::parse(text.as_bytes());
+        assert_eq!(parse(r#"{"who":"7"}"#), Ok(Request::Who("7".to_owned())));
+        assert_eq!(parse("{}"), Ok(Request::Observe(ObserveRequest::default())));
+        assert!(parse(r#"{"who":7}"#).unwrap_err().contains("expected a string"));
+        assert!(parse(r#"{"who":"7","last":1}"#).unwrap_err().contains("unknown field `last`"));
     }
 
     #[test]

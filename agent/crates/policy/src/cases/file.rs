@@ -11,7 +11,7 @@ use watchfire_model::{ContainerPort, Identity, Labels, Peer, Pod};
 
 use super::probe::{Address, Probe, Target};
 use crate::Policy;
-use crate::document::parse_value;
+use crate::document::parse_object;
 use crate::split::split;
 use crate::yaml::{from_value, read};
 
@@ -163,7 +163,7 @@ impl Case {
         let objects = source.get_mut("policies").map(Value::take).unwrap_or_default();
         for (index, object) in objects.as_array().into_iter().flatten().enumerate() {
             let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-            match parse_value(object.clone()) {
+            match parse_object(object.clone()) {
                 Ok(Some(policy)) => policies.push(policy),
                 Ok(None) => {
                     let content = Content::Skipped(format!("kind {kind} is not evaluated"));
