@@ -10,11 +10,13 @@ mod document;
 mod environment;
 mod host_net;
 mod kubelet;
+mod manifest;
 mod object;
 mod processes;
 mod redact;
 mod resolve;
 mod services;
+mod source;
 mod yaml;
 
 pub use cgroup_scan::{CGROUP_DEPTH_MAX, CgroupScan, scan_cgroups};
@@ -24,6 +26,12 @@ pub use document::{Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
 pub use kubelet::pod_uid;
+pub use manifest::{
+    MANIFEST_CONTAINERS_MAX, MANIFEST_ENDPOINT_ADDRESSES_MAX, MANIFEST_ENDPOINTS_MAX, MANIFEST_LABELS_MAX,
+    MANIFEST_NODE_ADDRESSES_MAX, MANIFEST_OWNERS_MAX, MANIFEST_POD_CIDRS_MAX, MANIFEST_POD_IPS_MAX,
+    MANIFEST_POLICY_BYTES_MAX, MANIFEST_PORTS_MAX, MANIFEST_SERVICE_IPS_MAX, MANIFEST_TEXT_BYTES_MAX,
+    Manifest, ManifestError, object, object_of,
+};
 pub use object::{
     Change, ControllerRef, EndpointPort, EndpointSliceObject, NamespaceObject, NodeObject, Object, ObjectKey,
     PodContainer, PodObject, PolicyObject, ResourceKind, ServiceObject, ServicePortObject,
@@ -36,4 +44,5 @@ pub use resolve::{Ends, Resolver};
 pub use services::{
     SERVICE_ADDRESSES_MAX, SERVICE_ENDPOINTS_MAX, SERVICE_PORTS_MAX, SERVICES_MAX, ServicePort,
 };
+pub use source::{Source, SourceBatch};
 pub use yaml::{YAML_FILE_BYTES_MAX, YamlError, parse as parse_yaml, read as read_yaml};
