@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 use watchfire_dissect::community_id;
 use watchfire_inventory::{Cgroup, Intake, Processes, unknown_process};
 use watchfire_model::{
-    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Observation, Origin,
-    Missing, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody,
-    Timebase, clone_flag_names,
+    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Missing,
+    Observation, Origin, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView,
+    Record, RecordBody, Timebase, clone_flag_names,
 };
 
 use host_paths::HostPaths;
@@ -316,8 +316,7 @@ impl Stages {
     ) -> FlowRecord {
         let Judged { ends, verdict, names, led } = judged;
         let (process, process_unknown) = self.owner_view(flow);
-        let (client, server) =
-            view::endpoints(&self.knowledge.directory, flow, ends, led.as_ref(), names);
+        let (client, server) = view::endpoints(&self.knowledge.directory, flow, ends, led.as_ref(), names);
         FlowRecord {
             stage,
             cookie: flow.cookie,

@@ -186,7 +186,8 @@ mod tests {
         let key = ObjectKey { namespace: "shop".to_owned(), name: "a".to_owned(), uid: String::new() };
         policies.take(Source::Api, &Change::Delete(KIND, key));
         assert_eq!(names(&mut policies), ["b"]);
-        for change in [Change::ListBegins(KIND), policy("d", r#"{"podSelector":{}}"#), Change::ListEnds(KIND)] {
+        for change in [Change::ListBegins(KIND), policy("d", r#"{"podSelector":{}}"#), Change::ListEnds(KIND)]
+        {
             policies.take(Source::Api, &change);
         }
         assert_eq!(names(&mut policies), ["d"]);

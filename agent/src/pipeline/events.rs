@@ -5,8 +5,8 @@ use std::sync::Arc;
 use watchfire_inventory::unknown_process;
 use watchfire_model::{
     ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, ExecId, FileView, Gap, KernelView,
-    LossRecord, MemoryEvent, MemoryView, NamespaceView, PodView, Process, ProcessView, RecordBody, SignalView,
-    SocketView, TargetView,
+    LossRecord, MemoryEvent, MemoryView, NamespaceView, PodView, Process, ProcessView, RecordBody,
+    SignalView, SocketView, TargetView,
 };
 
 use super::{Belonging, Stages};

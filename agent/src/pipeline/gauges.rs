@@ -68,7 +68,10 @@ impl Gauges {
                 "inventory_address_conflicts",
                 "How often two pods or nodes came to have one address",
             ),
-            waiting: gauge("observations_waiting", "Observations that wait until it is known who they are about"),
+            waiting: gauge(
+                "observations_waiting",
+                "Observations that wait until it is known who they are about",
+            ),
             running_evicted: counter(
                 "processes_running_evicted",
                 "Running processes forced out of the process table by its limit",

@@ -35,7 +35,8 @@ impl Stages {
             Some(Led { service, .. }) => {
                 let backends = service.as_ref().map_or(&[][..], |service| &service.backends);
                 let judged = backends.iter().filter(|_| backends.len() <= BACKENDS_JUDGED_MAX);
-                let verdicts = judged.map(|backend| to(&self.resolver().address(backend.ip(), flow.opened_boot_ns), *backend));
+                let verdicts = judged
+                    .map(|backend| to(&self.resolver().address(backend.ip(), flow.opened_boot_ns), *backend));
                 Verdict::common(verdicts).unwrap_or_else(|| to(&ends.server, flow.server))
             }
         };
@@ -64,7 +65,8 @@ impl Stages {
         let led = self.services.led(&self.knowledge.directory, flow, &ends.server);
         if let Some(led) = &led {
             let backend = led.backend.address;
-            ends.server = backend.map_or(UNRESOLVED, |backend| self.resolver().address(backend.ip(), flow.opened_boot_ns));
+            ends.server = backend
+                .map_or(UNRESOLVED, |backend| self.resolver().address(backend.ip(), flow.opened_boot_ns));
         }
         (ends, led)
     }

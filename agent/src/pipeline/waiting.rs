@@ -8,7 +8,9 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use watchfire_inventory::{Cgroup, CgroupOwner};
-use watchfire_model::{Body, Enrichment, EnrichmentOutcome, Flow, Missing, Observation, Owner, Peer, Record, Side};
+use watchfire_model::{
+    Body, Enrichment, EnrichmentOutcome, Flow, Missing, Observation, Owner, Peer, Record, Side,
+};
 
 use super::Stages;
 use given_up::{GivenUp, Unknown};
@@ -96,7 +98,8 @@ impl Stages {
         let Some((missing, unknown)) = lack else {
             if follows {
                 // Behind those of its cgroup that wait: their order is kept.
-                let missing = self.waiting.queues[&cgroup_id].back().map_or(Missing::Pod, |held| held.missing);
+                let missing =
+                    self.waiting.queues[&cgroup_id].back().map_or(Missing::Pod, |held| held.missing);
                 return self.hold(cgroup_id, observation, missing, now, records);
             }
             return self.take(observation, records);
@@ -119,7 +122,8 @@ impl Stages {
         if self.waiting.len >= WAITING_MAX {
             // In the order of their coming, so those that wait go first.
             self.release_all(now, Missing::Room, records);
-            let enrichment = self.waiting.enrichment(EnrichmentOutcome::Failed, Missing::Room, Duration::ZERO);
+            let enrichment =
+                self.waiting.enrichment(EnrichmentOutcome::Failed, Missing::Room, Duration::ZERO);
             return self.take_with(observation, enrichment, records);
         }
         self.waiting.len += 1;
@@ -145,12 +149,16 @@ impl Stages {
     fn release_from(&mut self, cgroup_id: u64, now: Instant, records: &mut Vec<Record>) {
         while let Some(mut queue) = self.waiting.queues.remove(&cgroup_id) {
             let Some(held) = queue.pop_front() else { return };
-            let lack = self.subject(&held.observation.body).and_then(|Subject { cgroup_id, flow }| self.lack(cgroup_id, flow));
+            let lack = self
+                .subject(&held.observation.body)
+                .and_then(|Subject { cgroup_id, flow }| self.lack(cgroup_id, flow));
             let waited = now.saturating_duration_since(held.since);
             let is_over = waited >= self.waiting.limit;
             let outcome = match &lack {
                 None => EnrichmentOutcome::Late,
-                Some((_, unknown)) if self.waiting.given_up.contains(unknown, now) => EnrichmentOutcome::Failed,
+                Some((_, unknown)) if self.waiting.given_up.contains(unknown, now) => {
+                    EnrichmentOutcome::Failed
+                }
                 Some((_, unknown)) if is_over => {
                     self.waiting.given_up.insert(*unknown, now);
                     EnrichmentOutcome::Failed
@@ -209,7 +217,9 @@ impl Stages {
 
     fn subject_of_flow<'a>(&self, flow: &'a Flow) -> Subject<'a> {
         let cgroup_id = match flow.owner {
-            Owner::Known(id) if flow.cgroup_id == 0 => self.processes.get(id).map_or(0, |owner| owner.cgroup_id),
+            Owner::Known(id) if flow.cgroup_id == 0 => {
+                self.processes.get(id).map_or(0, |owner| owner.cgroup_id)
+            }
             _ => flow.cgroup_id,
         };
         Subject { cgroup_id, flow: Some(flow) }

@@ -106,11 +106,8 @@ impl Stages {
         } else {
             matches.extend(query.parse().ok().and_then(|pid| self.who_runs(pid)));
             matches.extend(query.parse::<ExecId>().ok().and_then(|id| self.process_match(id)));
-            let ids: Vec<Arc<str>> = if query.len() >= CONTAINER_ID_MIN {
-                self.container_ids(query)
-            } else {
-                Vec::new()
-            };
+            let ids: Vec<Arc<str>> =
+                if query.len() >= CONTAINER_ID_MIN { self.container_ids(query) } else { Vec::new() };
             matches.extend(ids.into_iter().map(|id| self.container_match(&id)));
             matches.extend(self.pods_named(query).into_iter().map(|pod| self.pod_match(&pod)));
         }

@@ -17,7 +17,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, Record, RecordBody, RecordKind};
+use watchfire_model::{
+    EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, Record, RecordBody, RecordKind,
+};
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::flows::POLICY_LABELS_MAX;

@@ -63,7 +63,8 @@ impl Inventory {
     /// How many pods it tells of.
     #[must_use]
     pub fn pods(&self) -> usize {
-        let is_pod = |change: &&Change| matches!(change, Change::Apply(object) if matches!(**object, Object::Pod(_)));
+        let is_pod =
+            |change: &&Change| matches!(change, Change::Apply(object) if matches!(**object, Object::Pod(_)));
         self.changes.iter().filter(is_pod).count()
     }
 

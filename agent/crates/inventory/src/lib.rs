@@ -12,6 +12,7 @@ mod directory;
 mod document;
 mod environment;
 mod host_net;
+mod manifest;
 mod object;
 mod processes;
 mod redact;
@@ -33,6 +34,12 @@ pub use directory::{
 pub use document::{Contradiction, Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};
 pub use host_net::{HOST_ADDRESSES_MAX, HostNet};
+pub use manifest::{
+    MANIFEST_CONTAINERS_MAX, MANIFEST_ENDPOINT_ADDRESSES_MAX, MANIFEST_ENDPOINTS_MAX, MANIFEST_LABELS_MAX,
+    MANIFEST_NODE_ADDRESSES_MAX, MANIFEST_OWNERS_MAX, MANIFEST_POD_CIDRS_MAX, MANIFEST_POD_IPS_MAX,
+    MANIFEST_POLICY_BYTES_MAX, MANIFEST_PORTS_MAX, MANIFEST_SERVICE_IPS_MAX, MANIFEST_TEXT_BYTES_MAX,
+    Manifest, ManifestError, object, object_of,
+};
 pub use object::{
     Change, ControllerRef, EndpointPort, EndpointSliceObject, NamespaceObject, NodeObject, Object, ObjectKey,
     PodContainer, PodObject, PolicyObject, ResourceKind, ServiceObject, ServicePortObject,

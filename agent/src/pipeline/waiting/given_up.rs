@@ -30,7 +30,9 @@ pub(super) struct GivenUp {
 
 impl GivenUp {
     pub(super) fn insert(&mut self, unknown: Unknown, now: Instant) {
-        while self.order.len() >= GIVEN_UP_MAX || self.order.front().is_some_and(|(since, _)| is_over(*since, now)) {
+        while self.order.len() >= GIVEN_UP_MAX
+            || self.order.front().is_some_and(|(since, _)| is_over(*since, now))
+        {
             let Some((since, first)) = self.order.pop_front() else { break };
             if self.since.get(&first) == Some(&since) {
                 self.since.remove(&first);

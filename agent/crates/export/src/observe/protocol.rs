@@ -49,8 +49,8 @@ impl Request {
         if !is_question {
             return ObserveRequest::parse(line).map(Self::Observe);
         }
-        let WhoRequest { who } =
-            serde_json::from_slice(line).map_err(|error| format!("bad request: {error}; expected e.g. {WHO_EXAMPLE}"))?;
+        let WhoRequest { who } = serde_json::from_slice(line)
+            .map_err(|error| format!("bad request: {error}; expected e.g. {WHO_EXAMPLE}"))?;
         Ok(Self::Who(who))
     }
 }

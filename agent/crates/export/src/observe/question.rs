@@ -57,7 +57,8 @@ pub(super) async fn ask(questions: Option<&mpsc::Sender<Question>>, who: String)
 /// a JSON object.
 pub fn who(socket: &Path, who: &str) -> Result<Value, ObserveError> {
     let mut stream: UnixStream = connect(socket)?;
-    let mut line = serde_json::to_vec(&WhoRequest { who: who.to_owned() }).expect("a request has string keys only");
+    let mut line =
+        serde_json::to_vec(&WhoRequest { who: who.to_owned() }).expect("a request has string keys only");
     line.push(b'\n');
     stream.write_all(&line).map_err(ObserveError::Broken)?;
     let mut line = String::new();

@@ -1,0 +1,156 @@
+//! Requests: one answer, piece by piece, or why there is none.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
+use tokio::time::timeout;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+
+/// Largest error that is read of a server, bytes.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Longest error of a server that is repeated, bytes.
+const ERROR_TEXT_BYTES_MAX: usize = 512;
+
+/// Why there is no answer, or no more of it.
+#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// 401 or 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404: no such kind.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// 410: what was asked for is too old.
+    #[error("expired: {0}")]
+    Expired(String),
+    /// Any other status that is no success.
+    #[error("status {status}: {message}")]
+    Refused { status: u16, message: String },
+    /// No answer has begun.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer has begun and broken off.
+    #[error("the answer broke off: {0}")]
+    Cut(String),
+    /// The answer is not what was asked for.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Failure {
+    pub(crate) fn of(status: u16, message: String) -> Self {
+        match status {
+            401 | 403 => Self::Forbidden(message),
+            404 => Self::NotFound(message),
+            410 => Self::Expired(message),
+            _ => Self::Refused { status, message },
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    answer_timeout: Duration,
+}
+
+impl Api {
+    pub(crate) const fn new(client: Client, answer_timeout: Duration) -> Self {
+        Self { client, answer_timeout }
+    }
+
+    /// Asks, and waits for the beginning of the answer. No part of it may be longer in coming than `silence_max`.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        silence_max: Duration,
+    ) -> Result<Answer, Failure> {
+        let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty());
+        let request = request.map_err(|error| Failure::Malformed(error.to_string()))?;
+        // The client's own log repeats each failure; here it is told once, by who asked.
+        let sent = self.client.send(request).with_subscriber(Dispatch::none());
+        let response = match timeout(self.answer_timeout, sent).await {
+            Err(_) => {
+                return Err(Failure::Unreachable(format!("no answer within {:?}", self.answer_timeout)));
+            }
+            Ok(Err(error)) => return Err(Failure::Unreachable(with_causes(&error))),
+            Ok(Ok(response)) => response,
+        };
+        let status = response.status();
+        let mut answer = Answer { body: response.into_body(), silence_max };
+        if status == StatusCode::OK {
+            return Ok(answer);
+        }
+        Err(Failure::of(status.as_u16(), answer.error_text(status).await))
+    }
+}
+
+/// An answer that comes in pieces.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    body: Body,
+    silence_max: Duration,
+}
+
+impl Answer {
+    /// The next piece; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = self.body.frame().with_subscriber(Dispatch::none());
+            match timeout(self.silence_max, frame).await {
+                Err(_) => return Err(Failure::Cut(format!("nothing more within {:?}", self.silence_max))),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(Failure::Cut(with_causes(&error))),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the server says of its refusal: the message of a `Status`, or else the beginning of the text.
+    async fn error_text(&mut self, status: StatusCode) -> String {
+        #[derive(Deserialize)]
+        struct Status {
+            message: String,
+        }
+        let mut text = Vec::new();
+        while let Ok(Some(piece)) = self.next().await {
+            text.extend_from_slice(&piece);
+            if text.len() > ERROR_BYTES_MAX {
+                break;
+            }
+        }
+        let message = match serde_json::from_slice::<Status>(&text) {
+            Ok(Status { message }) => message,
+            Err(_) => String::from_utf8_lossy(&text).trim().to_owned(),
+        };
+        let message = message[..message.floor_char_boundary(ERROR_TEXT_BYTES_MAX)].to_owned();
+        if message.is_empty() { status.to_string() } else { message }
+    }
+}
+
+/// An error and what caused it; many repeat their cause, which then is said once.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
