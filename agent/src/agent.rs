@@ -53,28 +53,35 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         policies_rejected = objects.rejected,
         "watchfire starts"
     );
-    let metrics = Metrics::new(VERSION, COMMIT);
+    let metrics = Metrics::of_cluster(VERSION, COMMIT, config.cluster_name.as_deref());
     let health = Arc::new(Health::new());
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
 
+    let questions = plane.questions();
+    let (sources, feeds) = Sources::start(config, plane.handle(), &metrics, questions)?;
     let conntrack = config.conntrack.namespace().cloned().map(Conntrack::start).transpose();
-    let stages = Stages::new(
+    let mut stages = Stages::new(
         knowledge,
         HostView::read(host.cgroup_root.clone().ok()),
         Services::new(conntrack.context("cannot start the thread that asks connection tracking")?),
         host.timebase,
         config.intake(),
     )
-    .with_tls_ports(config.flows.tls_ports());
+    .with_tls_ports(config.flows.tls_ports())
+    .waiting_for(sources.expected(config), config.enrichment.wait_milliseconds.get());
+    if let Some(runtime) = sources.runtime().cloned() {
+        stages = stages.asking_for_containers(Box::new(move |id| _ = runtime.lookup(id)));
+    }
     let on_end = move || _ = events_sender.send(Event::PipelineEnded);
     // Before the sensor: it sends what it finds running while it starts.
-    let (pipeline, batches) = Pipeline::start(stages, outputs, &metrics, Arc::clone(&health), on_end)
+    let (pipeline, batches) = Pipeline::start(stages, feeds, outputs, &metrics, Arc::clone(&health), on_end)
         .context("cannot start the pipeline thread")?;
     let sensor = match watchfire_sensor::start(&sensor_options(config), &host, batches) {
         Ok(sensor) => sensor,
         Err(error) => {
+            sources.stop(GIVE_UP_TIMEOUT);
             plane.stop(GIVE_UP_TIMEOUT);
             return Err(error).context("cannot watch this kernel; `watchfire doctor` says more");
         }
@@ -88,7 +95,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
 
     let account = Account::register(&metrics, sink);
     let files = RefCell::new(config.sensor.files.filter());
-    let agent = Agent { config, source, files, account, sensor, pipeline, plane, events };
+    let agent = Agent { config, source, files, account, sensor, sources, pipeline, plane, events };
     match agent.watch() {
         End::Asked => Ok(agent.drain()),
         End::Broken => {
@@ -143,6 +150,7 @@ struct Agent<'a> {
     files: RefCell<FileFilter>,
     account: Account,
     sensor: Sensor,
+    sources: Sources,
     pipeline: Pipeline,
     plane: ControlPlane,
     events: Receiver<Event>,
@@ -158,6 +166,7 @@ impl Agent<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.account.show(&self.sensor);
+            self.sources.show();
         }
     }
 
@@ -204,7 +213,7 @@ impl Agent<'_> {
 
     /// Detaches, lets everything that was seen reach the outputs, and says what was lost.
     fn drain(self) -> ExitCode {
-        let Self { config, account, sensor, pipeline, plane, events, .. } = self;
+        let Self { config, account, sensor, sources, pipeline, plane, events, .. } = self;
         let timeout = config.drain_timeout_seconds.get();
         let now = Instant::now();
         let deadline = |percent| now + timeout * percent / 100;
@@ -225,6 +234,7 @@ impl Agent<'_> {
             account.show_totals(totals);
             log_totals(totals, pinned);
         }
+        sources.stop(left(deadline(SERVED_PERCENT)));
         plane.stop(left(deadline(SERVED_PERCENT)));
         let not_written = account.log_sink();
         match (drained, flushed) {
@@ -250,6 +260,7 @@ impl Agent<'_> {
                 _ = outputs.stop(GIVE_UP_TIMEOUT);
             }
         }
+        self.sources.stop(GIVE_UP_TIMEOUT);
         self.plane.stop(GIVE_UP_TIMEOUT);
         // The end of the process detaches the probes as well.
         thread::spawn(move || drop(self.sensor));

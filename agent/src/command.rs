@@ -9,6 +9,7 @@ mod run;
 mod self_test_child;
 mod top;
 mod version;
+mod who;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Flows(Box<flows::FlowsArgs>),
     /// Watch flows, talkers, verdicts, processes, drops and losses live, in a terminal
     Top(top::TopArgs),
+    /// Say what the running agent knows of a pid, an address, a container or a pod, and from where
+    Who(who::WhoArgs),
     /// Say what this kernel and host offer, and which hook each probe of `run` with the same arguments gets
     Doctor(Box<run::RunArgs>),
     /// Remove the kernel programs that `run` with the same arguments pinned (sensor.pin)
@@ -53,6 +56,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Observe(args) => observe::run(args),
         Command::Flows(args) => flows::run(args),
         Command::Top(args) => top::run(args),
+        Command::Who(args) => who::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Detach(args) => detach::run(args),
         Command::Policy(args) => policy::run(args),

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -63,6 +63,11 @@ impl ControlPlane {
     /// Where live records go, if anyone may ask for them.
     pub(crate) const fn hub(&self) -> Option<&Arc<ObserveHub>> {
         self.hub.as_ref()
+    }
+
+    /// Its threads.
+    pub(crate) fn handle(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     /// What is asked over the observe socket; nothing where there is none.

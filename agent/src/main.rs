@@ -9,7 +9,9 @@ mod control_plane;
 mod knowledge;
 mod logging;
 mod pipeline;
+mod sources;
 mod top;
+mod yaml_files;
 
 use std::process::ExitCode;
 

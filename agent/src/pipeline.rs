@@ -19,6 +19,7 @@ mod waiting;
 mod who;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,15 @@ impl Belonging {
     }
 }
 
+/// Who is asked for a container.
+struct Lookup(Box<dyn FnMut(&str) + Send>);
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup")
+    }
+}
+
 /// What the stages hold between observations.
 #[derive(Debug)]
 pub(crate) struct Stages {
@@ -71,6 +81,7 @@ pub(crate) struct Stages {
     payloads: PayloadCounts,
     plaintext: Plaintext,
     waiting: Waiting,
+    lookup: Lookup,
     timebase: Timebase,
     /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
     latest_boot_ns: u64,
@@ -96,6 +107,7 @@ impl Stages {
             payloads: PayloadCounts::default(),
             plaintext: Plaintext::default(),
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
+            lookup: Lookup(Box::new(|_| {})),
             timebase,
             latest_boot_ns: 0,
         }
@@ -110,6 +122,12 @@ impl Stages {
     /// Observations wait up to `limit` until it is known who they are about, as far as somebody is expected to tell.
     pub(crate) fn waiting_for(mut self, expected: Expected, limit: Duration) -> Self {
         self.waiting = Waiting::new(limit, expected);
+        self
+    }
+
+    /// With somebody who is asked for a container as soon as its cgroup is made, by its id, and who does not wait.
+    pub(crate) fn asking_for_containers(mut self, ask: Box<dyn FnMut(&str) + Send>) -> Self {
+        self.lookup = Lookup(ask);
         self
     }
 
@@ -150,6 +168,7 @@ impl Stages {
             }
             Body::CgroupMade { id, path } => {
                 self.host.cgroup_made(id, &path);
+                self.look_up(id);
                 None
             }
             Body::CgroupRemoved { id } => {
@@ -183,6 +202,16 @@ impl Stages {
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
         self.release_all(Instant::now(), Missing::Room, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+    }
+
+    /// Asks for the container that a new cgroup is of, before its first process comes.
+    fn look_up(&mut self, cgroup_id: u64) {
+        if let Some(cgroup) = self.host.cgroup(cgroup_id)
+            && let Some(id) = &cgroup.container_id
+            && self.knowledge.containers.get(id).is_none()
+        {
+            (self.lookup.0)(id);
+        }
     }
 
     fn record(&self, boot_ns: u64, body: RecordBody) -> Record {

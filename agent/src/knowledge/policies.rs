@@ -126,7 +126,8 @@ impl Policies {
             Outcome::Loaded(policy) => Some(Arc::clone(policy)),
             Outcome::Rejected | Outcome::Ignored => None,
         });
-        self.set = PolicySet::new(Dialect::K8s, self.of_files.iter().cloned().chain(of_cluster).collect());
+        let all: Vec<_> = self.of_files.iter().cloned().chain(of_cluster).collect();
+        self.set = PolicySet::new(Dialect::K8s, all);
     }
 
     pub(super) const fn set(&self) -> &PolicySet {

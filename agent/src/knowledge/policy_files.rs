@@ -1,17 +1,13 @@
 //! The directory of policy files.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use watchfire_export::PolicyObjects;
 use watchfire_policy::{Policy, parse_documents};
 
-/// Most policy files in a directory.
-const POLICY_FILES_MAX: usize = 10_000;
-/// Largest policy file that is read, bytes.
-const POLICY_FILE_BYTES_MAX: u64 = 16 << 20;
+use crate::yaml_files::{files, read};
 
 /// Reads every `*.yaml`, `*.yml` and `*.json` of a directory in the order of their names, or the one file given.
 pub(super) fn load(path: &Path) -> Result<(Vec<Arc<Policy>>, PolicyObjects)> {
@@ -42,47 +38,10 @@ pub(super) fn load(path: &Path) -> Result<(Vec<Arc<Policy>>, PolicyObjects)> {
     Ok((policies, objects))
 }
 
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    let failed = || format!("cannot read policies from {}", path.display());
-    if fs::metadata(path).with_context(failed)?.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).with_context(failed)? {
-        let file = entry.with_context(failed)?.path();
-        // Files of a ConfigMap are links; `metadata` follows them.
-        if is_policy_file(&file) && fs::metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
-            files.push(file);
-        }
-        ensure!(
-            files.len() <= POLICY_FILES_MAX,
-            "{} has more than {POLICY_FILES_MAX} policy files",
-            path.display()
-        );
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
-fn is_policy_file(file: &Path) -> bool {
-    let hidden = file.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    !hidden && matches!(extension, Some("yaml" | "yml" | "json"))
-}
-
-fn read(file: &Path) -> Result<String> {
-    let failed = || format!("cannot read {}", file.display());
-    let bytes = fs::metadata(file).with_context(failed)?.len();
-    ensure!(
-        bytes <= POLICY_FILE_BYTES_MAX,
-        "{} is larger than {POLICY_FILE_BYTES_MAX} bytes",
-        file.display()
-    );
-    fs::read_to_string(file).with_context(failed)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const GOOD: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
@@ -111,6 +70,6 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_named() {
         let error = load(Path::new("/no/such/dir")).unwrap_err().to_string();
-        assert_eq!(error, "cannot read policies from /no/such/dir");
+        assert_eq!(error, "cannot read /no/such/dir");
     }
 }

@@ -67,7 +67,7 @@ fn the_actor_is_as_it_was_at_that_moment() {
         (process.binary.as_str(), process.uid, process.euid, process.gid),
         ("/bin/bash", 1000, 1001, 1002)
     );
-    assert_eq!(process.pod.as_ref().unwrap().name, "db");
+    assert_eq!(&*process.pod.as_ref().unwrap().name, "db");
     assert_eq!(
         record.ancestors.iter().map(|one| one.binary.as_str()).collect::<Vec<_>>(),
         ["/usr/sbin/sshd"]
@@ -111,10 +111,7 @@ fn targets_are_found_by_the_kernels_word_or_the_callers() {
     ] {
         let found = target(memory).unwrap();
         assert_eq!((found.exec_id, found.pid, found.cgroup_id), (Some(id(3)), 3, Some(7)));
-        assert_eq!(
-            (found.binary.as_deref(), found.pod.unwrap().name.as_str()),
-            (Some("/usr/sbin/sshd"), "db")
-        );
+        assert_eq!((found.binary.as_deref(), &*found.pod.unwrap().name), (Some("/usr/sbin/sshd"), "db"));
     }
     assert_eq!(target(MemoryEvent { target_ns_pid: 9, ..none() }), None);
     assert_eq!(target(none()), None);
@@ -130,5 +127,5 @@ fn signals_name_the_cgroup_that_the_kernel_saw() {
     let RecordBody::Signal(record) = take_event(&mut stages, kill) else { panic!() };
     assert_eq!((record.detail.signal, record.detail.name.as_deref()), (9, Some("SIGKILL")));
     assert_eq!(record.detail.target.cgroup_id, Some(7));
-    assert_eq!(record.detail.target.pod.as_ref().unwrap().name, "db");
+    assert_eq!(&*record.detail.target.pod.as_ref().unwrap().name, "db");
 }

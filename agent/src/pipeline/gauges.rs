@@ -132,6 +132,7 @@ impl Gauges {
             payloads,
             plaintext,
             waiting,
+            lookup: _,
             timebase: _,
             latest_boot_ns: _,
         } = stages;

@@ -77,7 +77,7 @@ fn a_query_and_its_answer_are_one_record_with_who_asked() {
     assert_eq!((boot_ns, record.latency_us, record.rcode.as_deref()), (12 * MS, Some(2000), Some("NOERROR")));
     assert_eq!((record.id, record.query.as_str(), &*record.query_type), (7, "db.Example", "A"));
     assert_eq!(record.answers[0].data.as_deref(), Some("192.0.2.7"));
-    assert_eq!(record.client.pod.unwrap().name, "frontend");
+    assert_eq!(&*record.client.pod.unwrap().name, "frontend");
     assert_eq!((record.server.kind, record.protocol), ("world", Protocol::Udp));
     assert_eq!(record.process.unwrap().binary, "/bin/curl");
     assert_eq!(stages.queries.len(), 0);

@@ -19,11 +19,7 @@ services:
 ";
 
 fn with_services() -> Stages {
-    let mut stages = stages(DENY);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), WITH_SERVICES).unwrap();
-    stages.knowledge.directory = read_inventory(file.path(), "node-a").unwrap().directory;
-    stages
+    stages_of(WITH_SERVICES, DENY)
 }
 
 #[test]
@@ -39,13 +35,13 @@ fn what_the_endpoints_tell_is_said_and_no_more() {
         let to = Flow { cookie, server: address.parse().unwrap(), ..flow() };
         let open = take_flow(&mut stages, Body::FlowOpen(to));
         assert_eq!(open.server.address.to_string(), address);
-        assert_eq!(open.server.service.as_ref().unwrap().name, service);
-        assert_eq!(open.server.pod.as_ref().map(|pod| pod.name.as_str()), pod, "{service}");
+        assert_eq!(&*open.server.service.as_ref().unwrap().name, service);
+        assert_eq!(open.server.pod.as_ref().map(|pod| &*pod.name), pod, "{service}");
         let backend = backend.map(|backend| backend.parse().unwrap());
         assert_eq!(open.server.backend, Some(BackendView { address: backend, by }), "{service}");
         assert_eq!((open.verdict.outcome, open.because.as_str()), (outcome, because), "{service}");
         // As of then.
-        stages.knowledge.directory = directory();
+        stages.knowledge = knowledge(INVENTORY, DENY);
         let close = take_flow(&mut stages, Body::FlowClose(to, end(true)));
         assert_eq!((close.server, close.verdict), (open.server, open.verdict), "{service}");
         stages.knowledge.directory = with_services().knowledge.directory;

@@ -1,12 +1,12 @@
-use watchfire_export::PolicyObjects;
-use watchfire_inventory::{Directory, Redactor, read_inventory};
+use watchfire_inventory::Redactor;
 use watchfire_model::{
-    BinaryFile, CloseReason, Device, Dialect, Exit, ExitStatus, FlowCounters, Fork, Gap, KindCounters,
-    Namespaces, Outcome, OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, WallTime,
+    BinaryFile, CloseReason, Device, Exit, ExitStatus, FlowCounters, Fork, Gap, KindCounters, Namespaces,
+    Outcome, OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, WallTime,
 };
-use watchfire_policy::{PolicySet, parse_documents};
 
 use super::*;
+use crate::config::Config;
+use crate::knowledge::Loaded;
 
 #[path = "events_tests.rs"]
 mod events;
@@ -14,6 +14,10 @@ mod events;
 mod payloads;
 #[path = "services_tests.rs"]
 mod services;
+#[path = "waiting_tests.rs"]
+mod waiting;
+#[path = "who_tests.rs"]
+mod who;
 
 const INVENTORY: &str = "\
 clusterCIDRs: [10.1.0.0/16]
@@ -31,27 +35,32 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
 ";
 const BOOT: u32 = 1;
 
-fn directory() -> Directory {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), INVENTORY).unwrap();
-    read_inventory(file.path(), "node-a").unwrap().directory
-}
-
-fn knowledge(policies: &str) -> Knowledge {
-    let parsed = parse_documents("policies.yaml", policies);
-    assert!(parsed.rejected.is_empty(), "{:?}", parsed.rejected);
-    Knowledge {
-        node: Arc::from("node-a"),
-        directory: directory(),
-        policies: PolicySet::new(Dialect::K8s, parsed.policies),
-        objects: PolicyObjects::default(),
-    }
+fn knowledge(inventory: &str, policies: &str) -> Knowledge {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let config = Config {
+        inventory: Some(file("inventory.yaml", inventory)),
+        policies: Some(file("policies.yaml", policies)),
+        node_name: Some("node-a".to_owned()),
+        ..Config::default()
+    };
+    let knowledge = Knowledge::new(Loaded::read(&config).unwrap(), moment(Timebase { boot_epoch_ns: 0 }));
+    assert_eq!(knowledge.objects().rejected, 0);
+    knowledge
 }
 
 fn stages(policies: &str) -> Stages {
+    stages_of(INVENTORY, policies)
+}
+
+fn stages_of(inventory: &str, policies: &str) -> Stages {
     let empty = tempfile::tempdir().unwrap();
     Stages::new(
-        knowledge(policies),
+        knowledge(inventory, policies),
         HostView::read(Some(empty.path().to_owned())),
         Services::new(None),
         Timebase { boot_epoch_ns: 0 },
@@ -147,7 +156,7 @@ fn a_flow_that_the_default_denies_says_so_and_by_what() {
     let open = take_flow(&mut stages, Body::FlowOpen(flow()));
     assert_eq!((open.stage, open.verdict.outcome), (FlowStage::Open, Outcome::Denied));
     assert_eq!(open.because, "isolated by NetworkPolicy/shop/default-deny");
-    let names = [&open.client, &open.server].map(|end| end.pod.as_ref().unwrap().name.as_str());
+    let names = [&open.client, &open.server].map(|end| &*end.pod.as_ref().unwrap().name);
     assert_eq!(names, ["frontend", "db"]);
     assert_eq!(open.process.unwrap().args, ["/bin/curl", "--token=REDACTED"]);
     assert_eq!(open.process_unknown, None);
@@ -157,7 +166,7 @@ fn a_flow_that_the_default_denies_says_so_and_by_what() {
 fn a_flow_is_judged_as_of_its_opening() {
     let mut stages = stages(DENY);
     take(&mut stages, Body::FlowOpen(flow()));
-    stages.knowledge = knowledge("");
+    stages.knowledge = knowledge(INVENTORY, "");
     let close = take_flow(&mut stages, Body::FlowClose(flow(), end(true)));
     assert_eq!((close.stage, close.verdict.outcome), (FlowStage::Close, Outcome::Denied));
     assert_eq!((close.close_reason, close.duration_ns), (Some(CloseReason::Fin), Some(1)));
@@ -231,7 +240,7 @@ fn gaps_become_loss_records() {
         (loss.kind, loss.cgroup_id, loss.cgroup.as_deref()),
         (RecordKind::File, Some(7), Some("/kubepods/db"))
     );
-    assert_eq!(loss.pod.unwrap().name, "db");
+    assert_eq!(&*loss.pod.unwrap().name, "db");
     assert_eq!((loss.lost, loss.suppressed, loss.counters), (3, 4, counters));
     assert_eq!((loss.first, loss.last), (WallTime(1), WallTime(2)));
     let RecordBody::Loss(loss) = take(&mut stages, Body::Gap(Gap { cgroup_id: None, ..gap })) else {

@@ -30,6 +30,7 @@ const TICK_WITH_FEEDS: Duration = Duration::from_millis(100);
 const TICK_WHILE_WAITING: Duration = Duration::from_millis(3);
 /// Most that is taken in of each feed at a time, so that observations are not held up.
 const FEED_SHARE: usize = 64;
+const CONTAINERS_SHARE: usize = 1024;
 
 /// What the pipeline is told from outside.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(crate) enum Control {
 #[derive(Debug)]
 pub(crate) struct Feeds {
     pub(crate) objects: mpsc::Receiver<SourceBatch>,
-    pub(crate) containers: mpsc::Receiver<Vec<ContainerChange>>,
+    pub(crate) containers: mpsc::Receiver<ContainerChange>,
     pub(crate) questions: mpsc::Receiver<Question>,
 }
 
@@ -199,11 +200,9 @@ impl Worker {
             let Ok(batch) = objects.try_recv() else { break };
             stages.knowledge.take(batch, at);
         }
-        for _ in 0..FEED_SHARE {
-            let Ok(changes) = containers.try_recv() else { break };
-            for change in changes {
-                stages.knowledge.take_container(change, at);
-            }
+        for _ in 0..CONTAINERS_SHARE {
+            let Ok(change) = containers.try_recv() else { break };
+            stages.knowledge.take_container(change, at);
         }
         stages.knowledge.settle();
         for _ in 0..FEED_SHARE {

@@ -126,6 +126,10 @@ impl Stages {
                 self.waiting.enrichment(EnrichmentOutcome::Failed, Missing::Room, Duration::ZERO);
             return self.take_with(observation, enrichment, records);
         }
+        if missing == Missing::Container && !self.waiting.queues.contains_key(&cgroup_id) {
+            // It was not told as it was made, or the agent is younger.
+            self.look_up(cgroup_id);
+        }
         self.waiting.len += 1;
         let held = Held { observation, since: now, missing };
         self.waiting.queues.entry(cgroup_id).or_default().push_back(held);

@@ -112,6 +112,8 @@ mod tests {
         let record = Record {
             time: WallTime(0),
             boot_ns: 7,
+            cluster: None,
+            enrichment: None,
             node: Arc::from("node\n1"),
             body: RecordBody::Loss(Box::new(LossRecord {
                 kind: RecordKind::TcpOpen,

@@ -99,7 +99,7 @@ fn record(n: u64) -> Record {
         last: WallTime(0),
         counters: KindCounters::default(),
     }));
-    Record { time: WallTime(0), boot_ns: 0, node: Arc::from("node-1"), body }
+    Record { time: WallTime(0), boot_ns: 0, cluster: None, node: Arc::from("node-1"), enrichment: None, body }
 }
 
 fn numbers(path: &Path) -> Vec<u64> {

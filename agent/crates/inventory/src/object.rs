@@ -82,6 +82,21 @@ pub enum Object {
     Policy(PolicyObject),
 }
 
+impl Object {
+    /// Which kind it is of.
+    #[must_use]
+    pub const fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Namespace(_) => ResourceKind::Namespace,
+            Self::Node(_) => ResourceKind::Node,
+            Self::Pod(_) => ResourceKind::Pod,
+            Self::Service(_) => ResourceKind::Service,
+            Self::EndpointSlice(_) => ResourceKind::EndpointSlice,
+            Self::Policy(policy) => policy.kind,
+        }
+    }
+}
+
 /// A Namespace.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct NamespaceObject {

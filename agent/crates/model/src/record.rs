@@ -183,6 +183,20 @@ pub struct PodView {
     pub service_account: Option<Arc<str>>,
 }
 
+impl PodView {
+    /// A pod of which no more than its name is known.
+    #[must_use]
+    pub fn named(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: None,
+            workload: None,
+            service_account: None,
+        }
+    }
+}
+
 impl From<&Pod> for PodView {
     fn from(pod: &Pod) -> Self {
         let Pod { name, uid, identity, ips: _, node: _ } = pod;

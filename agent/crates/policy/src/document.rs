@@ -81,6 +81,59 @@ pub fn parse_documents(file: &str, text: &str) -> Parsed {
     parsed
 }
 
+/// Reads every object of a file as a value, those in lists one by one, each with the line on which it begins. `file` is
+/// only used to say where a mistake is.
+#[must_use]
+pub fn parse_values(file: &str, text: &str) -> (Vec<(u64, Value)>, Vec<Rejection>) {
+    let (mut values, mut rejected) = (Vec::new(), Vec::new());
+    for document in split(text) {
+        let line_in_file = |line: Option<u64>| document.first_line + line.unwrap_or(1).saturating_sub(1);
+        let mut reject = |line: Option<u64>, object, reason| {
+            let line = line.map_or_else(|| document.object_line(), |line| line_in_file(Some(line)));
+            rejected.push(Rejection { file: file.to_owned(), line, object, reason });
+        };
+        let tree = match read::<Value>(document.text) {
+            Ok(tree) => tree,
+            Err(error) => {
+                reject(error.line, ObjectId::default(), error.reason);
+                continue;
+            }
+        };
+        let object = ObjectId::of(&tree);
+        let is_list =
+            object.kind.as_deref().is_some_and(|kind| kind.ends_with("List")) && tree.get("items").is_some();
+        if !is_list {
+            values.push((document.object_line(), tree));
+            continue;
+        }
+        match read::<List>(document.text) {
+            Ok(list) => {
+                let of = (
+                    object.kind.as_deref().and_then(|kind| kind.strip_suffix("List")),
+                    object.api_version.as_deref(),
+                );
+                for item in list.items.into_iter().flatten() {
+                    values.push((line_in_file(Some(item.referenced.line())), with_kind(item.value, of)));
+                }
+            }
+            Err(error) => reject(error.line, object, error.reason),
+        }
+    }
+    (values, rejected)
+}
+
+/// An item of a list; where it does not say what it is, it is what the list is of.
+fn with_kind(mut item: Value, (kind, api_version): (Option<&str>, Option<&str>)) -> Value {
+    if let (Some(fields), Some(kind), Some(api_version)) = (item.as_object_mut(), kind, api_version)
+        && !kind.is_empty()
+        && !fields.contains_key("kind")
+    {
+        fields.insert("kind".to_owned(), kind.into());
+        fields.insert("apiVersion".to_owned(), api_version.into());
+    }
+    item
+}
+
 /// Reads one object that has been read as a value already. None of a kind that is not evaluated; the error says the place
 /// in the object, what was expected and what was found.
 pub fn parse_object(value: Value) -> Result<Option<Arc<Policy>>, String> {

@@ -25,7 +25,7 @@ mod yaml;
 
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, World};
-pub use document::{Ignored, ObjectId, Parsed, Rejection, parse_documents, parse_object};
+pub use document::{Ignored, ObjectId, Parsed, Rejection, parse_documents, parse_object, parse_values};
 pub use explain::{Considered, Explanation, RuleTrial};
 pub use matching::Match;
 pub use netpol::{

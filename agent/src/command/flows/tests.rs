@@ -18,6 +18,7 @@ fn end(kind: &'static str, address: &str) -> EndpointView {
         pod: None,
         kind,
         detail: None,
+        api_server: false,
         names: Vec::new(),
         service: None,
         backend: None,
@@ -25,7 +26,7 @@ fn end(kind: &'static str, address: &str) -> EndpointView {
 }
 
 fn pod(name: &str, address: &str) -> EndpointView {
-    let pod = PodView { namespace: "shop".into(), name: name.into(), uid: String::new() };
+    let pod = PodView::named("shop", name);
     EndpointView { pod: Some(pod), ..end("pod", address) }
 }
 
@@ -46,12 +47,15 @@ fn process() -> ProcessView {
         namespaces: Namespaces { net: 1, mnt: 2, pid: 3, user: 4 },
         origin: ProcessOrigin::Observed,
         pod: None,
+        container: None,
+        unit: None,
     }
 }
 
 fn line(body: RecordBody) -> String {
     let time = WallTime(1_700_000_000_123_456_789);
-    let record = Record { time, boot_ns: 5, node: Arc::from("node-1"), body };
+    let record =
+        Record { time, boot_ns: 5, cluster: None, node: Arc::from("node-1"), enrichment: None, body };
     serde_json::to_string(&record).unwrap()
 }
 

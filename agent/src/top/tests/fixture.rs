@@ -44,7 +44,14 @@ impl Bench {
     /// A record of that second.
     pub(super) fn tell(&mut self, second: i64, body: RecordBody) {
         let boot_ns = (1000 + second).unsigned_abs() * 1_000_000_000;
-        let record = Record { time: wall(second), boot_ns, node: Arc::from("node-1"), body };
+        let record = Record {
+            time: wall(second),
+            boot_ns,
+            cluster: None,
+            node: Arc::from("node-1"),
+            enrichment: None,
+            body,
+        };
         let line = Encoder::new().encode(&record).line;
         self.app.line(std::str::from_utf8(&line).unwrap().trim_end());
     }
@@ -112,6 +119,8 @@ pub(super) fn process(pid: u32, binary: &str) -> ProcessView {
         namespaces: Namespaces::default(),
         origin: ProcessOrigin::Observed,
         pod: None,
+        container: None,
+        unit: None,
     }
 }
 
@@ -129,13 +138,18 @@ pub(super) fn exec(pid: u32, binary: &str, parent: Option<ProcessView>) -> Recor
 /// `shop/NAME` is a pod, anything else an address of the world.
 pub(super) fn end(name: &str, address: &str) -> EndpointView {
     let address: SocketAddr = address.parse().unwrap();
-    let pod = name.strip_prefix("shop/").map(|name| PodView {
-        namespace: "shop".to_owned(),
-        name: name.to_owned(),
-        uid: String::new(),
-    });
+    let pod = name.strip_prefix("shop/").map(|name| PodView::named("shop", name));
     let kind = if pod.is_some() { "pod" } else { "world" };
-    EndpointView { address, pod, kind, detail: None, names: Vec::new(), service: None, backend: None }
+    EndpointView {
+        address,
+        pod,
+        kind,
+        detail: None,
+        api_server: false,
+        names: Vec::new(),
+        service: None,
+        backend: None,
+    }
 }
 
 pub(super) fn tcp(sent: u64, received: u64) -> Option<FlowCounters> {

@@ -138,7 +138,7 @@ fn one_flow_is_told_whole() {
     bench.tell(1, dns("db.shop.example", "10.0.0.2"));
     let mut server = end("shop/db", "10.0.0.2:5432");
     server.names = vec![Arc::from("db.shop.example")];
-    server.service = Some(ServiceView { namespace: "shop".to_owned(), name: "db".to_owned() });
+    server.service = Some(ServiceView { namespace: "shop".into(), name: "db".into() });
     server.backend = Some(BackendView { address: Some("10.0.0.9:5432".parse().unwrap()), by: "conntrack" });
     bench.flow(2, FlowRecord { server, ..flow(1) });
     // The other end, and an end of the flow that tells less than what was known.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use watchfire_export::{EncodedRecord, Encoder};
 use watchfire_model::{
-    AncestorView, CapabilityEvent, CloseReason, CredentialSet, CredentialsEvent, Device, Dialect, Direction,
-    DnsAnswer, DnsRecord, EndpointView, EventFacts, EventRecord, ExecDetail, ExecId, ExitStatus, FileEvent,
-    FileView, FlowCounters, FlowDrop, FlowRecord, FlowStage, Icmp, Interface, KernelEvent, KernelView,
-    KindCounters, LossRecord, MemoryEvent, MemoryView, NamespaceEvent, NamespaceView, Namespaces, Operation,
-    Origin, OwnerUnknown, Packets, PodView, PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord,
-    ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side, SideVerdict, SignalEvent,
-    SignalView, SocketEvent, SocketView, StdioEvent, TargetView, Tier, TlsView, UnknownReason, Verdict,
-    WallTime, clone_flag_names,
+    AncestorView, CapabilityEvent, CloseReason, ContainerView, CredentialSet, CredentialsEvent, Device,
+    Dialect, Direction, DnsAnswer, DnsRecord, EndpointView, EventFacts, EventRecord, ExecDetail, ExecId,
+    ExitStatus, FileEvent, FileView, FlowCounters, FlowDrop, FlowRecord, FlowStage, Icmp, Interface,
+    KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent, MemoryView, NamespaceEvent,
+    NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, Packets, PodUid, PodView, PolicyRef,
+    ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind,
+    RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent, TargetView,
+    Tier, TlsView, UnknownReason, Verdict, WallTime, WorkloadRef, clone_flag_names,
 };
 
 /// Long enough for any machine; reaching it is a failure, not a measurement.
@@ -44,7 +44,14 @@ pub(crate) fn number(line: &str) -> u64 {
 
 pub(crate) fn record(body: RecordBody) -> Record {
     let node = Arc::from("node-1");
-    Record { time: WallTime(1_700_000_000_123_456_789), boot_ns: 86_400_123_456_789, node, body }
+    Record {
+        time: WallTime(1_700_000_000_123_456_789),
+        boot_ns: 86_400_123_456_789,
+        cluster: None,
+        node,
+        enrichment: None,
+        body,
+    }
 }
 
 pub(crate) fn loss(lost: u64) -> Record {
@@ -93,7 +100,23 @@ pub(crate) fn deny(names: &[&str]) -> SideVerdict {
 }
 
 fn pod(name: &str) -> PodView {
-    PodView { namespace: "shop".into(), name: name.into(), uid: format!("uid-of-{name}") }
+    PodView {
+        uid: PodUid::parse("0aa1e9f0-1c2d-4e5f-8a9b-0c1d2e3f4a5b"),
+        workload: Some(WorkloadRef { kind: "Deployment".into(), name: "shop".into() }),
+        service_account: Some("shop".into()),
+        ..PodView::named("shop", name)
+    }
+}
+
+fn container() -> Arc<ContainerView> {
+    Arc::new(ContainerView {
+        id: "4bc7aa".into(),
+        name: "app".into(),
+        image: "shop/app:1".into(),
+        image_digest: "sha256:77".into(),
+        sandbox: false,
+        privileged: Some(false),
+    })
 }
 
 pub(crate) fn process_view() -> ProcessView {
@@ -118,6 +141,8 @@ pub(crate) fn process_view() -> ProcessView {
         },
         origin: ProcessOrigin::Observed,
         pod: Some(pod("frontend")),
+        container: Some(container()),
+        unit: None,
     }
 }
 
@@ -270,6 +295,7 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
         side: Side::Client,
         direction_guessed: false,
         client: EndpointView {
+            api_server: false,
             address: "10.0.1.5:40112".parse().unwrap(),
             pod: Some(pod("frontend")),
             kind: "pod",
@@ -279,6 +305,7 @@ pub(crate) fn flow(stage: FlowStage, verdict: Verdict) -> FlowRecord {
             backend: None,
         },
         server: EndpointView {
+            api_server: false,
             address: "[2001:db8::7]:5432".parse().unwrap(),
             pod: None,
             kind: "node",

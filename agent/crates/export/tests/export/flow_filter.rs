@@ -17,6 +17,7 @@ const AFTER: WallTime = WallTime(TIME.0 + 1);
 
 fn end(address: &str) -> EndpointView {
     EndpointView {
+        api_server: false,
         address: address.parse().unwrap(),
         pod: None,
         kind: "world",
@@ -64,7 +65,7 @@ fn dropped() -> Record {
 }
 
 fn dns() -> Record {
-    let pod = PodView { namespace: "shop".into(), name: "worker-1".into(), uid: String::new() };
+    let pod = PodView::named("shop", "worker-1");
     record(RecordBody::Dns(Box::new(DnsRecord {
         client: EndpointView { pod: Some(pod), kind: "pod", ..end("10.0.1.7:41000") },
         server: end("10.96.0.53:53"),

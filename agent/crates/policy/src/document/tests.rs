@@ -142,3 +142,20 @@ fn damaged_input_never_panics() {
     let _ = parse_documents("f", &"[".repeat(100_000));
     let _ = parse_documents("f", &"- ".repeat(100_000));
 }
+
+#[test]
+fn any_object_is_read_as_a_value_and_lists_are_taken_apart() {
+    let text = "# a\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\nkind: PodList\napiVersion: v1\nitems:\n\
+                - metadata: {name: b}\n- metadata: {name: c}\n---\n{\n---\nkind: List\nitems:\n- {kind: Service}\n";
+    let (values, rejected) = parse_values("f.yaml", text);
+    let shown: Vec<_> = values
+        .iter()
+        .map(|(line, value)| {
+            let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            format!("{line} {} {}", text("/kind"), text("/metadata/name"))
+        })
+        .collect();
+    assert_eq!(shown, ["2 Pod a", "9 Pod b", "10 Pod c", "16 Service "]);
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].file, "f.yaml");
+}

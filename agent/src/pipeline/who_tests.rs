@@ -1,0 +1,80 @@
+//! Answers to `watchfire who`.
+
+use serde_json::Value;
+use watchfire_inventory::{ContainerChange, ContainerObject, Mount};
+
+use super::*;
+
+const CONTAINER: &str = "4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7";
+
+fn known() -> Stages {
+    let mut stages = stages("");
+    let path = format!("/kubepods/db/{CONTAINER}");
+    stages.take(Observation { boot_ns: 1, body: Body::CgroupMade { id: 77, path } }, &mut Vec::new());
+    let Body::Exec(mut of_pod) = exec(10, &["/bin/db"], false) else { unreachable!() };
+    of_pod.cgroup_id = 77;
+    stages.take(Observation { boot_ns: 2, body: Body::Exec(of_pod) }, &mut Vec::new());
+    let container = ContainerObject {
+        id: CONTAINER.to_owned(),
+        name: "db".to_owned(),
+        image: "postgres:17".to_owned(),
+        runtime: "containerd".to_owned(),
+        mounts: vec![Mount {
+            host_path: "/srv/db".to_owned(),
+            container_path: "/data".to_owned(),
+            is_read_only: false,
+        }],
+        ..ContainerObject::default()
+    };
+    let at = moment(stages.timebase);
+    stages.knowledge.take_container(ContainerChange::Apply(Arc::new(container)), at);
+    stages
+}
+
+fn who(stages: &mut Stages, query: &str) -> Vec<Value> {
+    let answer = serde_json::to_value(stages.who(query)).unwrap();
+    answer["matches"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_process_is_told_with_its_pod_and_container() {
+    let found = who(&mut known(), "10");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["process"]["pod"]["name"], "db");
+    assert_eq!(found[0]["process"]["container"]["image"], "postgres:17");
+    assert_eq!(found[0]["from"], "kernel: it was seen to begin");
+}
+
+#[test]
+fn a_container_is_told_by_the_beginning_of_its_id() {
+    let found = who(&mut known(), "4bc7aa");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["mounts"][0], "/srv/db at /data (rw)");
+    assert_eq!((&found[0]["from"], &found[0]["pod"]["name"]), (&"container-runtime".into(), &"db".into()));
+    assert_eq!(found[0]["processes"][0], 10);
+    assert_eq!(who(&mut known(), "4bc").len(), 0, "too short to mean anything");
+}
+
+#[test]
+fn a_pod_is_told_by_its_name_with_or_without_its_namespace() {
+    for query in ["db", "shop/db"] {
+        let found = who(&mut known(), query);
+        assert_eq!(found.len(), 1, "{query}");
+        assert_eq!((&found[0]["from"], &found[0]["ips"][0]), (&"file".into(), &"10.1.0.3".into()));
+        assert_eq!(found[0]["labels"]["app"], "db");
+    }
+    assert_eq!(who(&mut known(), "other/db").len(), 0);
+}
+
+#[test]
+fn an_address_is_told_with_who_has_it() {
+    for (query, end) in [
+        ("10.1.0.3", "pod"),
+        ("::ffff:192.0.2.1", "node"),
+        ("198.51.100.7", "world"),
+        ("10.1.0.200", "unresolved"),
+    ] {
+        let found = who(&mut known(), query);
+        assert_eq!((found.len(), &found[0]["end"]), (1, &end.into()), "{query}");
+    }
+}
