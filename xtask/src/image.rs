@@ -1,6 +1,6 @@
 //! `image`: the static agent as an OCI image, made without an image builder.
 
-mod archive;
+pub(crate) mod archive;
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::process::Step;
 use crate::{build, paths};
+use archive::{Contents, Entry};
 
 /// Arguments of `image`.
 #[derive(clap::Args)]
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let agent = build::agent(!args.debug)?;
     let _step = Step::new("writing the image");
     let binary = fs::read(&agent).with_context(|| format!("read {}", agent.display()))?;
-    let image = archive::image(&args.name, &binary)?;
+    let image = archive::image(&args.name, &agent_contents(&binary))?;
     let output = args.output.clone().unwrap_or_else(|| paths::target().join("watchfire-image.tar"));
     fs::write(&output, &image.bytes).with_context(|| format!("write {}", output.display()))?;
     println!("archive: {}", output.display());
@@ -38,4 +39,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     println!("size:    {} bytes", image.bytes.len());
     println!("import:  ctr -n k8s.io image import {}  (or docker load -i …)", output.display());
     Ok(())
+}
+
+/// The agent, and a name for the user that it runs as.
+fn agent_contents(binary: &[u8]) -> Contents {
+    let entries = vec![
+        Entry::file("etc/passwd", 0o644, b"root:x:0:0:root:/:/sbin/nologin\n"),
+        Entry::file("etc/group", 0o644, b"root:x:0:\n"),
+        Entry::file("watchfire", 0o755, binary),
+    ];
+    Contents {
+        entrypoint: &["/watchfire"],
+        command: &["run"],
+        title: "watchfire",
+        description: "Node security and network telemetry agent",
+        ..Contents::of(entries)
+    }
 }

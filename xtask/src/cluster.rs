@@ -1,0 +1,184 @@
+//! `cluster`: a real Kubernetes node on this machine, or its container runtime alone.
+
+mod config;
+mod identity;
+mod images;
+mod machine;
+mod part;
+mod plan;
+mod programs;
+mod start;
+mod tools;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Subcommand, ValueEnum as _};
+
+use crate::journal::Journal;
+use crate::process::{self, Step};
+use part::Part;
+use plan::FOLDER;
+use programs::Programs;
+
+/// What the cluster has made.
+const JOURNAL: Journal = Journal::new("cluster", FOLDER);
+
+/// Arguments of `cluster`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start what does not run yet
+    Up {
+        /// Start these parts alone, e.g. containerd
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<Part>,
+    },
+    /// Remove everything that the cluster has made, pods included
+    Down,
+    /// Which parts run
+    Status,
+    /// Run kubectl as administrator
+    Kubectl {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Import an archive of images, as `cargo xtask image` writes it
+    Load {
+        /// The tar file
+        archive: PathBuf,
+    },
+    /// Stop parts; pods go on
+    Stop {
+        /// Which
+        #[arg(required = true, value_enum)]
+        parts: Vec<Part>,
+    },
+    /// Start parts that were stopped
+    Start {
+        /// Which
+        #[arg(required = true, value_enum)]
+        parts: Vec<Part>,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if !process::is_root() {
+        if let Action::Up { only } = &args.action {
+            // As the user who owns the cache.
+            Programs::ready(wanted(only))?;
+        }
+        return process::again_as_root();
+    }
+    match &args.action {
+        Action::Up { only } => up(wanted(only)),
+        Action::Down => down(),
+        Action::Status => status(),
+        Action::Kubectl { arguments } => {
+            require_folder()?;
+            let status = tools::kubectl_command()?.args(arguments).status().context("start kubectl")?;
+            // It has said why itself.
+            if status.success() { Ok(()) } else { std::process::exit(status.code().unwrap_or(1)) }
+        }
+        Action::Load { archive } => {
+            require_folder()?;
+            let names = images::load(archive)?;
+            names.iter().for_each(|name| println!("{name}"));
+            Ok(())
+        }
+        Action::Stop { parts } => {
+            require_folder()?;
+            parts.iter().try_for_each(|part| start::stop(*part))
+        }
+        Action::Start { parts } => {
+            require_folder()?;
+            start::all(parts, &Programs::ready(parts)?)
+        }
+    }
+}
+
+/// Fetches and builds everything, and says where Kubernetes is.
+pub(crate) fn fetch_all() -> Result<String> {
+    Ok(Programs::ready(Part::value_variants())?.search_path)
+}
+
+fn wanted(only: &[Part]) -> &[Part] {
+    if only.is_empty() { Part::value_variants() } else { only }
+}
+
+fn up(parts: &[Part]) -> Result<()> {
+    let programs = Programs::ready(parts)?;
+    // What an interrupted run has left.
+    if !is_prepared().exists() && JOURNAL.undo()? {
+        eprintln!("==> what was left of an earlier cluster is removed");
+    }
+    if is_prepared().exists() {
+        start::all(parts, &programs)?;
+    } else {
+        JOURNAL.undone_on_error(prepare(&programs).and_then(|()| start::all(parts, &programs)))?;
+    }
+    for line in directions(parts) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn prepare(programs: &Programs) -> Result<()> {
+    let _step = Step::new("cluster: bridges, cgroups and configuration");
+    machine::check()?;
+    fs::create_dir_all(FOLDER).with_context(|| format!("create {FOLDER}"))?;
+    machine::create()?;
+    config::create(programs)?;
+    fs::write(is_prepared(), "").with_context(|| format!("write {}", is_prepared().display()))
+}
+
+/// Exists once everything does that is there before programs start.
+fn is_prepared() -> PathBuf {
+    plan::file("prepared")
+}
+
+fn directions(parts: &[Part]) -> Vec<String> {
+    let mut lines = vec![format!("folder:      {FOLDER}")];
+    if parts.contains(&Part::Containerd) {
+        lines.push(format!("CRI socket:  {}", plan::containerd_socket().display()));
+        lines.push(format!("image:       {}", images::WORKLOAD));
+    }
+    if parts.contains(&Part::Apiserver) {
+        lines.push(format!("kubeconfig:  {}", plan::kubeconfig().display()));
+        lines.push("use it:      cargo xtask cluster kubectl get pods --all-namespaces".to_owned());
+    }
+    lines.push("end it:      cargo xtask cluster down".to_owned());
+    lines
+}
+
+fn down() -> Result<()> {
+    machine::forget_files_of_others();
+    if JOURNAL.undo()? {
+        eprintln!("==> the cluster is torn down");
+    } else {
+        eprintln!("==> there is no cluster");
+    }
+    Ok(())
+}
+
+fn status() -> Result<()> {
+    for part in Part::value_variants() {
+        match JOURNAL.running(part.name()) {
+            Some(running) => println!("{:<19} running, process {}", part.name(), running.id),
+            None => println!("{:<19} not running", part.name()),
+        }
+    }
+    Ok(())
+}
+
+fn require_folder() -> Result<()> {
+    ensure!(is_prepared().exists(), "there is no cluster: `cargo xtask cluster up` starts one");
+    Ok(())
+}
