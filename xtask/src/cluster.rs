@@ -12,12 +12,15 @@ mod tools;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Subcommand, ValueEnum as _};
 
 use crate::journal::Journal;
 use crate::process::{self, Step};
+use crate::setup::Kubernetes;
+use crate::{cgroups, debian};
 use part::Part;
 use plan::FOLDER;
 use programs::Programs;
@@ -50,6 +53,18 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run etcd's client
+    Etcdctl {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run containerd's client
+    Ctr {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Import an archive of images, as `cargo xtask image` writes it
     Load {
         /// The tar file
@@ -57,6 +72,9 @@ enum Action {
     },
     /// Stop parts; pods go on
     Stop {
+        /// Without asking, as a crash would
+        #[arg(long)]
+        kill: bool,
         /// Which
         #[arg(required = true, value_enum)]
         parts: Vec<Part>,
@@ -81,21 +99,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Action::Up { only } => up(wanted(only)),
         Action::Down => down(),
         Action::Status => status(),
-        Action::Kubectl { arguments } => {
-            require_folder()?;
-            let status = tools::kubectl_command()?.args(arguments).status().context("start kubectl")?;
-            // It has said why itself.
-            if status.success() { Ok(()) } else { std::process::exit(status.code().unwrap_or(1)) }
-        }
+        Action::Kubectl { arguments } => client(tools::kubectl_command, arguments),
+        Action::Etcdctl { arguments } => client(tools::etcdctl_command, arguments),
+        Action::Ctr { arguments } => client(tools::ctr_command, arguments),
         Action::Load { archive } => {
             require_folder()?;
             let names = images::load(archive)?;
             names.iter().for_each(|name| println!("{name}"));
             Ok(())
         }
-        Action::Stop { parts } => {
+        Action::Stop { kill, parts } => {
             require_folder()?;
-            parts.iter().try_for_each(|part| start::stop(*part))
+            parts.iter().try_for_each(|part| start::stop(*part, *kill))
         }
         Action::Start { parts } => {
             require_folder()?;
@@ -107,6 +122,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Fetches and builds everything, and says where Kubernetes is.
 pub(crate) fn fetch_all() -> Result<String> {
     Ok(Programs::ready(Part::value_variants())?.search_path)
+}
+
+/// Why there can be no cluster on this machine, where that is so.
+pub(crate) fn missing() -> Option<String> {
+    if !process::is_root() && process::which("sudo").is_none() {
+        return Some("needs root or sudo".to_owned());
+    }
+    if !debian::is_host() {
+        return Some("containerd and etcd come as Debian packages, and this is no Debian".to_owned());
+    }
+    if process::which("go").is_none() {
+        return Some("no go, of which Kubernetes is built".to_owned());
+    }
+    cgroups::v2_root().err().map(|error| format!("{error:#}"))
+}
+
+/// Whether there is a cluster.
+pub(crate) fn is_up() -> bool {
+    is_prepared().exists()
+}
+
+/// What tests are told of the cluster.
+pub(crate) fn environment() -> Result<Vec<(&'static str, String)>> {
+    let text = |path: PathBuf| path.display().to_string();
+    Ok(vec![
+        ("WATCHFIRE_CLUSTER_DIR", FOLDER.to_owned()),
+        ("WATCHFIRE_CLUSTER_IMAGE", images::WORKLOAD.to_owned()),
+        ("WATCHFIRE_CRI_SOCKET", text(plan::containerd_socket())),
+        ("WATCHFIRE_KUBECONFIG", text(plan::kubeconfig())),
+        ("WATCHFIRE_KUBECTL", text(Kubernetes::ready()?.program("kubectl"))),
+    ])
 }
 
 fn wanted(only: &[Part]) -> &[Part] {
@@ -176,6 +222,16 @@ fn status() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Becomes a client of one of the parts, as far as the terminal can tell.
+fn client(command: impl FnOnce() -> Result<Command>, arguments: &[String]) -> Result<()> {
+    require_folder()?;
+    let mut command = command()?;
+    let status =
+        command.args(arguments).status().with_context(|| format!("start {}", process::shown(&command)))?;
+    // It has said why itself.
+    if status.success() { Ok(()) } else { std::process::exit(status.code().unwrap_or(1)) }
 }
 
 fn require_folder() -> Result<()> {

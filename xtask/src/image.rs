@@ -3,13 +3,13 @@
 pub(crate) mod archive;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use crate::process::Step;
 use crate::{build, paths};
-use archive::{Contents, Entry};
+use archive::{Contents, Entry, Image};
 
 /// Arguments of `image`.
 #[derive(clap::Args)]
@@ -29,16 +29,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let agent = build::agent(!args.debug)?;
     let _step = Step::new("writing the image");
-    let binary = fs::read(&agent).with_context(|| format!("read {}", agent.display()))?;
-    let image = archive::image(&args.name, &agent_contents(&binary))?;
     let output = args.output.clone().unwrap_or_else(|| paths::target().join("watchfire-image.tar"));
-    fs::write(&output, &image.bytes).with_context(|| format!("write {}", output.display()))?;
+    let image = write(&args.name, &agent, &output)?;
     println!("archive: {}", output.display());
     println!("name:    {}", args.name);
     println!("digest:  {}", image.digest);
     println!("size:    {} bytes", image.bytes.len());
     println!("import:  ctr -n k8s.io image import {}  (or docker load -i …)", output.display());
     Ok(())
+}
+
+/// Writes an image of a built agent.
+pub(crate) fn write(name: &str, agent: &Path, output: &Path) -> Result<Image> {
+    let binary = fs::read(agent).with_context(|| format!("read {}", agent.display()))?;
+    let image = archive::image(name, &agent_contents(&binary))?;
+    fs::write(output, &image.bytes).with_context(|| format!("write {}", output.display()))?;
+    Ok(image)
 }
 
 /// The agent, and a name for the user that it runs as.

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 pub(crate) use made::{Made, Running};
-pub(crate) use undo::end;
 
 /// The journal of one task, in a folder that is all its own.
 pub(crate) struct Journal {

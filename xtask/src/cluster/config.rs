@@ -111,7 +111,7 @@ fn kubelet() -> String {
         "authentication": {
             "anonymous": { "enabled": false },
             "webhook": { "enabled": true },
-            "x509": { "clientCAFile": path(KUBELET_CLIENT) },
+            "x509": { "clientCAFile": KUBELET_CLIENT.certificate() },
         },
         "authorization": { "mode": "Webhook" },
         "containerRuntimeEndpoint": socket,
@@ -121,7 +121,9 @@ fn kubelet() -> String {
         "failSwapOn": false,
         "enforceNodeAllocatable": [],
         "makeIPTablesUtilChains": false,
+        // What a process without CAP_SYS_RESOURCE may set.
         "oomScoreAdj": 0,
+        "maxOpenFiles": 65536,
         "podLogsDir": path("log/pods"),
         "staticPodPath": path("manifests"),
         "volumePluginDir": path("kubelet/volume-plugins"),

@@ -33,13 +33,40 @@ const CLIENTS: [Client; 5] = [
     Client { file: "proxy", user: "system:kube-proxy", group: "system:authenticated" },
 ];
 
+/// A certificate and its key.
+pub(super) struct Certificate {
+    file: &'static str,
+    /// `system:masters` is a group that may do everything, with kubelet too.
+    subject: &'static str,
+}
+
+impl Certificate {
+    pub(super) fn certificate(&self) -> String {
+        plan::path(&format!("keys/{}.crt", self.file))
+    }
+
+    pub(super) fn key(&self) -> String {
+        plan::path(&format!("keys/{}.key", self.file))
+    }
+
+    fn create(&self) -> Result<()> {
+        let (certificate, key) = (self.certificate(), self.key());
+        let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365"];
+        let files = ["-subj", self.subject, "-keyout", &key, "-out", &certificate];
+        openssl(&[&request[..], &files].concat())
+    }
+}
+
 /// What the API server presents to clients; it makes it itself.
 pub(super) const SERVER_CERTIFICATE: &str = "apiserver/apiserver.crt";
 /// What service account tokens are signed with, and checked with.
 pub(super) const ACCOUNT_KEY: &str = "keys/service-accounts.key";
-/// What the API server presents to kubelet, which knows it by the same certificate.
-pub(super) const KUBELET_CLIENT_KEY: &str = "keys/kubelet-client.key";
-pub(super) const KUBELET_CLIENT: &str = "keys/kubelet-client.crt";
+/// What the API server presents to kubelet. Each certificate is signed by itself, and so is its own authority.
+pub(super) const KUBELET_CLIENT: Certificate =
+    Certificate { file: "kubelet-client", subject: "/O=system:masters/CN=apiserver-kubelet-client" };
+/// What it presents to API servers behind it.
+pub(super) const FRONT_PROXY: Certificate =
+    Certificate { file: "front-proxy", subject: "/CN=front-proxy-client" };
 pub(super) const TOKENS: &str = "keys/tokens.csv";
 
 /// Makes keys, tokens and kubeconfigs.
@@ -49,14 +76,8 @@ pub(super) fn create() -> Result<()> {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("protect {}", folder.display()))?;
     openssl(&["genrsa", "-out", &plan::path(ACCOUNT_KEY), "2048"])?;
-    // `system:masters` is a group that may do everything, with kubelet too.
-    let subject = "/O=system:masters/CN=apiserver-kubelet-client";
-    let (key, certificate) = (plan::path(KUBELET_CLIENT_KEY), plan::path(KUBELET_CLIENT));
-    let files = ["-keyout", &key, "-out", &certificate];
-    openssl(
-        &[&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365", "-subj", subject][..], &files]
-            .concat(),
-    )?;
+    KUBELET_CLIENT.create()?;
+    FRONT_PROXY.create()?;
     let mut tokens = String::new();
     for client in &CLIENTS {
         let token = token()?;

@@ -32,6 +32,9 @@ const WANTED: [&str; 2] = ["net/ipv4/ip_forward", "net/bridge/bridge-nf-call-ipt
 const FOLDERS: [&str; 5] =
     ["/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/opt/containerd"];
 
+/// Where every kubelet listens for plugins.
+const KUBELET_SOCKET: &str = "/var/lib/kubelet/device-plugins/kubelet.sock";
+
 /// Tables of nftables that kube-proxy makes.
 const TABLES: [&str; 2] = ["ip", "ip6"];
 const TABLE: &str = "kube-proxy";
@@ -44,6 +47,10 @@ pub(super) fn check() -> Result<()> {
         let is_there = Path::new("/sys/class/net").join(device).exists();
         ensure!(!is_there, "a network device {device} exists that `cluster` has not made");
     }
+    ensure!(
+        !Path::new(KUBELET_SOCKET).exists(),
+        "{KUBELET_SOCKET} exists: is this machine a Kubernetes node?"
+    );
     for root in cgroups::roots()? {
         let folder = root.join(CGROUP);
         ensure!(!folder.exists(), "{} exists, which `cluster` has not made", folder.display());
@@ -128,12 +135,26 @@ pub(super) fn forget_files_of_others() {
             }
         }
     }
-    let of_our_network = format!("{CGROUP}-");
-    for result in fs::read_dir("/var/lib/cni/results").into_iter().flatten().flatten() {
-        if result.file_name().to_string_lossy().starts_with(&of_our_network) {
-            let _ = fs::remove_file(result.path());
+    // `NETWORK-CONTAINER-DEVICE`; every container has a loopback device too.
+    let results = names_in("/var/lib/cni/results");
+    let container =
+        |name: &str| name.strip_prefix(CGROUP)?.strip_prefix('-')?.strip_suffix("-eth0").map(str::to_owned);
+    for id in results.iter().filter_map(|name| container(name)) {
+        for name in [format!("{CGROUP}-{id}-eth0"), format!("cni-loopback-{id}-lo")] {
+            let _ = fs::remove_file(Path::new("/var/lib/cni/results").join(name));
         }
     }
+    for name in names_in("/var/log/containers") {
+        let link = Path::new("/var/log/containers").join(name);
+        if fs::read_link(&link).is_ok_and(|target| target.starts_with(plan::FOLDER)) {
+            let _ = fs::remove_file(link);
+        }
+    }
+}
+
+fn names_in(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {

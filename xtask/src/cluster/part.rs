@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::identity::{ACCOUNT_KEY, KUBELET_CLIENT, KUBELET_CLIENT_KEY, SERVER_CERTIFICATE, TOKENS};
+use super::identity::{ACCOUNT_KEY, FRONT_PROXY, KUBELET_CLIENT, SERVER_CERTIFICATE, TOKENS};
 use super::plan::{ETCD_CLIENTS, ETCD_PEERS, NODE_ADDRESS, NODE_NAME, PODS, PROXY_HEALTH, SERVICES, path};
 use super::tools;
 
@@ -57,17 +57,17 @@ impl Part {
                 "etcd".into(),
                 "--name=node".into(),
                 format!("--data-dir={}", path("etcd")),
-                format!("--listen-client-urls={ETCD_CLIENTS}"),
-                format!("--advertise-client-urls={ETCD_CLIENTS}"),
-                format!("--listen-peer-urls={ETCD_PEERS}"),
-                format!("--initial-advertise-peer-urls={ETCD_PEERS}"),
-                format!("--initial-cluster=node={ETCD_PEERS}"),
+                format!("--listen-client-urls=http://{ETCD_CLIENTS}"),
+                format!("--advertise-client-urls=http://{ETCD_CLIENTS}"),
+                format!("--listen-peer-urls=http://{ETCD_PEERS}"),
+                format!("--initial-advertise-peer-urls=http://{ETCD_PEERS}"),
+                format!("--initial-cluster=node=http://{ETCD_PEERS}"),
                 // Nothing here outlives a power cut.
                 "--unsafe-no-fsync".into(),
             ],
             Self::Apiserver => vec![
                 "kube-apiserver".into(),
-                format!("--etcd-servers={ETCD_CLIENTS}"),
+                format!("--etcd-servers=http://{ETCD_CLIENTS}"),
                 format!("--bind-address={NODE_ADDRESS}"),
                 format!("--advertise-address={NODE_ADDRESS}"),
                 "--secure-port=6443".into(),
@@ -78,11 +78,20 @@ impl Part {
                 format!("--token-auth-file={}", path(TOKENS)),
                 "--authorization-mode=Node,RBAC".into(),
                 "--enable-admission-plugins=NodeRestriction".into(),
+                // Beside tokens; the other parts learn from this one whom it trusts.
+                format!("--client-ca-file={}", KUBELET_CLIENT.certificate()),
+                format!("--requestheader-client-ca-file={}", FRONT_PROXY.certificate()),
+                "--requestheader-allowed-names=front-proxy-client".into(),
+                "--requestheader-username-headers=X-Remote-User".into(),
+                "--requestheader-group-headers=X-Remote-Group".into(),
+                "--requestheader-extra-headers-prefix=X-Remote-Extra-".into(),
+                format!("--proxy-client-cert-file={}", FRONT_PROXY.certificate()),
+                format!("--proxy-client-key-file={}", FRONT_PROXY.key()),
                 "--allow-privileged=true".into(),
                 format!("--service-cluster-ip-range={SERVICES}"),
                 "--kubelet-preferred-address-types=InternalIP".into(),
-                format!("--kubelet-client-certificate={}", path(KUBELET_CLIENT)),
-                format!("--kubelet-client-key={}", path(KUBELET_CLIENT_KEY)),
+                format!("--kubelet-client-certificate={}", KUBELET_CLIENT.certificate()),
+                format!("--kubelet-client-key={}", KUBELET_CLIENT.key()),
             ],
             Self::ControllerManager => vec![
                 "kube-controller-manager".into(),
@@ -93,10 +102,13 @@ impl Part {
                 format!("--service-account-private-key-file={}", path(ACCOUNT_KEY)),
                 format!("--root-ca-file={}", path(SERVER_CERTIFICATE)),
                 "--allocate-node-cidrs=true".into(),
+                format!("--flex-volume-plugin-dir={}", path("kubelet/volume-plugins")),
                 format!("--cluster-cidr={PODS}"),
                 format!("--service-cluster-ip-range={SERVICES}"),
                 format!("--bind-address={NODE_ADDRESS}"),
                 "--leader-elect=false".into(),
+                "--kube-api-qps=200".into(),
+                "--kube-api-burst=400".into(),
             ],
             Self::Scheduler => vec![
                 "kube-scheduler".into(),
@@ -124,7 +136,7 @@ impl Part {
     pub(super) fn is_ready(self) -> bool {
         match self {
             Self::Containerd => tools::ctr(&["version"]).is_ok(),
-            Self::Etcd => tools::etcdctl(&["endpoint", "health"]).is_ok(),
+            Self::Etcd => is_healthy(ETCD_CLIENTS, "/health"),
             Self::Apiserver => tools::kubectl(&["get", "--raw", "/readyz"]).is_ok(),
             // Without it no pod is admitted; it comes from the controller manager.
             Self::ControllerManager => tools::kubectl(&["get", "serviceaccount", "default"]).is_ok(),
@@ -133,18 +145,18 @@ impl Part {
                 let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
                 tools::kubectl(&["get", "node", NODE_NAME, "-o", ready]).is_ok_and(|text| text == "True")
             }
-            Self::Proxy => is_healthy(PROXY_HEALTH),
+            Self::Proxy => is_healthy(PROXY_HEALTH, "/healthz"),
         }
     }
 }
 
 /// Whether a page that says how its server is says that it is well.
-fn is_healthy(address: &str) -> bool {
+fn is_healthy(address: &str, page: &str) -> bool {
     let ask = || -> Option<bool> {
         let mut stream =
             TcpStream::connect_timeout(&address.parse::<SocketAddr>().ok()?, ANSWER_LIMIT).ok()?;
         stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
-        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+        write!(stream, "GET {page} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer.starts_with("HTTP/1.1 200"))

@@ -28,8 +28,8 @@ pub(super) fn server() -> String {
 }
 
 /// On loopback: nobody but the API server speaks to it.
-pub(super) const ETCD_CLIENTS: &str = "http://127.0.0.1:12379";
-pub(super) const ETCD_PEERS: &str = "http://127.0.0.1:12380";
+pub(super) const ETCD_CLIENTS: &str = "127.0.0.1:12379";
+pub(super) const ETCD_PEERS: &str = "127.0.0.1:12380";
 
 pub(super) const PROXY_HEALTH: &str = "10.245.0.1:10256";
 pub(super) const PROXY_METRICS: &str = "10.245.0.1:10249";

@@ -12,7 +12,6 @@ use super::part::Part;
 use super::plan::FOLDER;
 use super::programs::Programs;
 use super::{JOURNAL, images, machine, plan};
-use crate::journal;
 use crate::process::{Step, wait_until};
 
 /// The longest that any wait lasts before the task fails.
@@ -46,11 +45,11 @@ pub(super) fn all(parts: &[Part], programs: &Programs) -> Result<()> {
 }
 
 /// Stops a part; what it has started goes on.
-pub(super) fn stop(part: Part) -> Result<()> {
+pub(super) fn stop(part: Part, kill: bool) -> Result<()> {
     match JOURNAL.running(part.name()) {
         Some(running) => {
             let _step = Step::new(&format!("cluster: stopping {}", part.name()));
-            journal::end(&running)
+            running.end(if kill { &["KILL"] } else { &["TERM", "KILL"] })
         }
         None => bail!("{} does not run", part.name()),
     }

@@ -24,16 +24,21 @@ pub(super) fn kubectl(arguments: &[&str]) -> Result<String> {
     process::read(kubectl_command()?.arg("--request-timeout=5s").args(arguments))
 }
 
-/// Runs containerd's client and returns what it says.
-pub(super) fn ctr(arguments: &[&str]) -> Result<String> {
+/// Containerd's client, in the namespace of its CRI plugin unless the arguments name another.
+pub(super) fn ctr_command() -> Result<Command> {
     let mut command = Command::new(setup::tool(&CTR)?);
     command.arg("--address").arg(plan::containerd_socket()).args(["--namespace", CRI_NAMESPACE]);
-    process::read(command.args(arguments))
+    Ok(command)
 }
 
-/// Runs etcd's client and returns what it says.
-pub(super) fn etcdctl(arguments: &[&str]) -> Result<String> {
+/// Runs containerd's client and returns what it says.
+pub(super) fn ctr(arguments: &[&str]) -> Result<String> {
+    process::read(ctr_command()?.args(arguments))
+}
+
+/// Etcd's client.
+pub(super) fn etcdctl_command() -> Result<Command> {
     let mut command = Command::new(setup::tool(&ETCDCTL)?);
     command.env("ETCDCTL_API", "3").arg("--endpoints").arg(ETCD_CLIENTS);
-    process::read(command.args(arguments))
+    Ok(command)
 }

@@ -1,6 +1,15 @@
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::process::{self, wait_until};
+
+/// How long a process has to end by a signal.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// Something that exists on the machine, or is otherwise than it was, because of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +50,21 @@ impl Running {
     /// Whether it has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         started(self.id) == Some(self.started)
+    }
+
+    /// Ends it, if it has not ended, by these signals in turn.
+    pub(crate) fn end(&self, signals: &[&str]) -> Result<()> {
+        for signal in signals {
+            if !self.is_alive() {
+                return Ok(());
+            }
+            let script = format!("kill -{signal} {}", self.id);
+            // It may have ended in between.
+            let _ = process::run_quietly(Command::new("/bin/sh").args(["-c", &script]));
+            let _: Option<()> = wait_until(END_LIMIT, || (!self.is_alive()).then_some(()));
+        }
+        ensure!(!self.is_alive(), "{} (process {}) does not end", self.name, self.id);
+        Ok(())
     }
 }
 
@@ -94,8 +118,6 @@ fn started(id: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     #[test]

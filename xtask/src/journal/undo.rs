@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::made::{Made, Running};
+use super::made::Made;
 use crate::process::{self, wait_until};
 use crate::{cgroups, packages, setup};
 
@@ -39,30 +39,13 @@ fn empty(made: &Made) -> Result<()> {
 
 fn stop(made: &Made) -> Result<()> {
     match made {
-        Made::Process(running) => end(running),
+        Made::Process(running) => running.end(&["TERM", "KILL"]),
         // cgroup.kill (Linux 5.14) reaches every cgroup below, so it is for the task's own leaves alone.
         Made::Cgroup(path) if cgroups::folders_in(path).is_empty() && path.join("cgroup.kill").exists() => {
             fs::write(path.join("cgroup.kill"), "1").with_context(|| format!("empty {}", path.display()))
         }
         _ => Ok(()),
     }
-}
-
-/// Ends a process, if it has not ended: it is asked first.
-pub(crate) fn end(running: &Running) -> Result<()> {
-    for signal in ["TERM", "KILL"] {
-        if !running.is_alive() {
-            return Ok(());
-        }
-        let script = format!("kill -{signal} {}", running.id);
-        // It may have ended in between.
-        let _ = process::run_quietly(Command::new("/bin/sh").args(["-c", &script]));
-        let _: Option<()> = wait_until(UNDO_LIMIT, || (!running.is_alive()).then_some(()));
-    }
-    if running.is_alive() {
-        bail!("{} (process {}) does not end", running.name, running.id);
-    }
-    Ok(())
 }
 
 fn remove(made: &Made) -> Result<()> {
