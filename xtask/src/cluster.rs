@@ -1,5 +1,6 @@
 //! `cluster`: a real Kubernetes node on this machine, or its container runtime alone.
 
+mod command_line;
 mod config;
 mod identity;
 mod images;

@@ -15,6 +15,8 @@ pub(crate) fn cluster(arguments: &[&str]) -> String {
 }
 
 /// A part of the node, `apiserver` for example, that has crashed and is started again when this is dropped.
+///
+/// Its clients wait longer with each attempt: controllers and scheduler may need half a minute to come back.
 pub(crate) struct Stopped(&'static str);
 
 impl Stopped {

@@ -1,6 +1,7 @@
 //! The node itself: that what the other tests rely on is real.
 
 use serde_json::json;
+use watchfire_tests::nonce;
 
 use crate::control::{self, Stopped};
 use crate::kube::Kube;
@@ -97,17 +98,17 @@ pub(crate) fn api_server_restart() {
 
 pub(crate) fn compaction() {
     let kube = Kube::admin();
-    let namespace = kube.namespace("compaction");
-    namespace.run(&["create", "configmap", "one"]);
-    let version = namespace.json(&["get", "configmap", "one"])["metadata"]["resourceVersion"].clone();
-    namespace.run(&["create", "configmap", "two"]);
+    let (one, other) = (nonce("one"), nonce("other"));
+    kube.run(["create", "configmap", &one]);
+    let version = kube.json(&["get", "configmap", &one])["metadata"]["resourceVersion"].clone();
+    kube.run(["create", "configmap", &other]);
     control::compact();
     // What the API server still has in memory goes with it.
     control::restart("apiserver");
-    let (name, version) = (&namespace.name, version.as_str().unwrap());
-    let watch =
-        format!("/api/v1/namespaces/{name}/configmaps?watch=1&timeoutSeconds=5&resourceVersion={version}");
-    let answer = kube.attempt(["get", "--raw", &watch]);
+    let version = version.as_str().unwrap();
+    let watch = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=5&resourceVersion=";
+    let answer = kube.attempt(["get", "--raw", &format!("{watch}{version}")]);
     let text = answer.unwrap_or_else(|error| error);
     assert!(text.contains("too old resource version"), "{text}");
+    kube.run(["delete", "configmap", &one, &other]);
 }

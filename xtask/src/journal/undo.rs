@@ -15,18 +15,15 @@ const UNDO_LIMIT: Duration = Duration::from_secs(10);
 
 /// Undoes everything, the last first, and returns what could not be undone.
 pub(super) fn all(made: &[Made], folder: &Path) -> Vec<String> {
+    let mut failures = Vec::new();
+    let mut note = |outcome: Result<()>| failures.extend(outcome.err().map(|error| format!("{error:#}")));
+    let last_first = || made.iter().rev();
     // What ends processes comes first, for all of them: one that lives keeps cgroups, mounts and namespaces alive.
     // Whole trees come before single processes, which need not end one by one then.
-    let steps: [&dyn Fn(&Made) -> Result<()>; 3] = [&empty, &stop, &remove];
-    let mut failures = Vec::new();
-    for (at, step) in steps.into_iter().enumerate() {
-        if at + 1 == steps.len()
-            && let Err(error) = unmount_below(folder)
-        {
-            failures.push(format!("{error:#}"));
-        }
-        failures.extend(made.iter().rev().filter_map(|made| step(made).err()).map(|e| format!("{e:#}")));
-    }
+    last_first().map(empty).for_each(&mut note);
+    last_first().map(stop).for_each(&mut note);
+    note(unmount_below(folder));
+    last_first().map(remove).for_each(&mut note);
     failures
 }
 
