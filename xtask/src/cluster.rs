@@ -18,12 +18,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Subcommand, ValueEnum as _};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, undone_on_error};
 use crate::process::{self, Step};
 use crate::setup::Kubernetes;
 use crate::{cgroups, debian};
 use part::Part;
-use plan::FOLDER;
+use plan::{CGROUP, FOLDER};
 use programs::Programs;
 
 /// What the cluster has made.
@@ -163,13 +163,13 @@ fn wanted(only: &[Part]) -> &[Part] {
 fn up(parts: &[Part]) -> Result<()> {
     let programs = Programs::ready(parts)?;
     // What an interrupted run has left.
-    if !is_prepared().exists() && JOURNAL.undo()? {
+    if !is_prepared().exists() && undo()? {
         eprintln!("==> what was left of an earlier cluster is removed");
     }
     if is_prepared().exists() {
         start::all(parts, &programs)?;
     } else {
-        JOURNAL.undone_on_error(prepare(&programs).and_then(|()| start::all(parts, &programs)))?;
+        undone_on_error(prepare(&programs).and_then(|()| start::all(parts, &programs)), undo)?;
     }
     for line in directions(parts) {
         println!("{line}");
@@ -206,13 +206,21 @@ fn directions(parts: &[Part]) -> Vec<String> {
 }
 
 fn down() -> Result<()> {
-    machine::forget_files_of_others();
-    if JOURNAL.undo()? {
+    if undo()? {
         eprintln!("==> the cluster is torn down");
     } else {
         eprintln!("==> there is no cluster");
     }
     Ok(())
+}
+
+/// Removes everything that is noted, and what programs have left in folders of others.
+fn undo() -> Result<bool> {
+    if JOURNAL.exists() {
+        cgroups::empty_everywhere(CGROUP)?;
+        machine::remove_traces();
+    }
+    JOURNAL.undo()
 }
 
 fn status() -> Result<()> {

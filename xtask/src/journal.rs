@@ -11,6 +11,15 @@ use anyhow::{Context as _, Result, bail};
 
 pub(crate) use made::{Made, Running};
 
+/// Hands an outcome on, after undoing everything where it is an error.
+pub(crate) fn undone_on_error<T>(result: Result<T>, undo: impl FnOnce() -> Result<bool>) -> Result<T> {
+    result.inspect_err(|_| {
+        if let Err(error) = undo() {
+            eprintln!("{error:#}");
+        }
+    })
+}
+
 /// The journal of one task, in a folder that is all its own.
 pub(crate) struct Journal {
     /// What the task is called on the command line.
@@ -45,18 +54,23 @@ impl Journal {
         self.read().contains(made)
     }
 
-    /// The process of this name that was started last, where it still runs.
-    pub(crate) fn running(&self, name: &str) -> Option<Running> {
-        let processes = self.read().into_iter().rev().filter_map(|made| match made {
+    /// The process of this name that was started last.
+    pub(crate) fn last(&self, name: &str) -> Option<Running> {
+        let processes = self.read().into_iter().filter_map(|made| match made {
             Made::Process(running) => Some(running),
             _ => None,
         });
-        processes.filter(|running| running.name == name).find(Running::is_alive)
+        processes.filter(|running| running.name == name).last()
+    }
+
+    /// The same, where it still runs.
+    pub(crate) fn running(&self, name: &str) -> Option<Running> {
+        self.last(name).filter(Running::is_alive)
     }
 
     /// Undoes everything that is noted, the last first; true when there was something.
     pub(crate) fn undo(&self) -> Result<bool> {
-        if !self.path().exists() {
+        if !self.exists() {
             return Ok(false);
         }
         let failures = undo::all(&self.read(), Path::new(self.folder));
@@ -68,13 +82,9 @@ impl Journal {
         Ok(true)
     }
 
-    /// Hands an outcome on, after undoing everything where it is an error.
-    pub(crate) fn undone_on_error<T>(&self, result: Result<T>) -> Result<T> {
-        result.inspect_err(|_| {
-            if let Err(error) = self.undo() {
-                eprintln!("{error:#}");
-            }
-        })
+    /// Whether anything is noted.
+    pub(crate) fn exists(&self) -> bool {
+        self.path().exists()
     }
 
     fn read(&self) -> Vec<Made> {

@@ -15,7 +15,7 @@ use clap::Subcommand;
 pub(crate) use plan::{FOLDER, NETWORK};
 pub(crate) use traffic::{CONNECTIONS, Connection, drive};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, undone_on_error};
 use crate::packages::{BUSYBOX, IP, REDIS_CLI, REDIS_SERVER};
 use crate::process::{self, Step};
 use crate::setup;
@@ -90,7 +90,7 @@ impl Files {
             .context("write the lab's files")?;
         let made =
             member::install_programs().and_then(|()| network::create()).and_then(|()| cgroup::create());
-        JOURNAL.undone_on_error(made)?;
+        undone_on_error(made, || JOURNAL.undo())?;
         Ok(files)
     }
 }
@@ -98,7 +98,7 @@ impl Files {
 /// Starts the servers of the lab.
 pub(crate) fn servers() -> Result<()> {
     let _step = Step::new("lab: starting db, api and outsider");
-    JOURNAL.undone_on_error(member::start_servers())
+    undone_on_error(member::start_servers(), || JOURNAL.undo())
 }
 
 /// Removes everything that the lab has made.

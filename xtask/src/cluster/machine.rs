@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::JOURNAL;
+use super::part::Part;
 use super::plan::{self, CGROUP, NETWORK, NODE_ADDRESS, NODE_DEVICE, PODS_DEVICE};
 use crate::journal::Made;
 use crate::packages::{IP, NFT};
@@ -122,16 +123,28 @@ fn bridges() -> Result<()> {
     Ok(())
 }
 
-/// Removes what containerd and its plugins have put into folders that were there before. It names them by ids of its
-/// own, so that nothing of another containerd is touched.
-pub(super) fn forget_files_of_others() {
-    // Each shim's socket, whose name is a hash, is noted beside its container.
+/// Removes what the node's programs have put into folders that another containerd or kubelet may use too. Each file is
+/// known by something of this node's, so that nobody else's is touched.
+pub(super) fn remove_traces() {
+    // Gone already is what is wanted, here and below.
     for tasks in cgroups::folders_in(&plan::file("run/containerd/io.containerd.runtime.v2.task")) {
         for container in cgroups::folders_in(&tasks) {
+            // A shim's socket, whose name is a hash, is noted beside its container.
             let address = fs::read_to_string(container.join("address")).unwrap_or_default();
             if let Some(socket) = address.trim().strip_prefix("unix://") {
-                // Gone already is what is wanted, here and below.
                 let _ = fs::remove_file(socket);
+            }
+            // Of containers that come from a client other than CRI: what runc knows, and their standard streams.
+            if let Ok(name) = container.strip_prefix(tasks.parent().unwrap_or(&tasks)) {
+                let _ = fs::remove_dir_all(Path::new("/run/containerd/runc").join(name));
+            }
+            let id = container.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            for streams in cgroups::folders_in(Path::new("/run/containerd/fifo")) {
+                for stream in ["stdin", "stdout", "stderr"] {
+                    let _ = fs::remove_file(streams.join(format!("{id}-{stream}")));
+                }
+                // Not empty when it is of another container.
+                let _ = fs::remove_dir(streams);
             }
         }
     }
@@ -149,6 +162,10 @@ pub(super) fn forget_files_of_others() {
         if fs::read_link(&link).is_ok_and(|target| target.starts_with(plan::FOLDER)) {
             let _ = fs::remove_file(link);
         }
+    }
+    if JOURNAL.last(Part::Kubelet.name()).is_some() {
+        // It was not there before, or there would be no cluster.
+        let _ = fs::remove_file(KUBELET_SOCKET);
     }
 }
 

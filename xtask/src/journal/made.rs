@@ -20,7 +20,7 @@ pub(crate) enum Made {
     CgroupTree(String),
     /// A network device, with the ports of a bridge.
     Device(String),
-    /// A folder outside the task's own.
+    /// A folder outside the task's own, which others may use since; it goes when nothing is left in it.
     Folder(PathBuf),
     /// A network namespace, with every device in it.
     Namespace(String),
@@ -112,8 +112,9 @@ fn started(id: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The name in field 2 may contain anything; what follows its closing bracket does not.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // A zombie has ended.
-    if *fields.first()? == "Z" { None } else { fields.get(19)?.parse().ok() }
+    // A zombie has ended, once its other threads have: until then its files and sockets are open.
+    let (state, threads) = (fields.first()?, fields.get(17)?);
+    if *state == "Z" && *threads <= "1" { None } else { fields.get(19)?.parse().ok() }
 }
 
 #[cfg(test)]

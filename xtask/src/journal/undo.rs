@@ -55,9 +55,9 @@ fn remove(made: &Made) -> Result<()> {
         }
         Made::CgroupTree(name) => cgroups::remove_everywhere(name),
         Made::Device(name) => remove_device(name),
-        Made::Folder(path) if path.exists() => {
-            unmount_below(path)?;
-            fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))
+        Made::Folder(path) => {
+            remove_empty(path);
+            Ok(())
         }
         Made::Namespace(name) if Path::new("/run/netns").join(name).exists() => {
             process::run_quietly(ip()?.args(["netns", "delete", name]))
@@ -75,6 +75,15 @@ fn remove(made: &Made) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes a folder, and those in it, as far as they hold no file.
+fn remove_empty(folder: &Path) {
+    for below in cgroups::folders_in(folder) {
+        remove_empty(&below);
+    }
+    // What is not empty, or not there, is left as it is.
+    let _ = fs::remove_dir(folder);
 }
 
 fn remove_device(name: &str) -> Result<()> {
@@ -130,6 +139,19 @@ fn unescaped(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_folders_of_others_only_empty_ones_go() {
+        let root = std::env::temp_dir().join(format!("watchfire-undo-{}", std::process::id()));
+        fs::create_dir_all(root.join("empty/below")).unwrap();
+        fs::create_dir_all(root.join("used")).unwrap();
+        fs::write(root.join("used/file"), "").unwrap();
+        remove_empty(&root);
+        assert!(!root.join("empty").exists() && root.join("used/file").exists());
+        fs::remove_file(root.join("used/file")).unwrap();
+        remove_empty(&root);
+        assert!(!root.exists());
+    }
 
     #[test]
     fn mounts_of_a_folder_are_its_own_and_those_below() {
