@@ -6,8 +6,10 @@
 mod agent;
 mod lines;
 mod need;
+mod running;
 mod suite;
 
 pub use agent::{Agent, AgentCommand, watchfire};
 pub use need::{Need, cgroup2_root};
+pub use running::{FAMILIES, agent, bare, command, has_argument, http_get, metric, nonce, only, ready};
 pub use suite::Suite;

@@ -1,7 +1,6 @@
 //! `lab`: three pods and an outsider on one bridge, with real servers and clients, without Kubernetes.
 
 mod cgroup;
-mod journal;
 mod member;
 mod network;
 mod plan;
@@ -13,13 +12,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-pub(crate) use journal::note_process;
 pub(crate) use plan::{FOLDER, NETWORK};
 pub(crate) use traffic::{CONNECTIONS, Connection, drive};
 
+use crate::journal::{Journal, undone_on_error};
 use crate::packages::{BUSYBOX, IP, REDIS_CLI, REDIS_SERVER};
 use crate::process::{self, Step};
 use crate::setup;
+
+/// What the lab and the demo have made.
+pub(crate) const JOURNAL: Journal = Journal::new("lab", FOLDER);
 
 /// Arguments of `lab`.
 #[derive(clap::Args)]
@@ -45,7 +47,7 @@ enum Action {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !process::is_root() {
         fetch_tools()?;
-        return again_as_root();
+        return process::again_as_root();
     }
     match args.action {
         Action::Up => {
@@ -78,7 +80,7 @@ impl Files {
     pub(crate) fn prepare() -> Result<Self> {
         fetch_tools()?;
         // What an interrupted run has left.
-        journal::undo()?;
+        JOURNAL.undo()?;
         let _step = Step::new("lab: namespaces, bridge and cgroups");
         let folder = Path::new(FOLDER);
         let files = Self { inventory: folder.join("inventory.yaml"), policies: folder.join("policies") };
@@ -88,7 +90,7 @@ impl Files {
             .context("write the lab's files")?;
         let made =
             member::install_programs().and_then(|()| network::create()).and_then(|()| cgroup::create());
-        undone_on_error(made)?;
+        undone_on_error(made, || JOURNAL.undo())?;
         Ok(files)
     }
 }
@@ -96,12 +98,12 @@ impl Files {
 /// Starts the servers of the lab.
 pub(crate) fn servers() -> Result<()> {
     let _step = Step::new("lab: starting db, api and outsider");
-    undone_on_error(member::start_servers())
+    undone_on_error(member::start_servers(), || JOURNAL.undo())
 }
 
 /// Removes everything that the lab has made.
 pub(crate) fn down() -> Result<()> {
-    if journal::undo()? {
+    if JOURNAL.undo()? {
         eprintln!("==> the lab is torn down");
     } else {
         eprintln!("==> there is no lab");
@@ -115,18 +117,4 @@ pub(crate) fn fetch_tools() -> Result<()> {
         setup::tool(&tool)?;
     }
     Ok(())
-}
-
-/// Runs the same command line as root.
-pub(crate) fn again_as_root() -> Result<()> {
-    let own = std::env::current_exe().context("find this program")?;
-    process::run(process::as_root(&own).args(std::env::args_os().skip(1)))
-}
-
-fn undone_on_error(result: Result<()>) -> Result<()> {
-    result.inspect_err(|_| {
-        if let Err(error) = journal::undo() {
-            eprintln!("{error:#}");
-        }
-    })
 }

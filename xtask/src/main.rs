@@ -3,10 +3,13 @@
 
 mod build;
 mod cargo;
+mod cgroups;
+mod cluster;
 mod debian;
 mod demo;
 mod elf;
 mod image;
+mod journal;
 mod lab;
 mod lint;
 mod packages;
@@ -45,6 +48,8 @@ enum Task {
     Image(image::Args),
     /// Pods without Kubernetes, with real servers and clients
     Lab(lab::Args),
+    /// A real Kubernetes node on this machine
+    Cluster(cluster::Args),
     /// Show what the agent sees of the lab, from nothing to a table
     Demo(demo::Args),
     /// Run every test tier that this machine can run
@@ -59,6 +64,7 @@ fn main() -> std::process::ExitCode {
         Task::Build(args) => build::run(&args),
         Task::Run(args) => run::run(&args),
         Task::Lab(args) => lab::run(&args),
+        Task::Cluster(args) => cluster::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Lint => lint::run(),
         Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),

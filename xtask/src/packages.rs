@@ -44,6 +44,9 @@ pub(crate) struct Tool {
 pub(crate) const IP: Tool =
     Tool { program: "ip", package: "iproute2", path: "sbin/ip", arguments: "", may_be_hosts: true };
 
+/// Configures packet filtering.
+pub(crate) const NFT: Tool = hosts("nft", "nftables", "usr/sbin/nft");
+
 /// A static busybox, which also runs in VMs; a machine's own is usually linked dynamically.
 pub(crate) const BUSYBOX: Tool = Tool {
     program: "busybox",
@@ -53,6 +56,28 @@ pub(crate) const BUSYBOX: Tool = Tool {
     may_be_hosts: false,
 };
 
+/// Makes keys and certificates.
+pub(crate) const OPENSSL: Tool = hosts("openssl", "openssl", "usr/bin/openssl");
+
+/// What runs containers. Not the machine's own: the configuration is for this version of it.
+pub(crate) const CONTAINERD: Tool = cluster_part("containerd", "containerd", "usr/bin/containerd");
+pub(crate) const CONTAINERD_SHIM: Tool =
+    cluster_part("containerd-shim-runc-v2", "containerd", "usr/bin/containerd-shim-runc-v2");
+pub(crate) const CTR: Tool = cluster_part("ctr", "containerd", "usr/bin/ctr");
+pub(crate) const RUNC: Tool = cluster_part("runc", "runc", "usr/sbin/runc");
+/// One of the plugins that connect pods; the others lie beside it.
+pub(crate) const CNI_BRIDGE: Tool =
+    cluster_part("bridge", "containernetworking-plugins", "usr/lib/cni/bridge");
+pub(crate) const ETCD: Tool = cluster_part("etcd", "etcd-server", "usr/bin/etcd");
+pub(crate) const ETCDCTL: Tool = cluster_part("etcdctl", "etcd-client", "usr/bin/etcdctl");
+
+/// The Kubernetes that `cluster` builds from its Go module and runs.
+pub(crate) const KUBERNETES_VERSION: &str = "1.35.4";
+
+/// Kubernetes' programs, by their folders in its module.
+pub(crate) const KUBERNETES_PROGRAMS: [&str; 6] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
+
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.
 pub(crate) const TEST_TOOLS: [Tool; 12] = [
@@ -60,20 +85,25 @@ pub(crate) const TEST_TOOLS: [Tool; 12] = [
     // Queueing disciplines, and what a socket says of itself.
     hosts("tc", "iproute2", "sbin/tc"),
     hosts("ss", "iproute2", "bin/ss"),
-    hosts("nft", "nftables", "usr/sbin/nft"),
+    NFT,
     hosts("tcpdump", "tcpdump", "usr/bin/tcpdump"),
     hosts("tshark", "tshark", "usr/bin/tshark"),
     hosts("ping", "iputils-ping", "bin/ping"),
     hosts("hping3", "hping3", "usr/sbin/hping3"),
     hosts("dnsmasq", "dnsmasq-base", "usr/sbin/dnsmasq"),
     hosts("dig", "bind9-dnsutils", "usr/bin/dig"),
-    hosts("openssl", "openssl", "usr/bin/openssl"),
+    OPENSSL,
     hosts("nginx", "nginx-light", "usr/sbin/nginx"),
 ];
 
 /// A tool for which the machine's own program will do.
 const fn hosts(program: &'static str, package: &'static str, path: &'static str) -> Tool {
     Tool { program, package, path, arguments: "", may_be_hosts: true }
+}
+
+/// A tool of which the machine's own may be of another version.
+const fn cluster_part(program: &'static str, package: &'static str, path: &'static str) -> Tool {
+    Tool { program, package, path, arguments: "", may_be_hosts: false }
 }
 
 /// The lab's database.

@@ -75,6 +75,12 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// Runs the same command line as root.
+pub(crate) fn again_as_root() -> Result<()> {
+    let own = std::env::current_exe().context("find this program")?;
+    run(as_root(&own).args(std::env::args_os().skip(1)))
+}
+
 /// True when this process may do everything.
 pub(crate) fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -2,12 +2,14 @@
 
 mod bpf;
 mod kernels;
+mod kubernetes;
 mod tools;
 
 use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
 pub(crate) use kernels::{KernelFiles, kernel};
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};
 
 use crate::packages;
@@ -26,6 +28,8 @@ enum Part {
     Bpf,
     /// Programs that the lab starts
     Lab,
+    /// Programs of a Kubernetes node
+    Cluster,
     /// Emulator and kernels of the VM tests
     Vm,
     /// Real servers, clients and captures of the privileged tests
@@ -42,6 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                     println!("{}: {}", wanted.program, tool(&wanted)?.display());
                 }
             }
+            Part::Cluster => println!("cluster: {}", crate::cluster::fetch_all()?),
             Part::Tests => {
                 let found = tools(&packages::TEST_TOOLS);
                 for (wanted, found) in packages::TEST_TOOLS.iter().zip(found) {

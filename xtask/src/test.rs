@@ -1,5 +1,7 @@
 //! `test`: every tier that this machine can run, one count at the end.
 
+mod cluster;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -28,6 +30,8 @@ enum Tier {
     Unit,
     /// Tests of the real agent on this machine's kernel
     Privileged,
+    /// Tests of the real agent beside a Kubernetes node
+    Cluster,
     /// The privileged tests on other kernels, in virtual machines
     Vm,
 }
@@ -42,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         match tier {
             Tier::Unit => unit(&binaries, args.filter.as_deref(), &mut tally)?,
             Tier::Privileged => privileged(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
+            Tier::Cluster => cluster::tier(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
             Tier::Vm => vm::tier(&binaries, &agent, args.filter.as_deref(), &mut tally),
         }
     }
@@ -50,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn unit(binaries: &[TestBinary], filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     let _step = Step::new("unit and golden tests");
-    for binary in binaries.iter().filter(|binary| !binary.is_privileged()) {
+    for binary in binaries.iter().filter(|binary| binary.is_unit()) {
         collect(binary.command(&binary.path).args(filter), "", &binary.name, tally)?;
     }
     let mut documentation = cargo::static_cargo("test");

@@ -9,8 +9,14 @@ use serde_json::Value;
 use crate::cargo;
 use crate::process::Step;
 
-/// The suite of the tests folder that starts the real agent, and so needs root and a kernel that it may watch.
-const PRIVILEGED_SUITE: &str = "privileged";
+/// Suites of the tests folder that start the real agent, and so need root and a kernel that it may watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suite {
+    /// On any machine, and in VMs.
+    Privileged,
+    /// Beside a Kubernetes node.
+    Cluster,
+}
 
 /// A static binary that holds tests.
 pub(crate) struct TestBinary {
@@ -18,13 +24,23 @@ pub(crate) struct TestBinary {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     folder: PathBuf,
-    privileged: bool,
+    suite: Option<Suite>,
 }
 
 impl TestBinary {
-    /// True for suites that start the real agent.
+    /// True for tests that start no agent.
+    pub(crate) fn is_unit(&self) -> bool {
+        self.suite.is_none()
+    }
+
+    /// True for suites that start the real agent on any machine.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.privileged
+        self.suite == Some(Suite::Privileged)
+    }
+
+    /// True for suites that start the real agent beside a Kubernetes node.
+    pub(crate) fn is_for_cluster(&self) -> bool {
+        self.suite == Some(Suite::Cluster)
     }
 
     /// The command that runs the program the way cargo would.
@@ -66,10 +82,15 @@ fn binary(message: &Value) -> Option<TestBinary> {
     let package = folder.file_name()?.to_string_lossy().into_owned();
     let target = message["target"]["name"].as_str()?;
     let is_integration = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "test");
+    let suite = match target {
+        "privileged" => Some(Suite::Privileged),
+        "cluster" => Some(Suite::Cluster),
+        _ => None,
+    };
     Some(TestBinary {
         name: format!("{package}/{target}"),
         path,
-        privileged: is_integration && package == "tests" && target == PRIVILEGED_SUITE,
+        suite: suite.filter(|_| is_integration && package == "tests"),
         folder,
     })
 }
@@ -79,18 +100,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_suite_that_starts_the_agent_is_privileged() {
+    fn only_suites_of_the_tests_folder_start_the_agent() {
         let message = |folder: &str, kind: &str, target: &str, is_test: bool| {
             serde_json::json!({
                 "reason": "compiler-artifact", "executable": "/t/x-1", "manifest_path": format!("/r/{folder}/Cargo.toml"),
                 "target": {"name": target, "kind": [kind]}, "profile": {"test": is_test},
             })
         };
-        let privileged = |message: Value| binary(&message).map(|binary| binary.privileged);
-        assert_eq!(privileged(message("tests", "test", "privileged", true)), Some(true));
-        assert_eq!(privileged(message("tests", "test", "policy_cases", true)), Some(false));
-        assert_eq!(privileged(message("tests", "lib", "watchfire_tests", true)), Some(false));
-        assert_eq!(privileged(message("agent", "test", "privileged", true)), Some(false));
-        assert_eq!(privileged(message("tests", "bin", "privileged", false)), None);
+        let suite = |message: Value| binary(&message).map(|binary| binary.suite);
+        assert_eq!(suite(message("tests", "test", "privileged", true)), Some(Some(Suite::Privileged)));
+        assert_eq!(suite(message("tests", "test", "cluster", true)), Some(Some(Suite::Cluster)));
+        assert_eq!(suite(message("tests", "test", "policy_cases", true)), Some(None));
+        assert_eq!(suite(message("tests", "lib", "watchfire_tests", true)), Some(None));
+        assert_eq!(suite(message("agent", "test", "privileged", true)), Some(None));
+        assert_eq!(suite(message("tests", "bin", "privileged", false)), None);
     }
 }

@@ -12,6 +12,15 @@ use crate::paths;
 ///
 /// It is filled under a temporary name and renamed last: an interrupted setup leaves nothing that looks finished.
 pub(crate) fn folder(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    filled(name, "lock", fill)
+}
+
+/// The same for what takes minutes to build and needs no packages: others who fetch those need not wait for it.
+pub(crate) fn built(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    filled(name, "build-lock", fill)
+}
+
+fn filled(name: &str, lock: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let done = paths::cache().join(name);
     if done.is_dir() {
         return Ok(done);
@@ -19,7 +28,7 @@ pub(crate) fn folder(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
     let parent = done.parent().context("a cache folder has a parent")?;
     fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
     // Two runs at once would both build; the second waits and finds the folder.
-    let lock_path = paths::cache().join("lock");
+    let lock_path = paths::cache().join(lock);
     let lock = fs::File::create(&lock_path).with_context(|| format!("create {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("lock {}", lock_path.display()))?;
     if done.is_dir() {

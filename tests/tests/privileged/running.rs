@@ -1,89 +1,12 @@
-//! Starting an agent that is ready, and asking it things.
+//! What tests start and ask of agents, and cgroups that they start programs in.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-use watchfire_tests::{Agent, AgentCommand, cgroup2_root};
-
-/// Arguments of an agent that disturbs no other: a free port, a socket in its own folder, records on stdout. Emulated
-/// machines need longer to detach and to drain than the default leaves them.
-const RUN: [&str; 7] =
-    ["run", "--metrics-listen", "127.0.0.1:0", "--socket", "observe.sock", "--drain-timeout", "30"];
-
-/// An agent with more arguments.
-pub(crate) fn bare(more: &[&str]) -> AgentCommand {
-    AgentCommand::new(RUN.iter().chain(more))
-}
-
-/// An agent with more arguments that watches what every agent does, and none of the families that can be switched off:
-/// the fewer, the sooner it starts.
-pub(crate) fn command(more: &[&str]) -> AgentCommand {
-    let config = serde_json::json!({ "sensor": { "families": only(&[]) } });
-    let arguments: Vec<&str> = ["--config", "base.yaml"].iter().chain(more).copied().collect();
-    bare(&arguments).with_file("base.yaml", &config.to_string())
-}
-
-/// Every family that can be switched off.
-pub(crate) const FAMILIES: [&str; 9] =
-    ["credentials", "capability", "file", "namespace", "kernel", "memory", "socket", "signal", "stdio"];
-
-/// The `families` section with these on, and no other.
-pub(crate) fn only(wanted: &[&str]) -> Value {
-    let is_wanted = |family: &&str| ((*family).to_owned(), Value::from(wanted.contains(family)));
-    FAMILIES.iter().map(is_wanted).collect()
-}
-
-/// A running agent whose probes are attached and which has taken in what is older.
-pub(crate) fn agent() -> Agent {
-    ready(command(&[]).start())
-}
-
-/// Waits until the agent is ready.
-pub(crate) fn ready(agent: Agent) -> Agent {
-    while !http_get(&agent, "/readyz").0.contains("200") {
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
-    agent
-}
-
-/// Address of the agent's HTTP server.
-fn http_address(agent: &Agent) -> String {
-    let line = agent.logged("metrics at http://");
-    let (_, rest) = line.split_once("http://").expect("the log names the address");
-    rest.split('/').next().expect("the address ends at the path").to_owned()
-}
-
-/// Body of an HTTP answer, with its status line.
-pub(crate) fn http_get(agent: &Agent, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(http_address(agent)).expect("connect to the agent");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").expect("ask");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("read the answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
-    (head.lines().next().expect("a status line").to_owned(), body.to_owned())
-}
-
-/// Value of a metric by its name and labels as they are written.
-pub(crate) fn metric(agent: &Agent, series: &str) -> u64 {
-    let (_, body) = http_get(agent, "/metrics");
-    let line = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    let value = line.unwrap_or_else(|| panic!("no series {series} in\n{body}"));
-    value.parse().unwrap_or_else(|_| panic!("{series} is {value}"))
-}
-
-/// A text that no other process of this machine has among its arguments.
-pub(crate) fn nonce(name: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
-    format!("{name}-{}-{}", std::process::id(), now.as_nanos())
-}
-
-/// Whether a record is about a process that has `argument` among its arguments.
-pub(crate) fn has_argument(record: &Value, argument: &str) -> bool {
-    record["process"]["args"].as_array().is_some_and(|args| args.iter().any(|arg| arg == argument))
-}
+use watchfire_tests::cgroup2_root;
+pub(crate) use watchfire_tests::{
+    FAMILIES, agent, bare, command, has_argument, http_get, metric, nonce, only, ready,
+};
 
 /// A cgroup made for a test, named as kubelet names a container's, gone at the end.
 pub(crate) struct TestCgroup {

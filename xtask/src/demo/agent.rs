@@ -56,7 +56,7 @@ impl Agent {
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
-        lab::note_process(child.id())?;
+        lab::JOURNAL.note_process("agent", child.id())?;
         let mut ended = None;
         let ready = wait_until(READY_LIMIT, || {
             ended = child.try_wait().ok().flatten();

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tar::{Builder, Header};
+use tar::{Builder, EntryType, Header};
 
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -17,18 +17,63 @@ const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
 /// An image archive.
-pub(super) struct Image {
+pub(crate) struct Image {
     /// The tar file.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The digest of the manifest, which names the image.
-    pub(super) digest: String,
+    pub(crate) digest: String,
 }
 
-/// Makes an image with one binary in it.
-pub(super) fn image(name: &str, binary: &[u8]) -> Result<Image> {
-    let files = layer(binary)?;
+/// What is in an image, and what it starts.
+pub(crate) struct Contents {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) entrypoint: &'static [&'static str],
+    pub(crate) command: &'static [&'static str],
+    pub(crate) search_path: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+}
+
+impl Contents {
+    /// These entries, and nothing that starts.
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
+        let (title, description) = ("watchfire-test", "Made for tests of Watchfire");
+        Self { entries, entrypoint: &[], command: &[], search_path: "/", title, description }
+    }
+}
+
+/// Something in an image's file system, which belongs to root.
+pub(crate) struct Entry {
+    path: String,
+    mode: u32,
+    kind: Kind,
+}
+
+enum Kind {
+    File(Vec<u8>),
+    Folder,
+    Link(String),
+}
+
+impl Entry {
+    pub(crate) fn file(path: &str, mode: u32, content: &[u8]) -> Self {
+        Self { path: path.to_owned(), mode, kind: Kind::File(content.to_owned()) }
+    }
+
+    pub(crate) fn folder(path: &str, mode: u32) -> Self {
+        Self { path: path.to_owned(), mode, kind: Kind::Folder }
+    }
+
+    pub(crate) fn link(path: &str, target: &str) -> Self {
+        Self { path: path.to_owned(), mode: 0o777, kind: Kind::Link(target.to_owned()) }
+    }
+}
+
+/// Makes an image of one layer.
+pub(crate) fn image(name: &str, contents: &Contents) -> Result<Image> {
+    let files = layer(&contents.entries)?;
     let compressed = compress(&files)?;
-    let config = serde_json::to_vec(&config(&digest(&files)))?;
+    let config = serde_json::to_vec(&config(contents, &digest(&files)))?;
     let manifest = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -56,30 +101,41 @@ pub(super) fn image(name: &str, binary: &[u8]) -> Result<Image> {
     Ok(Image { bytes: archive.into_inner().context("finish the archive")?, digest: digest(&manifest) })
 }
 
-/// The image's files: the agent, and a name for the user that it runs as.
-fn layer(binary: &[u8]) -> Result<Vec<u8>> {
+fn layer(entries: &[Entry]) -> Result<Vec<u8>> {
     let mut layer = Builder::new(Vec::new());
-    add(&mut layer, "etc/passwd", 0o644, b"root:x:0:0:root:/:/sbin/nologin\n")?;
-    add(&mut layer, "etc/group", 0o644, b"root:x:0:\n")?;
-    add(&mut layer, "watchfire", 0o755, binary)?;
+    for Entry { path, mode, kind } in entries {
+        match kind {
+            Kind::File(content) => add(&mut layer, path, *mode, content)?,
+            Kind::Folder => {
+                let mut header = header(*mode, 0);
+                header.set_entry_type(EntryType::Directory);
+                layer.append_data(&mut header, path, std::io::empty()).context("add a folder")?;
+            }
+            Kind::Link(target) => {
+                let mut header = header(*mode, 0);
+                header.set_entry_type(EntryType::Symlink);
+                layer.append_link(&mut header, path, target).context("add a link")?;
+            }
+        }
+    }
     layer.into_inner().context("finish the layer")
 }
 
-fn config(layer_digest: &str) -> Value {
+fn config(contents: &Contents, layer_digest: &str) -> Value {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     json!({
         "created": CREATED,
         "architecture": architecture,
         "os": "linux",
         "config": {
-            "Entrypoint": ["/watchfire"],
-            "Cmd": ["run"],
-            "Env": ["PATH=/"],
+            "Entrypoint": contents.entrypoint,
+            "Cmd": contents.command,
+            "Env": [format!("PATH={}", contents.search_path)],
             "User": "0:0",
             "WorkingDir": "/",
             "Labels": {
-                "org.opencontainers.image.title": "watchfire",
-                "org.opencontainers.image.description": "Node security and network telemetry agent",
+                "org.opencontainers.image.title": contents.title,
+                "org.opencontainers.image.description": contents.description,
                 "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
                 "org.opencontainers.image.licenses": "Apache-2.0",
             },
@@ -111,13 +167,18 @@ fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn add(archive: &mut Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) -> Result<()> {
+    let mut header = header(mode, u64::try_from(content.len())?);
+    archive.append_data(&mut header, path, content).with_context(|| format!("add {path} to the archive"))
+}
+
+fn header(mode: u32, size: u64) -> Header {
     let mut header = Header::new_ustar();
-    header.set_size(u64::try_from(content.len())?);
+    header.set_size(size);
     header.set_mode(mode);
     header.set_mtime(0);
     header.set_uid(0);
     header.set_gid(0);
-    archive.append_data(&mut header, path, content).with_context(|| format!("add {path} to the archive"))
+    header
 }
 
 #[cfg(test)]
@@ -138,9 +199,18 @@ mod tests {
         files.collect()
     }
 
+    fn contents() -> Contents {
+        let entries = vec![
+            Entry::folder("tmp", 0o1777),
+            Entry::file("watchfire", 0o755, b"binary"),
+            Entry::link("agent", "/watchfire"),
+        ];
+        Contents { entrypoint: &["/watchfire"], ..Contents::of(entries) }
+    }
+
     #[test]
     fn an_image_is_read_back_by_following_its_digests() {
-        let image = image("localhost/watchfire:1.2", b"binary").unwrap();
+        let image = image("localhost/watchfire:1.2", &contents()).unwrap();
         let files = unpack(&image.bytes);
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
         let blob = |descriptor: &Value| {
@@ -164,14 +234,17 @@ mod tests {
             .read_to_end(&mut layer)
             .unwrap();
         assert_eq!(config["rootfs"]["diff_ids"][0], digest(&layer).as_str());
-        assert_eq!(unpack(&layer)["watchfire"], (0o755, b"binary".to_vec()));
+        let layer_files = unpack(&layer);
+        assert_eq!(layer_files["watchfire"], (0o755, b"binary".to_vec()));
+        assert_eq!(layer_files["tmp"].0, 0o1777);
+        assert!(layer_files.contains_key("agent"));
         let docker = parse(&files["manifest.json"].1);
         assert!(files.contains_key(docker[0]["Layers"][0].as_str().unwrap()));
     }
 
     #[test]
     fn the_same_binary_gives_the_same_image() {
-        let make = || image("localhost/watchfire:1.2", b"binary").unwrap();
+        let make = || image("localhost/watchfire:1.2", &contents()).unwrap();
         assert_eq!(make().bytes, make().bytes);
     }
 }

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::cgroup;
 use super::plan::{API, API_PORT, DB, DB_PORT, FOLDER, Member, OUTSIDER, OUTSIDER_PORT};
 use crate::packages::{BUSYBOX, REDIS_CLI, REDIS_SERVER};
 use crate::process::wait_until;
-use crate::setup;
+use crate::{cgroups, setup};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -50,7 +49,7 @@ pub(super) fn start_servers() -> Result<()> {
 
 /// A command that runs as this member.
 pub(super) fn command(member: Member, program: &Path, arguments: &[&str]) -> Result<Command> {
-    let cgroup = cgroup::root()?.join(member.cgroup()).join("cgroup.procs");
+    let cgroup = cgroups::v2_root()?.join(member.cgroup()).join("cgroup.procs");
     let busybox = self::program("busybox");
     let mut command = Command::new(&busybox);
     command

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::journal::{self, Made};
+use super::JOURNAL;
 use super::plan::{BRIDGE_NAMESPACE, MEMBERS, NETWORK};
-use crate::packages;
-use crate::{process, setup};
+use crate::journal::Made;
+use crate::{packages, process, setup};
 
 /// Makes it.
 pub(super) fn create() -> Result<()> {
@@ -48,7 +48,7 @@ fn namespace(name: &str) -> Result<()> {
             "a network namespace {name} exists that this lab has not made; `ip netns delete {name}` removes it"
         );
     }
-    journal::note(&Made::Namespace(name.to_owned()))?;
+    JOURNAL.note(&Made::Namespace(name.to_owned()))?;
     ip(&["netns", "add", name])?;
     ip(&["-n", name, "link", "set", "lo", "up"])
 }

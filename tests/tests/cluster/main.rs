@@ -1,0 +1,36 @@
+//! The real agent beside a real Kubernetes node: what pods do, and what the agent says about them.
+//!
+//! `cargo xtask test --tier cluster` starts the node and tells these tests of it.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
+
+mod control;
+mod kube;
+mod node;
+mod pod;
+mod process;
+
+use watchfire_tests::{Need, Suite};
+
+/// What a test of the node takes.
+const NODE: &[Need] = &[CLUSTER, Need::Root];
+/// What a test of the agent beside the node takes.
+const AGENT: &[Need] = &[CLUSTER, Need::Root, Need::Btf, Need::CgroupV2];
+
+const CLUSTER: Need =
+    Need::That("no cluster: `cargo xtask test --tier cluster` starts one", kube::is_announced);
+
+fn main() {
+    Suite::new()
+        .test("node_pods_and_services_work", NODE, node::pods_and_services)
+        .test("node_service_accounts_have_their_rights_alone", NODE, node::service_accounts)
+        .test("node_custom_resources", NODE, node::custom_resources)
+        .test("process_of_a_pod_has_its_cgroup", AGENT, process::of_a_pod)
+        .test("process_of_a_deleted_pod_ends", AGENT, process::of_a_deleted_pod)
+        .test("process_by_kubectl_exec_is_of_the_container", AGENT, process::by_exec)
+        .test("process_of_a_container_without_kubernetes", AGENT, process::without_kubernetes)
+        // After these, the node's clients take their time to come back.
+        .test("node_api_server_restarts", NODE, node::api_server_restart)
+        .test("node_old_versions_are_gone_after_compaction", NODE, node::compaction)
+        .run();
+}

@@ -1,0 +1,86 @@
+//! The tier of tests that need a Kubernetes node: starts one, and takes it down again whatever came of the tests.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::collect;
+use crate::process::{self, Step};
+use crate::tally::Tally;
+use crate::test_binaries::TestBinary;
+use crate::{cluster, image, paths};
+
+const TIER: &str = "cluster";
+
+/// The name of the agent's image in the cluster.
+const AGENT_IMAGE: &str = "localhost/watchfire:test";
+
+pub(super) fn tier(
+    binaries: &[TestBinary],
+    agent: &Path,
+    filter: Option<&str>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let _step = Step::new("tests beside a Kubernetes node");
+    let suites: Vec<&TestBinary> = binaries.iter().filter(|binary| binary.is_for_cluster()).collect();
+    // Starting a node for nothing would take longer than many a test.
+    if filter.is_some() && !suites.iter().any(|suite| has_tests(suite, filter)) {
+        return Ok(());
+    }
+    if let Some(reason) = cluster::missing() {
+        tally.skip(&format!("{TIER} (whole tier)"), &reason);
+        return Ok(());
+    }
+    // One that somebody works with stays as it is.
+    let was_up = cluster::is_up();
+    let outcome = start(agent).and_then(|()| {
+        suites.iter().try_for_each(|suite| {
+            let mut command = process::as_root(&suite.path);
+            suite.place(&mut command);
+            command.envs(environment(agent)?).args(filter);
+            collect(&mut command, TIER, &suite.name, tally)
+        })
+    });
+    if let Err(error) = outcome {
+        tally.fail(TIER, &format!("{error:#}"));
+    }
+    if !was_up && let Err(error) = own(&["cluster", "down"]).and_then(|mut down| process::run(&mut down)) {
+        tally.fail(TIER, &format!("{error:#}"));
+    }
+    Ok(())
+}
+
+/// Starts the node, and brings the agent's image to it.
+fn start(agent: &Path) -> Result<()> {
+    process::run(own(&["cluster", "up"])?.stdout(Stdio::null()))?;
+    let archive = paths::target().join("watchfire-test-image.tar");
+    image::write(AGENT_IMAGE, agent, &archive)?;
+    let archive = archive.display().to_string();
+    process::run(own(&["cluster", "load", &archive])?.stdout(Stdio::null()))
+}
+
+/// What the tests are told.
+fn environment(agent: &Path) -> Result<Vec<(&'static str, String)>> {
+    let mut environment = cluster::environment()?;
+    environment.extend([
+        ("WATCHFIRE_BIN", agent.display().to_string()),
+        ("WATCHFIRE_AGENT_IMAGE", AGENT_IMAGE.to_owned()),
+        ("WATCHFIRE_XTASK", std::env::current_exe().context("find this program")?.display().to_string()),
+        // The task that a test calls finds what it needs where this one does, wherever the test runs.
+        ("WATCHFIRE_CACHE", std::path::absolute(paths::cache())?.display().to_string()),
+    ]);
+    Ok(environment)
+}
+
+fn has_tests(suite: &TestBinary, filter: Option<&str>) -> bool {
+    let listed = process::read(suite.command(&suite.path).arg("--list").args(filter)).unwrap_or_default();
+    listed.lines().any(|line| line.ends_with(": test"))
+}
+
+/// This program, as another task.
+fn own(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("find this program")?);
+    command.args(arguments);
+    Ok(command)
+}
