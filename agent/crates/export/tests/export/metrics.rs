@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use watchfire_export::{
-    Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics,
+    Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SourceState,
 };
 use watchfire_model::{
     Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
@@ -35,6 +35,15 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
         runs: 3,
         run_ns: 4500,
         missed: 1,
+    }]);
+    metrics.set_sources(&[SourceState {
+        source: "kubernetes-api",
+        kind: "Pod",
+        state: "synced",
+        objects: 3,
+        age_seconds: Some(7),
+        errors: 1,
+        relists: 2,
     }]);
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
@@ -217,4 +226,32 @@ fn probes_show_their_rung_and_are_replaced() {
         "watchfire_probe_info{probe=\"x\",hook=\"\",rung=\"0\"} 0",
     ];
     assert_eq!(lines, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_source_is_in_one_state_at_a_time() {
+    let metrics = metrics();
+    show_every_family(&metrics);
+    metrics.set_sources(&[SourceState {
+        source: "kubernetes-api",
+        kind: "Pod",
+        state: "unreachable",
+        objects: 3,
+        age_seconds: Some(60),
+        errors: 2,
+        relists: 2,
+    }]);
+    let text = metrics.render();
+    let state = |state: &str| {
+        let labels = format!("{{source=\"kubernetes-api\",kind=\"Pod\",state=\"{state}\"}}");
+        value(&text, &format!("watchfire_inventory_source_state{labels}")).map(str::to_owned)
+    };
+    assert_eq!((state("unreachable").as_deref(), state("synced")), (Some("1"), None));
+}
+
+#[test]
+fn the_clusters_name_is_on_every_series() {
+    let text = Metrics::of_cluster("1", "2", Some("prod")).render();
+    let mut series = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(series.clone().count() > 10 && series.all(|line| line.contains("cluster=\"prod\"")));
 }
