@@ -238,6 +238,12 @@ impl Directory {
         })
     }
 
+    /// Whether any service has an address, at whatever port.
+    #[must_use]
+    pub fn is_service(&self, address: IpAddr) -> bool {
+        self.services.has(address)
+    }
+
     /// The services that have an address, each with its ports: `namespace/name:port protocol`.
     #[must_use]
     pub fn services_of(&self, address: IpAddr) -> Vec<String> {

@@ -78,6 +78,9 @@ impl Resolver<'_> {
         if !self.directory.is_declared() {
             return Peer::Unresolved("no inventory is loaded");
         }
+        if self.directory.is_service(address) {
+            return Peer::Unresolved("a service has this address, which stands for its backends");
+        }
         if self.directory.in_cluster(address) {
             return Peer::Unresolved("no pod or node of the inventory has this cluster address");
         }

@@ -56,6 +56,8 @@ pub(crate) struct Services {
     slices: HashMap<(String, String), Name>,
     by_address: HashMap<(SocketAddr, Protocol), Arc<ServicePort>>,
     by_node_port: HashMap<(u16, Protocol, bool), Arc<ServicePort>>,
+    /// How many entries of `by_address` an address has.
+    ips: HashMap<IpAddr, usize>,
     service_list: u32,
     slice_list: u32,
     refused: u64,
@@ -161,6 +163,12 @@ impl Services {
         for key in service.addresses.drain(..) {
             if self.by_address.get(&key).is_some_and(|found| is_own(found)) {
                 self.by_address.remove(&key);
+                if let Some(entries) = self.ips.get_mut(&key.0.ip()) {
+                    *entries -= 1;
+                    if *entries == 0 {
+                        self.ips.remove(&key.0.ip());
+                    }
+                }
             }
         }
         for key in service.node_ports.drain(..) {
@@ -186,7 +194,9 @@ impl Services {
                 for ip in of_family.take(SERVICE_ADDRESSES_MAX) {
                     let key = (SocketAddr::new(ip, port.port), port.protocol);
                     service.addresses.push(key);
-                    self.by_address.insert(key, Arc::clone(&entry));
+                    if self.by_address.insert(key, Arc::clone(&entry)).is_none() {
+                        *self.ips.entry(ip).or_default() += 1;
+                    }
                 }
                 if let Some(node_port) = port.node_port {
                     let key = (node_port, port.protocol, is_v4);
@@ -207,6 +217,11 @@ impl Services {
     pub(crate) fn at_node(&self, address: SocketAddr, protocol: Protocol) -> Option<&Arc<ServicePort>> {
         let is_v4 = address.ip().to_canonical().is_ipv4();
         self.by_node_port.get(&(address.port(), protocol, is_v4))
+    }
+
+    /// Whether any service has an address, at whatever port.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.ips.contains_key(&address.to_canonical())
     }
 
     /// Services that have an address.
@@ -320,7 +335,11 @@ mod tests {
             (at(&services, "10.96.0.1:80"), at(&services, "10.96.0.9:80")),
             (None, strings(&["10.0.0.2:8080"]))
         );
+        assert!(
+            services.has("::ffff:10.96.0.9".parse().unwrap()) && !services.has("10.96.0.1".parse().unwrap())
+        );
         services.delete(&key("web"));
+        assert!(services.ips.is_empty());
         assert_eq!((at(&services, "10.96.0.9:80"), services.len()), (None, 0));
         services.apply(service("web", "10.96.0.9"));
         assert_eq!(at(&services, "10.96.0.9:80"), strings(&["10.0.0.2:8080"]));
