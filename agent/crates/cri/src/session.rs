@@ -81,7 +81,7 @@ pub(crate) struct Session<'a> {
     is_listing: bool,
     asked: HashSet<String>,
     details: VecDeque<(String, Kind)>,
-    details_in_flight: usize,
+    details_in_flight: HashSet<String>,
 }
 
 impl<'a> Session<'a> {
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
             is_listing: false,
             asked: HashSet::new(),
             details: VecDeque::new(),
-            details_in_flight: 0,
+            details_in_flight: HashSet::new(),
         }
     }
 
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
 
     fn ask(&mut self, id: String, kind: Kind, asker: Asker) {
         match asker {
-            Asker::List => self.details_in_flight += 1,
+            Asker::List => _ = self.details_in_flight.insert(id.clone()),
             // Whoever asked first gets the answer for both.
             Asker::Lookup | Asker::Event if !self.asked.insert(id.clone()) => return,
             Asker::Lookup | Asker::Event => {}
@@ -200,11 +200,12 @@ impl<'a> Session<'a> {
     }
 
     fn ask_for_details(&mut self) {
-        while self.details_in_flight < DETAILS_IN_FLIGHT_MAX
+        while self.details_in_flight.len() < DETAILS_IN_FLIGHT_MAX
             && let Some((id, kind)) = self.details.pop_front()
         {
-            // A look-up may have been faster.
-            if !self.ends.known().is_complete(&id) {
+            // A look-up, or an earlier list, may have been faster.
+            let is_asked = self.asked.contains(&id) || self.details_in_flight.contains(&id);
+            if !is_asked && !self.ends.known().is_complete(&id) {
                 self.ask(id, kind, Asker::List);
             }
         }
@@ -216,11 +217,9 @@ impl<'a> Session<'a> {
             Ok(Done::Listed(Err(error))) => Err(End::Lost(error)),
             Ok(Done::Listed(Ok(listing))) => self.listed(listing).await,
             Ok(Done::Asked { id, asker, answer }) => {
-                if asker == Asker::List {
-                    self.details_in_flight -= 1;
-                } else {
-                    self.asked.remove(&id);
-                }
+                let under_way =
+                    if asker == Asker::List { &mut self.details_in_flight } else { &mut self.asked };
+                under_way.remove(&id);
                 match answer {
                     Ok(found) => self.found(found).await,
                     Err(error) => self.not_found(id, asker, &error).await,
