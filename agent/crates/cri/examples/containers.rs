@@ -1,4 +1,5 @@
-//! Prints what the container runtime of this node tells, until Ctrl-C: `containers [SOCKET] [CONTAINER…]`.
+//! Prints what the container runtime of this node tells, until Ctrl-C: `containers [SOCKET]`. Containers whose ids come on
+//! standard input, one a line, are asked for.
 
 use std::path::PathBuf;
 
@@ -12,15 +13,17 @@ const CHANGES_QUEUED_MAX: usize = 256;
 #[tokio::main]
 async fn main() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let mut arguments = std::env::args().skip(1);
-    let options = CriOptions { socket: arguments.next().map(PathBuf::from), host_root: None };
+    let options = CriOptions { socket: std::env::args().nth(1).map(PathBuf::from), host_root: None };
     let (sender, mut changes) = mpsc::channel(CHANGES_QUEUED_MAX);
     let cri = Cri::start(&Handle::current(), options, sender);
-    for id in arguments {
-        if !cri.lookup(&id) {
-            eprintln!("{id}: not asked for");
+    let asker = cri.clone();
+    std::thread::spawn(move || {
+        for id in std::io::stdin().lines().map_while(Result::ok) {
+            if !asker.lookup(&id) {
+                eprintln!("{id}: not asked for");
+            }
         }
-    }
+    });
     loop {
         tokio::select! {
             change = changes.recv() => match change {
