@@ -67,7 +67,7 @@ enum Asker {
 #[derive(Debug)]
 enum Done {
     Listed(Result<Listing, CriError>),
-    Asked { id: String, asker: Asker, answer: Result<Found, CriError> },
+    Asked { id: String, asker: Asker, answer: Result<Box<Found>, CriError> },
 }
 
 #[derive(Debug)]
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
         let (client, known, timing) =
             (self.client.clone(), Arc::clone(&self.ends.known), self.ends.timing.clone());
         self.jobs.spawn(async move {
-            let answer = lookup::ask(&client, &known, &id, kind, &timing).await;
+            let answer = lookup::ask(&client, &known, &id, kind, &timing).await.map(Box::new);
             Done::Asked { id, asker, answer }
         });
     }
@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
                     self.asked.remove(&id).unwrap_or(asker)
                 };
                 match answer {
-                    Ok(found) => self.found(found).await,
+                    Ok(found) => self.found(*found).await,
                     Err(error) => self.not_found(id, asker, &error).await,
                 }
             }
