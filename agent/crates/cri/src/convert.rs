@@ -50,7 +50,7 @@ impl Convert {
             image_ref,
             runtime: self.runtime.clone(),
             pod: pod.or_else(|| self.pod_of_labels(&listed.labels)),
-            sandbox_id: listed.pod_sandbox_id,
+            sandbox_id: self.text(listed.pod_sandbox_id),
             state: state(listed.state),
             labels: self.labels(listed.labels),
             created_unix_ns: time(listed.created_at),
@@ -75,7 +75,7 @@ impl Convert {
             image_ref,
             runtime: self.runtime.clone(),
             pod: pod.or_else(|| self.pod_of_labels(&status.labels)),
-            sandbox_id,
+            sandbox_id: self.text(sandbox_id),
             is_sandbox: false,
             state: state(status.state),
             privileged: info.privileged,
@@ -212,4 +212,68 @@ const fn sandbox_state(state: i32) -> ContainerState {
 /// Zero stands for what has not happened.
 fn time(nanoseconds: i64) -> Option<i64> {
     (nanoseconds > 0).then_some(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images() {
+        for (image, asked, expected) in [
+            ("docker.io/library/web:1", "web:1", "docker.io/library/web:1"),
+            ("sha256:ab", "web:1", "web:1"),
+            ("", "web:1", "web:1"),
+            ("sha256:ab", "", "sha256:ab"),
+        ] {
+            let image = proto::ImageSpec { image: image.to_owned(), user_specified_image: asked.to_owned() };
+            assert_eq!(Convert::default().image(Some(image)), expected);
+        }
+        assert_eq!(digest("repo/web@sha256:ab").as_deref(), Some("sha256:ab"));
+        assert_eq!(digest("sha256:ab"), None);
+    }
+
+    #[test]
+    fn pods_are_named_by_labels_where_there_is_no_sandbox() {
+        let labels = [(POD_NAME, "web"), (POD_NAMESPACE, "shop"), (POD_UID, "u")];
+        let labels: Labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let listed = |labels| proto::Container { id: "c".to_owned(), labels, ..proto::Container::default() };
+        let mut convert = Convert::default();
+        let pod = convert.listed_container(listed(labels), None).pod;
+        assert_eq!(pod.map(|pod| (pod.namespace, pod.uid)), Some(("shop".to_owned(), "u".to_owned())));
+        assert_eq!(convert.listed_container(listed(Labels::new()), None).pod, None);
+    }
+
+    #[test]
+    fn pods_of_the_hosts_network_and_ended_ones() {
+        let options = Some(proto::NamespaceOption { network: proto::NAMESPACE_OF_NODE });
+        let namespaces = Some(proto::Namespace { options });
+        let ips = ["fd00::1", "none", ""].map(|ip| proto::PodIp { ip: ip.to_owned() }).to_vec();
+        let status = proto::PodSandboxStatus {
+            state: 1,
+            created_at: 5_000_000_000,
+            linux: Some(proto::LinuxPodSandboxStatus { namespaces }),
+            network: Some(proto::PodSandboxNetworkStatus { ip: "10.0.0.1".to_owned(), additional_ips: ips }),
+            ..proto::PodSandboxStatus::default()
+        };
+        let pod = Convert::default().sandbox(status, Info::default()).pod;
+        assert!(pod.host_network && pod.is_ended);
+        assert_eq!((pod.ips.len(), pod.created_unix_s), (2, Some(5)));
+    }
+
+    #[test]
+    fn limits_are_counted() {
+        let mut convert = Convert::default();
+        let long = "é".repeat(TEXT_BYTES_MAX);
+        assert_eq!(convert.text(long).len(), TEXT_BYTES_MAX);
+        let labels = (0..LABELS_MAX + 3).map(|number| (number.to_string(), String::new())).collect();
+        assert_eq!(convert.labels(labels).len(), LABELS_MAX);
+        let ip = proto::PodIp { ip: "10.0.0.1".to_owned() };
+        let network = proto::PodSandboxNetworkStatus {
+            ip: String::new(),
+            additional_ips: vec![ip; POD_ADDRESSES_MAX + 2],
+        };
+        assert_eq!(convert.addresses(network).len(), POD_ADDRESSES_MAX);
+        assert_eq!(convert.cut, 1 + 3 + 2);
+    }
 }

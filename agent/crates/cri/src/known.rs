@@ -21,6 +21,7 @@ struct Entry {
 #[derive(Default, Debug)]
 pub(crate) struct Known {
     entries: HashMap<String, Entry>,
+    sandboxes: usize,
     list: u64,
     refused: u64,
 }
@@ -89,6 +90,7 @@ impl Known {
     /// The list that was begun as `list` is over: what it did not name, and was not told since, is gone.
     pub(crate) fn end_list(&mut self, list: u64) {
         self.entries.retain(|_, entry| entry.list >= list);
+        self.sandboxes = self.entries.values().filter(|entry| entry.object.is_sandbox).count();
     }
 
     /// It ended; none if it is unknown or that is known.
@@ -103,12 +105,15 @@ impl Known {
 
     /// Whether it was known.
     pub(crate) fn remove(&mut self, id: &str) -> bool {
-        self.entries.remove(id).is_some()
+        let removed = self.entries.remove(id);
+        self.sandboxes -= usize::from(removed.as_ref().is_some_and(|entry| entry.object.is_sandbox));
+        removed.is_some()
     }
 
     /// Everything, as another runtime answers now.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.sandboxes = 0;
     }
 
     /// All objects, sandboxes first, each with its pod.
@@ -121,8 +126,7 @@ impl Known {
 
     /// Containers and sandboxes.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let sandboxes = self.entries.values().filter(|entry| entry.object.is_sandbox).count();
-        (self.entries.len() - sandboxes, sandboxes)
+        (self.entries.len() - self.sandboxes, self.sandboxes)
     }
 
     /// How many had no room since the last call.
@@ -142,7 +146,9 @@ impl Known {
         }
         let object = Arc::new(object);
         let entry = Entry { object: Arc::clone(&object), pod, list: self.list };
-        self.entries.insert(object.id.clone(), entry);
+        let replaced = self.entries.insert(object.id.clone(), entry);
+        self.sandboxes += usize::from(object.is_sandbox);
+        self.sandboxes -= usize::from(replaced.is_some_and(|entry| entry.object.is_sandbox));
         Some(object)
     }
 }
@@ -194,6 +200,9 @@ mod tests {
         sandbox.pod.host_network = true;
         known.take_sandbox(sandbox);
         assert!(known.is_complete("s"));
+        assert_eq!(known.counts(), (0, 1));
+        known.remove("s");
+        assert_eq!(known.counts(), (0, 0));
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod convert;
 mod cri;
 mod error;
 mod events;
+#[cfg(test)]
+mod fake;
 mod info;
 mod known;
 mod limits;
@@ -23,6 +25,8 @@ mod proto;
 mod session;
 mod state;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use cri::Cri;

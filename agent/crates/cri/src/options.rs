@@ -29,8 +29,11 @@ impl CriOptions {
             let socket = socket.to_str().and_then(|text| text.strip_prefix("unix://")).map(PathBuf::from);
             return vec![socket.or_else(|| self.socket.clone()).unwrap_or_default()];
         }
-        let root = self.host_root.clone().unwrap_or_else(|| PathBuf::from("/"));
-        SOCKETS.iter().map(|socket| root.join(socket.trim_start_matches('/'))).collect()
+        let Some(root) = &self.host_root else { return SOCKETS.iter().map(PathBuf::from).collect() };
+        // `/var/run` is a link to `/run`, which below another root would lead back out of it.
+        let below =
+            |socket: &str| socket.replacen("/var/run/", "/run/", 1).trim_start_matches('/').to_owned();
+        SOCKETS.iter().map(|socket| root.join(below(socket))).collect()
     }
 }
 
@@ -72,5 +75,6 @@ mod tests {
         assert_eq!(with(Some("/run/x.sock"), Some("/host")), [PathBuf::from("/run/x.sock")]);
         assert_eq!(with(None, None), SOCKETS.map(PathBuf::from));
         assert_eq!(with(None, Some("/host"))[2], PathBuf::from("/host/run/crio/crio.sock"));
+        assert_eq!(with(None, Some("/host"))[3], PathBuf::from("/host/run/cri-dockerd.sock"));
     }
 }

@@ -1,12 +1,12 @@
 //! The life of one connection.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{self, MissedTickBehavior};
-use watchfire_inventory::ContainerChange;
+use watchfire_inventory::{ContainerChange, UnknownReason};
 
 use crate::client::Client;
 use crate::connection::Connection;
@@ -67,7 +67,7 @@ enum Asker {
 #[derive(Debug)]
 enum Done {
     Listed(Result<Listing, CriError>),
-    Asked { id: String, asker: Asker, answer: Result<Found, CriError> },
+    Asked { id: String, asker: Asker, answer: Result<Box<Found>, CriError> },
 }
 
 #[derive(Debug)]
@@ -79,9 +79,9 @@ pub(crate) struct Session<'a> {
     events: Events,
     jobs: JoinSet<Done>,
     is_listing: bool,
-    asked: HashSet<String>,
+    asked: HashMap<String, Asker>,
     details: VecDeque<(String, Kind)>,
-    details_in_flight: usize,
+    details_in_flight: HashSet<String>,
 }
 
 impl<'a> Session<'a> {
@@ -101,13 +101,27 @@ impl<'a> Session<'a> {
             events,
             jobs: JoinSet::new(),
             is_listing: false,
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             details: VecDeque::new(),
-            details_in_flight: 0,
+            details_in_flight: HashSet::new(),
         }
     }
 
     pub(crate) async fn run(mut self) -> End {
+        let end = self.serve().await;
+        if let End::Lost(error) = &end {
+            let reason = error.reason();
+            let asked = std::mem::take(&mut self.asked);
+            for (id, _) in asked.into_iter().filter(|(_, asker)| *asker == Asker::Lookup) {
+                if let Err(end) = self.unknown(id, reason).await {
+                    return end;
+                }
+            }
+        }
+        end
+    }
+
+    async fn serve(&mut self) -> End {
         // The first tick is at once.
         let mut resync = time::interval(self.ends.timing.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -185,26 +199,32 @@ impl<'a> Session<'a> {
     }
 
     fn ask(&mut self, id: String, kind: Kind, asker: Asker) {
-        match asker {
-            Asker::List => self.details_in_flight += 1,
-            // Whoever asked first gets the answer for both.
-            Asker::Lookup | Asker::Event if !self.asked.insert(id.clone()) => return,
-            Asker::Lookup | Asker::Event => {}
+        if asker == Asker::List {
+            self.details_in_flight.insert(id.clone());
+        } else if let Some(first) = self.asked.get_mut(&id) {
+            // One answer for both; that there is none is told if either was a look-up.
+            if asker == Asker::Lookup {
+                *first = asker;
+            }
+            return;
+        } else {
+            self.asked.insert(id.clone(), asker);
         }
         let (client, known, timing) =
             (self.client.clone(), Arc::clone(&self.ends.known), self.ends.timing.clone());
         self.jobs.spawn(async move {
-            let answer = lookup::ask(&client, &known, &id, kind, &timing).await;
+            let answer = lookup::ask(&client, &known, &id, kind, &timing).await.map(Box::new);
             Done::Asked { id, asker, answer }
         });
     }
 
     fn ask_for_details(&mut self) {
-        while self.details_in_flight < DETAILS_IN_FLIGHT_MAX
+        while self.details_in_flight.len() < DETAILS_IN_FLIGHT_MAX
             && let Some((id, kind)) = self.details.pop_front()
         {
-            // A look-up may have been faster.
-            if !self.ends.known().is_complete(&id) {
+            // A look-up, or an earlier list, may have been faster.
+            let is_asked = self.asked.contains_key(&id) || self.details_in_flight.contains(&id);
+            if !is_asked && !self.ends.known().is_complete(&id) {
                 self.ask(id, kind, Asker::List);
             }
         }
@@ -216,13 +236,14 @@ impl<'a> Session<'a> {
             Ok(Done::Listed(Err(error))) => Err(End::Lost(error)),
             Ok(Done::Listed(Ok(listing))) => self.listed(listing).await,
             Ok(Done::Asked { id, asker, answer }) => {
-                if asker == Asker::List {
-                    self.details_in_flight -= 1;
+                let asker = if asker == Asker::List {
+                    self.details_in_flight.remove(&id);
+                    asker
                 } else {
-                    self.asked.remove(&id);
-                }
+                    self.asked.remove(&id).unwrap_or(asker)
+                };
                 match answer {
-                    Ok(found) => self.found(found).await,
+                    Ok(found) => self.found(*found).await,
                     Err(error) => self.not_found(id, asker, &error).await,
                 }
             }
@@ -263,14 +284,16 @@ impl<'a> Session<'a> {
 
     async fn not_found(&mut self, id: String, asker: Asker, error: &CriError) -> Result<(), End> {
         match asker {
-            Asker::Lookup => {
-                self.ends.shared.count(|counters| counters.lookups_unknown += 1);
-                self.ends.tell(ContainerChange::Unknown { id, reason: error.reason() }).await
-            }
+            Asker::Lookup => self.unknown(id, error.reason()).await,
             // It ended between the list and now.
             Asker::List if error.is_not_found() => self.deleted(id).await,
             Asker::List | Asker::Event => Ok(()),
         }
+    }
+
+    async fn unknown(&mut self, id: String, reason: UnknownReason) -> Result<(), End> {
+        self.ends.shared.count(|counters| counters.lookups_unknown += 1);
+        self.ends.tell(ContainerChange::Unknown { id, reason }).await
     }
 
     async fn tell_all(

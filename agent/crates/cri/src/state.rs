@@ -45,6 +45,8 @@ pub struct CriCounters {
     pub connections: u64,
     /// Attempts to connect that failed, socket by socket.
     pub connect_failures: u64,
+    /// Connections that were lost or given up.
+    pub disconnections: u64,
     /// Requests sent.
     pub requests: u64,
     /// Requests that were answered with an error (`NotFound`, which is an answer, left out), or not readably.
@@ -89,16 +91,27 @@ impl Shared {
         change(&mut lock(&self.state).counters);
     }
 
-    /// A socket leads to no runtime, or no longer. Named once per socket and error.
-    pub(crate) fn lost(&self, socket: Option<&Path>, error: &CriError) {
-        let text = error.chain();
+    /// A socket leads to no runtime.
+    pub(crate) fn not_connected(&self, socket: Option<&Path>, error: &CriError) {
+        self.count(|counters| counters.connect_failures += 1);
+        self.name(socket, error);
+    }
+
+    /// A connection is over.
+    pub(crate) fn disconnected(&self, socket: &Path, error: &CriError) {
         self.update(|state| {
             state.is_connected = false;
             state.is_listed = false;
             state.has_events = false;
-            state.last_error = Some(text.clone());
-            state.counters.connect_failures += 1;
+            state.counters.disconnections += 1;
         });
+        self.name(Some(socket), error);
+    }
+
+    /// Names an error once per socket, until a runtime answers.
+    fn name(&self, socket: Option<&Path>, error: &CriError) {
+        let text = error.chain();
+        self.update(|state| state.last_error = Some(text.clone()));
         let key = socket.map(Path::to_path_buf).unwrap_or_default();
         let mut named = lock(&self.named);
         if named.get(&key) == Some(&text) {

@@ -43,7 +43,7 @@ pub(crate) async fn run(options: CriOptions, mut ends: Ends) {
             if ends.shared.snapshot().is_listed {
                 backoff = shortest;
             }
-            ends.shared.lost(Some(&open.socket), &error);
+            ends.shared.disconnected(&open.socket, &error);
         }
         if !pause(&mut ends, backoff).await {
             return;
@@ -63,11 +63,11 @@ async fn find(options: &CriOptions, ends: &Ends) -> Option<Open> {
         exists = true;
         match open(&socket, ends).await {
             Ok(open) => return Some(open),
-            Err(error) => ends.shared.lost(Some(&socket), &error),
+            Err(error) => ends.shared.not_connected(Some(&socket), &error),
         }
     }
     if !exists {
-        ends.shared.lost(None, &CriError::NoSocket);
+        ends.shared.not_connected(None, &CriError::NoSocket);
     }
     None
 }
