@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use watchfire_export::PolicyObjects;
 use watchfire_inventory::{
-    Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, Source, SourceBatch,
+    Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, ObjectKey, PodRef,
+    ResourceKind, Source, SourceBatch,
 };
 use watchfire_model::{ContainerView, Labels, Pod};
 use watchfire_policy::{PolicySet, World};
@@ -72,25 +73,34 @@ impl Knowledge {
 
     /// Takes in what the container runtime tells.
     pub(crate) fn take_container(&mut self, change: ContainerChange, at: Moment) {
-        let mut tell = |change| self.directory.take(Source::Runtime, change, at);
         match change {
             ContainerChange::ListBegins => {
                 self.containers.list_begins();
-                tell(Change::ListBegins(watchfire_inventory::ResourceKind::Pod));
+                self.directory.take(Source::Runtime, Change::ListBegins(ResourceKind::Pod), at);
             }
             ContainerChange::ListEnds => {
                 self.containers.list_ends(at.boot_ns);
-                tell(Change::ListEnds(watchfire_inventory::ResourceKind::Pod));
+                self.directory.take(Source::Runtime, Change::ListEnds(ResourceKind::Pod), at);
             }
             ContainerChange::Apply(container) => self.containers.apply(&container),
             ContainerChange::ApplyPod(pod) => {
                 let mut pod = Arc::unwrap_or_clone(pod);
                 // A runtime has the pods of its own node alone, and does not say its name.
                 pod.node.get_or_insert_with(|| self.node.to_string());
-                tell(Change::Apply(Box::new(Object::Pod(pod))));
+                self.directory.take(Source::Runtime, Change::Apply(Box::new(Object::Pod(pod))), at);
             }
-            ContainerChange::Delete { id } => self.containers.delete(&id, at.boot_ns),
-            ContainerChange::Unknown { .. } => {}
+            ContainerChange::Delete { id } => {
+                // With its sandbox a pod is gone.
+                if let Some(container) = self.containers.object(&id)
+                    && container.is_sandbox
+                    && let Some(PodRef { namespace, name, uid }) = container.pod.clone()
+                {
+                    let key = ObjectKey { namespace, name, uid };
+                    self.directory.take(Source::Runtime, Change::Delete(ResourceKind::Pod, key), at);
+                }
+                self.containers.delete(&id, at.boot_ns);
+            }
+            ContainerChange::Unknown { id, .. } => self.containers.unknown(&id, at.boot_ns),
         }
     }
 

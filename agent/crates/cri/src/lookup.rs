@@ -31,20 +31,28 @@ pub(crate) enum Kind {
     Sandbox,
 }
 
+/// Asks; `not_yet` is called once if the runtime does not know it and is asked again.
 pub(crate) async fn ask(
     client: &Client,
     known: &Mutex<Known>,
     id: &str,
     kind: Kind,
     timing: &Timing,
+    not_yet: impl FnOnce(),
 ) -> Result<Found, CriError> {
     match kind {
         Kind::Container => container(client, known, id).await,
         Kind::Sandbox => sandbox(client, id).await,
         Kind::Any => {
+            let mut not_yet = Some(not_yet);
             for &pause in &timing.retries {
                 match either(client, known, id).await {
-                    Err(error) if error.is_not_found() => time::sleep(pause).await,
+                    Err(error) if error.is_not_found() => {
+                        if let Some(not_yet) = not_yet.take() {
+                            not_yet();
+                        }
+                        time::sleep(pause).await;
+                    }
                     answer => return answer,
                 }
             }

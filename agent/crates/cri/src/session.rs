@@ -212,8 +212,16 @@ impl<'a> Session<'a> {
         }
         let (client, known, timing) =
             (self.client.clone(), Arc::clone(&self.ends.known), self.ends.timing.clone());
+        let changes = (asker == Asker::Lookup).then(|| self.ends.changes.clone());
         self.jobs.spawn(async move {
-            let answer = lookup::ask(&client, &known, &id, kind, &timing).await.map(Box::new);
+            let not_yet = || {
+                // Without room it is told nothing, and waits until it is known.
+                if let Some(changes) = changes {
+                    _ = changes
+                        .try_send(ContainerChange::Unknown { id: id.clone(), reason: UnknownReason::NotYet });
+                }
+            };
+            let answer = lookup::ask(&client, &known, &id, kind, &timing, not_yet).await.map(Box::new);
             Done::Asked { id, asker, answer }
         });
     }

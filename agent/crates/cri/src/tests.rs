@@ -206,6 +206,7 @@ async fn what_is_unknown_is_said_to_be() {
     bench.start();
     bench.list().await;
     assert!(bench.cri().lookup("none"));
+    assert_eq!(bench.unknown().await, ("none".to_owned(), UnknownReason::NotYet));
     assert_eq!(bench.unknown().await, ("none".to_owned(), UnknownReason::NotFound));
     assert!(!bench.cri().lookup("") && !bench.cri().lookup(&"x".repeat(1000)));
     drop(served);
@@ -363,6 +364,7 @@ async fn limits_are_counted() {
         "x".repeat(RESPONSE_BYTES_MAX + 1);
     bench.fake.world.lock().unwrap().containers.get_mut(&id).unwrap().1.id = "other".to_owned();
     assert!(bench.cri().lookup("other"));
+    assert_eq!(bench.unknown().await.1, UnknownReason::NotYet);
     assert_eq!(bench.unknown().await.1, UnknownReason::NotFound);
 }
 

@@ -38,6 +38,10 @@ pub enum ContainerChange {
 /// Why nothing is known of a container.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum UnknownReason {
+    /// The runtime does not know it yet, or another runtime made it. It is asked again for a moment, and either is then
+    /// told. Containers are known to their runtime before they have a cgroup: it is likely a sandbox, which containerd
+    /// keeps only once it has started.
+    NotYet,
     /// The runtime does not know it: another runtime made it, or it is gone.
     NotFound,
     /// There is no connection to a runtime.
@@ -53,6 +57,7 @@ impl UnknownReason {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::NotYet => "not_yet",
             Self::NotFound => "not_found",
             Self::NotConnected => "not_connected",
             Self::Timeout => "timeout",

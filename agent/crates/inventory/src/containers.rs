@@ -20,7 +20,8 @@ struct Entry {
     /// What the runtime tells; none where only the status of the pod does.
     object: Option<Arc<ContainerObject>>,
     list: u32,
-    is_gone: bool,
+    /// Since when it is gone, if it is.
+    gone_ns: Option<u64>,
 }
 
 /// Containers of this node.
@@ -40,7 +41,8 @@ impl Containers {
 
     /// What the list did not tell of is gone.
     pub fn list_ends(&mut self, now_ns: u64) {
-        let is_stale = |entry: &Entry| entry.object.is_some() && !entry.is_gone && entry.list != self.list;
+        let is_stale =
+            |entry: &Entry| entry.object.is_some() && entry.gone_ns.is_none() && entry.list != self.list;
         let stale: Vec<_> =
             self.entries.iter().filter(|(_, entry)| is_stale(entry)).map(|(id, _)| Arc::clone(id)).collect();
         for id in stale {
@@ -79,6 +81,16 @@ impl Containers {
         self.put(view, None);
     }
 
+    /// The runtime does not know a container that was asked for, or not yet: no more than its id is to be had for now.
+    pub fn unknown(&mut self, id: &str, now_ns: u64) {
+        if self.entries.contains_key(id) {
+            return;
+        }
+        self.put(ContainerView { id: id.into(), ..ContainerView::default() }, None);
+        // Nobody will say when it is gone.
+        self.delete(id, now_ns);
+    }
+
     fn put(&mut self, view: ContainerView, object: Option<Arc<ContainerObject>>) {
         let id = Arc::clone(&view.id);
         if let Some(known) = self.entries.get_mut(&id) {
@@ -86,23 +98,23 @@ impl Containers {
             if *known.view != view {
                 known.view = Arc::new(view);
             }
-            (known.object, known.list, known.is_gone) = (object, self.list, false);
+            (known.object, known.list, known.gone_ns) = (object, self.list, None);
             return;
         }
         if self.entries.len() >= CONTAINERS_MAX && !self.forget_first_gone() {
             self.refused += 1;
             return;
         }
-        self.entries.insert(id, Entry { view: Arc::new(view), object, list: self.list, is_gone: false });
+        self.entries.insert(id, Entry { view: Arc::new(view), object, list: self.list, gone_ns: None });
     }
 
     /// A container was removed; it is kept for a while.
     pub fn delete(&mut self, id: &str, now_ns: u64) {
         let Some((id, entry)) = self.entries.get_key_value(id) else { return };
-        if !entry.is_gone {
+        if entry.gone_ns.is_none() {
             let id = Arc::clone(id);
             self.gone.push_back((now_ns, Arc::clone(&id)));
-            self.entries.get_mut(&id).expect("it was just found").is_gone = true;
+            self.entries.get_mut(&id).expect("it was just found").gone_ns = Some(now_ns);
         }
     }
 
@@ -110,18 +122,28 @@ impl Containers {
     pub fn expire(&mut self, now_ns: u64) {
         let keep_ns = CONTAINER_GONE_KEEP_MS * NS_PER_MS;
         while self.gone.front().is_some_and(|(since_ns, _)| since_ns.saturating_add(keep_ns) <= now_ns) {
-            self.forget_first_gone();
+            self.pop_gone();
         }
     }
 
+    /// Whether there was one.
     fn forget_first_gone(&mut self) -> bool {
-        while let Some((_, id)) = self.gone.pop_front() {
-            if self.entries.get(&id).is_some_and(|entry| entry.is_gone) {
-                self.entries.remove(&id);
+        while !self.gone.is_empty() {
+            if self.pop_gone() {
                 return true;
             }
         }
         false
+    }
+
+    /// Whether it has not come back since.
+    fn pop_gone(&mut self) -> bool {
+        let Some((since_ns, id)) = self.gone.pop_front() else { return false };
+        let is_gone = self.entries.get(&id).is_some_and(|entry| entry.gone_ns == Some(since_ns));
+        if is_gone {
+            self.entries.remove(&id);
+        }
+        is_gone
     }
 
     /// A container as records name it.
@@ -189,6 +211,18 @@ mod tests {
         let before = Arc::clone(containers.get("4bc7").unwrap());
         containers.apply(&object);
         assert!(Arc::ptr_eq(&before, containers.get("4bc7").unwrap()));
+    }
+
+    #[test]
+    fn what_the_runtime_does_not_know_is_known_by_its_id_until_it_does() {
+        let mut containers = Containers::default();
+        containers.unknown("4bc7", 0);
+        assert_eq!(&*containers.get("4bc7").unwrap().id, "4bc7");
+        containers.apply(&object("4bc7", "web"));
+        containers.unknown("4bc7", 0);
+        assert_eq!(&*containers.get("4bc7").unwrap().name, "web");
+        containers.expire(u64::MAX);
+        assert!(containers.get("4bc7").is_some(), "it is not gone after all");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pods by uid, with those that are gone since a short while.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ struct Entry {
     source: Source,
     /// The list of its source that told of it last.
     list: u32,
-    is_gone: bool,
+    /// Since when it is gone, if it is.
+    gone_ns: Option<u64>,
     holds_addresses: bool,
 }
 
@@ -61,7 +62,7 @@ impl Pods {
         list.was_complete = true;
         let number = list.number;
         let is_stale = |entry: &Entry| match entry.source {
-            _ if entry.is_gone => false,
+            _ if entry.gone_ns.is_some() => false,
             Source::Kubelet if source == Source::Api => true,
             of => of == source && entry.list != number,
         };
@@ -94,7 +95,7 @@ impl Pods {
         let key = pod_key(object);
         let list = self.lists[source as usize];
         if let Some(known) = self.entries.get_mut(&key)
-            && !known.is_gone
+            && known.gone_ns.is_none()
             && known.source > source
         {
             return;
@@ -117,11 +118,11 @@ impl Pods {
         let holds_addresses = !object.is_ended && !object.host_network;
         let before = self.entries.insert(
             key,
-            Entry { pod: Arc::clone(&pod), source, list: list.number, is_gone: false, holds_addresses },
+            Entry { pod: Arc::clone(&pod), source, list: list.number, gone_ns: None, holds_addresses },
         );
         if let Some(before) = &before {
-            self.gone_now -= usize::from(before.is_gone);
-            if before.holds_addresses && !before.is_gone {
+            self.gone_now -= usize::from(before.gone_ns.is_some());
+            if before.holds_addresses && before.gone_ns.is_none() {
                 let lost = before.pod.ips.iter().filter(|&ip| !holds_addresses || !pod.ips.contains(ip));
                 for address in lost {
                     addresses.release(address, &Holder::Pod(Arc::clone(&before.pod)), at.boot_ns);
@@ -149,10 +150,10 @@ impl Pods {
 
     fn end(&mut self, uid: PodUid, addresses: &mut Addresses, at: Moment) {
         let Some(entry) = self.entries.get_mut(&uid) else { return };
-        if entry.is_gone {
+        if entry.gone_ns.is_some() {
             return;
         }
-        entry.is_gone = true;
+        entry.gone_ns = Some(at.boot_ns);
         self.gone_now += 1;
         if entry.holds_addresses {
             for address in entry.pod.ips.iter() {
@@ -171,37 +172,42 @@ impl Pods {
     /// By what source a pod is known.
     pub(crate) fn source(&self, pod: &Pod) -> Option<(Source, bool)> {
         let key = pod.uid.unwrap_or_else(|| key_of_name(&pod.identity.namespace, &pod.name));
-        self.entries.get(&key).map(|entry| (entry.source, entry.is_gone))
+        self.entries.get(&key).map(|entry| (entry.source, entry.gone_ns.is_some()))
     }
 
     /// Forgets those that are gone long enough.
     pub(crate) fn expire(&mut self, now_ns: u64) {
         let keep_ns = POD_GONE_KEEP_MS * NS_PER_MS;
         while self.gone.front().is_some_and(|(since_ns, _)| since_ns.saturating_add(keep_ns) <= now_ns) {
-            self.forget_first_gone();
+            self.pop_gone();
         }
     }
 
     /// Whether there was one.
     fn forget_first_gone(&mut self) -> bool {
-        while let Some((_, uid)) = self.gone.pop_front() {
-            // It may have come back.
-            if self.entries.get(&uid).is_some_and(|entry| entry.is_gone) {
-                self.entries.remove(&uid);
-                self.gone_now -= 1;
-                if !self.mirrors.is_empty() {
-                    let kept: HashSet<_> = self.entries.keys().copied().collect();
-                    self.mirrors.retain(|_, of| kept.contains(of));
-                }
+        while !self.gone.is_empty() {
+            if self.pop_gone() {
                 return true;
             }
         }
         false
     }
 
+    /// Whether it has not come back since.
+    fn pop_gone(&mut self) -> bool {
+        let Some((since_ns, uid)) = self.gone.pop_front() else { return false };
+        let is_gone = self.entries.get(&uid).is_some_and(|entry| entry.gone_ns == Some(since_ns));
+        if is_gone {
+            self.entries.remove(&uid);
+            self.gone_now -= 1;
+            self.mirrors.retain(|_, of| *of != uid);
+        }
+        is_gone
+    }
+
     /// Those that are not gone.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
-        self.entries.values().filter(|entry| !entry.is_gone).map(|entry| &entry.pod)
+        self.entries.values().filter(|entry| entry.gone_ns.is_none()).map(|entry| &entry.pod)
     }
 
     /// All that are kept, also those that are gone.
