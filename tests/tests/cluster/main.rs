@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
 mod control;
+mod deploy;
+mod flow;
 mod kube;
 mod node;
 mod pod;
@@ -29,6 +31,8 @@ fn main() {
         .test("process_of_a_deleted_pod_ends", AGENT, process::of_a_deleted_pod)
         .test("process_by_kubectl_exec_is_of_the_container", AGENT, process::by_exec)
         .test("process_of_a_container_without_kubernetes", AGENT, process::without_kubernetes)
+        .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
+        .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
         // After these, the node's clients take their time to come back.
         .test("node_api_server_restarts", NODE, node::api_server_restart)
         .test("node_old_versions_are_gone_after_compaction", NODE, node::compaction)

@@ -16,6 +16,8 @@ pub(super) const CRI_NAMESPACE: &str = "k8s.io";
 pub(super) fn kubectl_command() -> Result<Command> {
     let mut command = Command::new(Kubernetes::ready()?.program("kubectl"));
     command.env("KUBECONFIG", plan::kubeconfig());
+    // What it remembers of this cluster goes with it, and the user's own settings are for others.
+    command.env("KUBECACHEDIR", plan::file("kubectl-cache")).env("KUBERC", "off");
     Ok(command)
 }
 
