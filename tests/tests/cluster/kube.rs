@@ -14,9 +14,14 @@ use tempfile::TempDir;
 /// The longest that any wait lasts before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Whether whoever runs the tests has started a cluster.
-pub(crate) fn is_announced() -> bool {
-    ["WATCHFIRE_KUBECTL", "WATCHFIRE_KUBECONFIG"].iter().all(|name| std::env::var_os(name).is_some())
+/// Whether whoever runs the tests has started containerd.
+pub(crate) fn has_containerd() -> bool {
+    std::env::var_os("WATCHFIRE_CRI_SOCKET").is_some()
+}
+
+/// Whether whoever runs the tests has started a Kubernetes node.
+pub(crate) fn has_kubernetes() -> bool {
+    std::env::var_os("WATCHFIRE_KUBECONFIG").is_some()
 }
 
 /// A setting of the environment that the tier promises.
