@@ -22,6 +22,7 @@ use clap::{Subcommand, ValueEnum as _};
 use crate::journal::{Journal, undone_on_error};
 use crate::process::{self, Step};
 use crate::setup::Kubernetes;
+use crate::turn::Turn;
 use crate::{cgroups, debian};
 use part::Part;
 use plan::{CGROUP, FOLDER};
@@ -96,6 +97,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return process::again_as_root();
     }
+    // Looking is free.
+    let changes = |action: &Action| {
+        matches!(action, Action::Up { .. } | Action::Down | Action::Stop { .. } | Action::Start { .. })
+    };
+    let _turn = if changes(&args.action) { Some(Turn::take("cluster")?) } else { None };
     match &args.action {
         Action::Up { only, temporary } => up(wanted(only), *temporary),
         Action::Down => down(),
@@ -124,9 +130,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Fetches and builds everything, and says where Kubernetes is.
-pub(crate) fn fetch_all() -> Result<String> {
-    Ok(Programs::ready(Part::value_variants())?.search_path)
+/// Fetches and builds everything; where each part is.
+pub(crate) fn setup() -> Result<Vec<String>> {
+    let programs = Programs::ready(Part::value_variants())?;
+    let kubernetes = Kubernetes::ready()?.bin();
+    Ok(vec![format!("runc: {}", programs.runc.display()), format!("kubernetes: {}", kubernetes.display())])
 }
 
 /// Why there can be no containerd of tests' own on this machine, where that is so.

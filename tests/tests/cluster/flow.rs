@@ -21,11 +21,8 @@ pub(crate) fn through_a_service() {
     let namespace = Kube::admin().namespace("flow");
     let script =
         "mkdir /tmp/pages && echo hello >/tmp/pages/index.html && exec httpd -f -p 8080 -h /tmp/pages";
-    let server = namespace.pod("server", &["sh", "-c", script]);
-    let server = server.ready();
-    namespace.run(&["expose", "pod", "server", "--port=80", "--target-port=8080"]);
-    let service = namespace.json(&["get", "service", "server"]);
-    let address = service["spec"]["clusterIP"].as_str().unwrap();
+    let server = namespace.pod("server", &["sh", "-c", script]).ready();
+    let address = namespace.service("server", 80, 8080);
     let script = format!("until wget -q -O - http://{address}/; do :; done");
     let client = namespace.pod("client", &["sh", "-c", &script]);
     let ended = client.ended();

@@ -9,6 +9,7 @@ use super::collect;
 use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::TestBinary;
+use crate::turn::Turn;
 use crate::{cluster, image, paths};
 
 const TIER: &str = "cluster";
@@ -28,6 +29,7 @@ pub(super) fn tier(
     if filter.is_some() && !suites.iter().any(|suite| has_tests(suite, filter)) {
         return Ok(());
     }
+    let _turn = Turn::take("cluster for tests")?;
     if let Some(reason) = cluster::missing() {
         tally.skip(&format!("{TIER} (whole tier)"), &reason);
         return Ok(());
