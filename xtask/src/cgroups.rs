@@ -29,6 +29,14 @@ pub(crate) fn create_everywhere(name: &str) -> Result<()> {
             fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         }
     }
+    let root = v2_root()?;
+    // Where v2 has the controllers, those below have what is handed down to them alone. What they lack in the end,
+    // whoever needs it says.
+    for controller in
+        fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default().split_whitespace()
+    {
+        let _ = fs::write(root.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
     Ok(())
 }
 

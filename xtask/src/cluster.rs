@@ -2,6 +2,7 @@
 
 mod command_line;
 mod config;
+mod http;
 mod identity;
 mod images;
 mod machine;
@@ -21,6 +22,7 @@ use clap::{Subcommand, ValueEnum as _};
 use crate::journal::{Journal, undone_on_error};
 use crate::process::{self, Step};
 use crate::setup::Kubernetes;
+use crate::turn::Turn;
 use crate::{cgroups, debian};
 use part::Part;
 use plan::{CGROUP, FOLDER};
@@ -43,6 +45,9 @@ enum Action {
         /// Start these parts alone, e.g. containerd
         #[arg(long, value_enum, value_delimiter = ',')]
         only: Vec<Part>,
+        /// Whoever starts it takes it down: what an interrupted run has left is nobody's
+        #[arg(long, hide = true)]
+        temporary: bool,
     },
     /// Remove everything that the cluster has made, pods included
     Down,
@@ -54,18 +59,14 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run etcd's client
-    Etcdctl {
-        /// Its arguments
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
     /// Run containerd's client
     Ctr {
         /// Its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Make etcd forget all versions of objects but the current ones
+    Compact,
     /// Import an archive of images, as `cargo xtask image` writes it
     Load {
         /// The tar file
@@ -90,18 +91,27 @@ enum Action {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !process::is_root() {
-        if let Action::Up { only } = &args.action {
+        if let Action::Up { only, .. } = &args.action {
             // As the user who owns the cache.
             Programs::ready(wanted(only))?;
         }
         return process::again_as_root();
     }
+    // Looking is free.
+    let changes = |action: &Action| {
+        matches!(action, Action::Up { .. } | Action::Down | Action::Stop { .. } | Action::Start { .. })
+    };
+    let _turn = if changes(&args.action) { Some(Turn::take("cluster")?) } else { None };
     match &args.action {
-        Action::Up { only } => up(wanted(only)),
+        Action::Up { only, temporary } => up(wanted(only), *temporary),
         Action::Down => down(),
         Action::Status => status(),
         Action::Kubectl { arguments } => client(tools::kubectl_command, arguments),
-        Action::Etcdctl { arguments } => client(tools::etcdctl_command, arguments),
+        Action::Compact => {
+            require_folder()?;
+            println!("etcd keeps revision {} and later", tools::compact()?);
+            Ok(())
+        }
         Action::Ctr { arguments } => client(tools::ctr_command, arguments),
         Action::Load { archive } => {
             require_folder()?;
@@ -120,39 +130,53 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Fetches and builds everything, and says where Kubernetes is.
-pub(crate) fn fetch_all() -> Result<String> {
-    Ok(Programs::ready(Part::value_variants())?.search_path)
+/// Fetches and builds everything; where each part is.
+pub(crate) fn setup() -> Result<Vec<String>> {
+    let programs = Programs::ready(Part::value_variants())?;
+    let kubernetes = Kubernetes::ready()?.bin();
+    Ok(vec![format!("runc: {}", programs.runc.display()), format!("kubernetes: {}", kubernetes.display())])
 }
 
-/// Why there can be no cluster on this machine, where that is so.
+/// Why there can be no containerd of tests' own on this machine, where that is so.
 pub(crate) fn missing() -> Option<String> {
     if !process::is_root() && process::which("sudo").is_none() {
         return Some("needs root or sudo".to_owned());
     }
     if !debian::is_host() {
-        return Some("containerd and etcd come as Debian packages, and this is no Debian".to_owned());
+        return Some("containerd comes as a Debian package, and this is no Debian".to_owned());
     }
-    if process::which("go").is_none() {
-        return Some("no go, of which Kubernetes is built".to_owned());
-    }
-    cgroups::v2_root().err().map(|error| format!("{error:#}"))
+    cgroups::v2_root().and_then(|_| Programs::ready(&[Part::Containerd])).err().map(|error| reason(&error))
 }
 
-/// Whether there is a cluster.
-pub(crate) fn is_up() -> bool {
-    is_prepared().exists()
+/// Why there can be no Kubernetes node beside it, where that is so.
+pub(crate) fn missing_kubernetes() -> Option<String> {
+    Programs::ready(Part::value_variants()).err().map(|error| reason(&error))
 }
 
-/// What tests are told of the cluster.
-pub(crate) fn environment() -> Result<Vec<(&'static str, String)>> {
-    let text = |path: PathBuf| path.display().to_string();
-    Ok(vec![
+/// What cannot be fetched or built is no fault of the code under test, and takes one line.
+fn reason(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether there is a cluster that somebody relies on.
+pub(crate) fn is_kept() -> bool {
+    is_prepared().exists() && !is_temporary().exists()
+}
+
+/// What tests are told of containerd and its folder.
+pub(crate) fn environment() -> Vec<(&'static str, String)> {
+    vec![
         ("WATCHFIRE_CLUSTER_DIR", FOLDER.to_owned()),
         ("WATCHFIRE_CLUSTER_IMAGE", images::WORKLOAD.to_owned()),
-        ("WATCHFIRE_CRI_SOCKET", text(plan::containerd_socket())),
-        ("WATCHFIRE_KUBECONFIG", text(plan::kubeconfig())),
-        ("WATCHFIRE_KUBECTL", text(Kubernetes::ready()?.program("kubectl"))),
+        ("WATCHFIRE_CRI_SOCKET", plan::containerd_socket().display().to_string()),
+    ]
+}
+
+/// What tests are told of Kubernetes besides.
+pub(crate) fn kubernetes_environment() -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("WATCHFIRE_KUBECONFIG", plan::kubeconfig().display().to_string()),
+        ("WATCHFIRE_KUBECTL", Kubernetes::ready()?.program("kubectl").display().to_string()),
     ])
 }
 
@@ -160,7 +184,7 @@ fn wanted(only: &[Part]) -> &[Part] {
     if only.is_empty() { Part::value_variants() } else { only }
 }
 
-fn up(parts: &[Part]) -> Result<()> {
+fn up(parts: &[Part], temporary: bool) -> Result<()> {
     let programs = Programs::ready(parts)?;
     // What an interrupted run has left.
     if !is_prepared().exists() && undo()? {
@@ -168,8 +192,11 @@ fn up(parts: &[Part]) -> Result<()> {
     }
     if is_prepared().exists() {
         start::all(parts, &programs)?;
+        if !temporary && is_temporary().exists() {
+            fs::remove_file(is_temporary()).context("keep the cluster")?;
+        }
     } else {
-        undone_on_error(prepare(&programs).and_then(|()| start::all(parts, &programs)), undo)?;
+        undone_on_error(prepare(&programs, temporary).and_then(|()| start::all(parts, &programs)), undo)?;
     }
     for line in directions(parts) {
         println!("{line}");
@@ -177,18 +204,26 @@ fn up(parts: &[Part]) -> Result<()> {
     Ok(())
 }
 
-fn prepare(programs: &Programs) -> Result<()> {
+fn prepare(programs: &Programs, temporary: bool) -> Result<()> {
     let _step = Step::new("cluster: bridges, cgroups and configuration");
     machine::check()?;
     fs::create_dir_all(FOLDER).with_context(|| format!("create {FOLDER}"))?;
     machine::create()?;
     config::create(programs)?;
+    if temporary {
+        fs::write(is_temporary(), "").with_context(|| format!("write {}", is_temporary().display()))?;
+    }
     fs::write(is_prepared(), "").with_context(|| format!("write {}", is_prepared().display()))
 }
 
 /// Exists once everything does that is there before programs start.
 fn is_prepared() -> PathBuf {
     plan::file("prepared")
+}
+
+/// Exists where nobody relies on the cluster once the task that has started it ends.
+fn is_temporary() -> PathBuf {
+    plan::file("temporary")
 }
 
 fn directions(parts: &[Part]) -> Vec<String> {

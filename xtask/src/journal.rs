@@ -60,7 +60,7 @@ impl Journal {
             Made::Process(running) => Some(running),
             _ => None,
         });
-        processes.filter(|running| running.name == name).last()
+        processes.rev().find(|running| running.name == name)
     }
 
     /// The same, where it still runs.

@@ -20,6 +20,7 @@ mod setup;
 mod tally;
 mod test;
 mod test_binaries;
+mod turn;
 mod unpacked;
 mod vm;
 

@@ -68,15 +68,22 @@ pub(crate) const RUNC: Tool = cluster_part("runc", "runc", "usr/sbin/runc");
 /// One of the plugins that connect pods; the others lie beside it.
 pub(crate) const CNI_BRIDGE: Tool =
     cluster_part("bridge", "containernetworking-plugins", "usr/lib/cni/bridge");
-pub(crate) const ETCD: Tool = cluster_part("etcd", "etcd-server", "usr/bin/etcd");
-pub(crate) const ETCDCTL: Tool = cluster_part("etcdctl", "etcd-client", "usr/bin/etcdctl");
 
 /// The Kubernetes that `cluster` builds from its Go module and runs.
 pub(crate) const KUBERNETES_VERSION: &str = "1.35.4";
 
-/// Kubernetes' programs, by their folders in its module.
-pub(crate) const KUBERNETES_PROGRAMS: [&str; 6] =
-    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
+/// Its programs, by their Go packages, after which they are named.
+pub(crate) const KUBERNETES_PACKAGES: [&str; 6] = [
+    "k8s.io/kubernetes/cmd/kube-apiserver",
+    "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "k8s.io/kubernetes/cmd/kube-scheduler",
+    "k8s.io/kubernetes/cmd/kubelet",
+    "k8s.io/kubernetes/cmd/kube-proxy",
+    "k8s.io/kubernetes/cmd/kubectl",
+];
+
+/// Etcd in the version that this Kubernetes is tested with: Debian's is older than what lists by watching need.
+pub(crate) const ETCD_PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.

@@ -14,9 +14,14 @@ use tempfile::TempDir;
 /// The longest that any wait lasts before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Whether whoever runs the tests has started a cluster.
-pub(crate) fn is_announced() -> bool {
-    ["WATCHFIRE_KUBECTL", "WATCHFIRE_KUBECONFIG"].iter().all(|name| std::env::var_os(name).is_some())
+/// Whether whoever runs the tests has started containerd.
+pub(crate) fn has_containerd() -> bool {
+    std::env::var_os("WATCHFIRE_CRI_SOCKET").is_some()
+}
+
+/// Whether whoever runs the tests has started a Kubernetes node.
+pub(crate) fn has_kubernetes() -> bool {
+    std::env::var_os("WATCHFIRE_KUBECONFIG").is_some()
 }
 
 /// A setting of the environment that the tier promises.
@@ -42,11 +47,13 @@ impl Kube {
     /// kubectl with these arguments.
     pub(crate) fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(told("WATCHFIRE_KUBECTL"));
-        command.env("KUBECONFIG", &self.kubeconfig).args(arguments).stdin(Stdio::null());
+        let cache = PathBuf::from(told("WATCHFIRE_CLUSTER_DIR")).join("kubectl-cache");
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", cache).env("KUBERC", "off");
+        command.args(arguments).stdin(Stdio::null());
         command
     }
 
-    /// What kubectl says, or what it says against it.
+    /// What kubectl says; where it fails, with what it says about that.
     pub(crate) fn attempt(
         &self,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -124,8 +131,9 @@ impl Kube {
 }
 
 fn outcome(output: std::process::Output) -> Result<String, String> {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = text(&output.stdout);
+    if output.status.success() { Ok(said) } else { Err(said + &text(&output.stderr)) }
 }
 
 /// A namespace of one test.

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
 mod control;
+mod deploy;
+mod flow;
 mod kube;
 mod node;
 mod pod;
@@ -13,12 +15,18 @@ mod process;
 use watchfire_tests::{Need, Suite};
 
 /// What a test of the node takes.
-const NODE: &[Need] = &[CLUSTER, Need::Root];
+const NODE: &[Need] = &[KUBERNETES, Need::Root];
 /// What a test of the agent beside the node takes.
-const AGENT: &[Need] = &[CLUSTER, Need::Root, Need::Btf, Need::CgroupV2];
+const AGENT: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2];
+/// What a test of the agent beside a container runtime takes.
+const CONTAINERS: &[Need] = &[CONTAINERD, Need::Root, Need::Btf, Need::CgroupV2];
 
-const CLUSTER: Need =
-    Need::That("no cluster: `cargo xtask test --tier cluster` starts one", kube::is_announced);
+const CONTAINERD: Need =
+    Need::That("no containerd: `cargo xtask test --tier cluster` starts one", kube::has_containerd);
+const KUBERNETES: Need = Need::That(
+    "no Kubernetes node: `cargo xtask test --tier cluster` starts one where there is Go",
+    kube::has_kubernetes,
+);
 
 fn main() {
     Suite::new()
@@ -28,7 +36,9 @@ fn main() {
         .test("process_of_a_pod_has_its_cgroup", AGENT, process::of_a_pod)
         .test("process_of_a_deleted_pod_ends", AGENT, process::of_a_deleted_pod)
         .test("process_by_kubectl_exec_is_of_the_container", AGENT, process::by_exec)
-        .test("process_of_a_container_without_kubernetes", AGENT, process::without_kubernetes)
+        .test("process_of_a_container_without_kubernetes", CONTAINERS, process::without_kubernetes)
+        .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
+        .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
         // After these, the node's clients take their time to come back.
         .test("node_api_server_restarts", NODE, node::api_server_restart)
         .test("node_old_versions_are_gone_after_compaction", NODE, node::compaction)

@@ -9,32 +9,12 @@ use crate::pod;
 
 pub(crate) fn pods_and_services() {
     let namespace = Kube::admin().namespace("services");
-    let serve = "mkdir /tmp/pages && hostname >/tmp/pages/index.html && echo serving && exec httpd -f -p 8080 -h /tmp/pages";
-    let server = pod::manifest("server", &["sh", "-c", serve]);
-    let mut template = server["spec"].clone();
-    template.as_object_mut().unwrap().remove("restartPolicy");
-    let labels = json!({ "app": "server" });
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "server" },
-        "spec": {
-            "replicas": 2,
-            "selector": { "matchLabels": labels },
-            "template": { "metadata": { "labels": labels }, "spec": template },
-        },
-    });
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "server" },
-        "spec": { "selector": labels, "ports": [{ "port": 80, "targetPort": 8080 }] },
-    });
-    namespace.apply(&deployment.to_string());
-    namespace.apply(&service.to_string());
+    let serve = "mkdir /tmp/pages && hostname >/tmp/pages/index.html && echo serving && \
+        exec httpd -f -p 8080 -h /tmp/pages";
+    namespace.deployment("server", 2, &["sh", "-c", serve]);
+    let address = namespace.service("server", 80, 8080);
     let client = namespace.pod("client", &["sleep", "3600"]);
     client.ready();
-    namespace.until("a deployment that is available", &["get", "deployment", "server"], |deployment| {
-        deployment["status"]["availableReplicas"] == 2
-    });
-    let service = namespace.json(&["get", "service", "server"]);
-    let address = service["spec"]["clusterIP"].as_str().unwrap();
     let page = client.exec(&["sh", "-c", &format!("until wget -q -O - http://{address}/; do :; done")]);
     assert!(page.starts_with("server-"), "{page}");
     let replica = namespace.run(&["logs", &format!("pod/{}", page.trim())]);

@@ -25,7 +25,46 @@ impl Namespace {
     }
 }
 
-/// The manifest of such a pod.
+impl Namespace {
+    /// Makes a deployment of so many pods, labelled `app: NAME`, and waits until all are ready.
+    pub(crate) fn deployment(&self, name: &str, replicas: u32, command: &[&str]) {
+        let mut template = manifest(name, command)["spec"].clone();
+        template["restartPolicy"] = "Always".into();
+        let labels = json!({ "app": name });
+        let deployment = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": name },
+            "spec": {
+                "replicas": replicas,
+                "selector": { "matchLabels": labels },
+                "template": { "metadata": { "labels": labels }, "spec": template },
+            },
+        });
+        self.apply(&deployment.to_string());
+        self.until("a deployment that is available", &["get", "deployment", name], |deployment| {
+            deployment["status"]["availableReplicas"] == replicas
+        });
+    }
+
+    /// Makes a service before the pods that are labelled `app: NAME`; its address.
+    pub(crate) fn service(&self, name: &str, port: u16, target_port: u16) -> String {
+        let service = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "name": name },
+            "spec": {
+                "selector": { "app": name },
+                "ports": [{ "port": port, "targetPort": target_port }],
+            },
+        });
+        self.apply(&service.to_string());
+        let service = self.json(&["get", "service", name]);
+        service["spec"]["clusterIP"].as_str().expect("a service has an address").to_owned()
+    }
+}
+
+/// The manifest of a pod of one container, `main`, labelled `app: NAME`.
 pub(crate) fn manifest(name: &str, command: &[&str]) -> Value {
     json!({
         "apiVersion": "v1",

@@ -1,15 +1,11 @@
 //! The node's programs: how each is started, and when it is ready.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::TcpStream;
 
 use clap::ValueEnum;
 
 use super::plan::{ETCD_CLIENTS, NODE_ADDRESS, NODE_NAME, PROXY_HEALTH};
-use super::tools;
-
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+use super::{http, tools};
 
 /// A program of the node, in the order in which they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,7 +47,7 @@ impl Part {
     pub(super) fn is_ready(self) -> bool {
         match self {
             Self::Containerd => tools::ctr(&["version"]).is_ok(),
-            Self::Etcd => is_healthy(ETCD_CLIENTS, "/health"),
+            Self::Etcd => http::is_healthy(ETCD_CLIENTS, "/health"),
             Self::Apiserver => tools::kubectl(&["get", "--raw", "/readyz"]).is_ok(),
             // Without it no pod is admitted; it comes from the controller manager.
             Self::ControllerManager => tools::kubectl(&["get", "serviceaccount", "default"]).is_ok(),
@@ -60,23 +56,9 @@ impl Part {
                 let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
                 tools::kubectl(&["get", "node", NODE_NAME, "-o", ready]).is_ok_and(|text| text == "True")
             }
-            Self::Proxy => is_healthy(PROXY_HEALTH, "/healthz"),
+            Self::Proxy => http::is_healthy(PROXY_HEALTH, "/healthz"),
         }
     }
-}
-
-/// Whether a page that says how its server is says that it is well.
-fn is_healthy(address: &str, page: &str) -> bool {
-    let ask = || -> Option<bool> {
-        let mut stream =
-            TcpStream::connect_timeout(&address.parse::<SocketAddr>().ok()?, ANSWER_LIMIT).ok()?;
-        stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
-        write!(stream, "GET {page} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer.starts_with("HTTP/1.1 200"))
-    };
-    ask().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::part::Part;
-use crate::packages::{
-    BUSYBOX, CNI_BRIDGE, CONTAINERD, CONTAINERD_SHIM, CTR, ETCD, ETCDCTL, IP, NFT, OPENSSL, RUNC, Tool,
-};
+use crate::packages::{BUSYBOX, CNI_BRIDGE, CONTAINERD, CONTAINERD_SHIM, CTR, IP, NFT, OPENSSL, RUNC, Tool};
 use crate::setup::{self, Kubernetes};
 
 /// What containerd alone takes, in the order of [`Programs`].
 const CONTAINERS: [Tool; 6] = [IP, BUSYBOX, CONTAINERD, CONTAINERD_SHIM, CTR, RUNC];
-const KUBERNETES: [Tool; 4] = [ETCD, ETCDCTL, NFT, OPENSSL];
+const KUBERNETES: [Tool; 2] = [NFT, OPENSSL];
 
 /// The programs of some parts of the node.
 pub(super) struct Programs {

@@ -3,9 +3,11 @@
 use std::process::Command;
 
 use anyhow::Result;
+use serde_json::json;
 
+use super::http;
 use super::plan::{self, ETCD_CLIENTS};
-use crate::packages::{CTR, ETCDCTL};
+use crate::packages::CTR;
 use crate::process;
 use crate::setup::{self, Kubernetes};
 
@@ -16,6 +18,8 @@ pub(super) const CRI_NAMESPACE: &str = "k8s.io";
 pub(super) fn kubectl_command() -> Result<Command> {
     let mut command = Command::new(Kubernetes::ready()?.program("kubectl"));
     command.env("KUBECONFIG", plan::kubeconfig());
+    // What it remembers of this cluster goes with it, and the user's own settings are for others.
+    command.env("KUBECACHEDIR", plan::file("kubectl-cache")).env("KUBERC", "off");
     Ok(command)
 }
 
@@ -36,9 +40,10 @@ pub(super) fn ctr(arguments: &[&str]) -> Result<String> {
     process::read(ctr_command()?.args(arguments))
 }
 
-/// Etcd's client.
-pub(super) fn etcdctl_command() -> Result<Command> {
-    let mut command = Command::new(setup::tool(&ETCDCTL)?);
-    command.env("ETCDCTL_API", "3").arg("--endpoints").arg(ETCD_CLIENTS);
-    Ok(command)
+/// Makes etcd forget all versions but the current one, which it returns.
+pub(super) fn compact() -> Result<String> {
+    let status = http::post(ETCD_CLIENTS, "/v3/maintenance/status", &json!({}))?;
+    let revision = &status["header"]["revision"];
+    http::post(ETCD_CLIENTS, "/v3/kv/compaction", &json!({ "revision": revision }))?;
+    Ok(revision.as_str().unwrap_or_default().to_owned())
 }

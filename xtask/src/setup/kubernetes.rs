@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use crate::packages::{KUBERNETES_PROGRAMS, KUBERNETES_VERSION};
+use crate::packages::{ETCD_PACKAGE, KUBERNETES_PACKAGES, KUBERNETES_VERSION};
 use crate::process::{self, Step};
 use crate::unpacked;
 
@@ -16,6 +17,9 @@ use crate::unpacked;
 const MODULE: &str = "k8s.io/kubernetes";
 /// Where its own go.mod says that the libraries lie which are published beside it.
 const STAGING: &str = "./staging/";
+
+/// How Go builds them: two packages at a time, since each takes a gigabyte.
+const BUILD: [&str; 6] = ["build", "-mod=mod", "-trimpath", "-buildvcs=false", "-p", "2"];
 
 /// A folder with Kubernetes' programs.
 pub(crate) struct Kubernetes {
@@ -25,8 +29,7 @@ pub(crate) struct Kubernetes {
 impl Kubernetes {
     /// Finds them, building them first where they are missing.
     pub(crate) fn ready() -> Result<Self> {
-        let name = format!("kubernetes/{KUBERNETES_VERSION}");
-        let folder = unpacked::built(&name, build)?;
+        let folder = unpacked::built(&folder_name(), build)?;
         Ok(Self { folder })
     }
 
@@ -59,11 +62,21 @@ fn build(folder: &Path) -> Result<()> {
     let stamps = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
         .map(|package| format!("-X {package}.gitVersion={version}"))
         .join(" ");
-    let mut command = Command::new(&go);
-    command.current_dir(&source).args(["build", "-mod=mod", "-trimpath", "-buildvcs=false", "-p", "2"]);
-    command.arg("-ldflags").arg(format!("-s -w {stamps}")).arg("-o").arg(folder.join("bin/"));
-    command.args(KUBERNETES_PROGRAMS.map(|program| format!("{MODULE}/cmd/{program}")));
-    process::run_quietly(&mut command)
+    let bin = folder.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
+    for (output, packages) in [(bin.clone(), &KUBERNETES_PACKAGES[..]), (bin.join("etcd"), &[ETCD_PACKAGE])] {
+        let mut command = Command::new(&go);
+        command.current_dir(&source).args(BUILD).arg("-ldflags").arg(format!("-s -w {stamps}"));
+        process::run_quietly(command.arg("-o").arg(output).args(packages))?;
+    }
+    Ok(())
+}
+
+/// A name that changes with anything that is built, and how.
+fn folder_name() -> String {
+    let parts = format!("{KUBERNETES_PACKAGES:?} {ETCD_PACKAGE} {BUILD:?}");
+    let digest: String = Sha256::digest(parts).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("kubernetes/{KUBERNETES_VERSION}-{digest}")
 }
 
 /// A module of our own that needs Kubernetes. Its go.mod replaces libraries by folders that are published as modules,

@@ -9,6 +9,7 @@ use super::collect;
 use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::TestBinary;
+use crate::turn::Turn;
 use crate::{cluster, image, paths};
 
 const TIER: &str = "cluster";
@@ -28,32 +29,44 @@ pub(super) fn tier(
     if filter.is_some() && !suites.iter().any(|suite| has_tests(suite, filter)) {
         return Ok(());
     }
+    let _turn = Turn::take("cluster for tests")?;
     if let Some(reason) = cluster::missing() {
         tally.skip(&format!("{TIER} (whole tier)"), &reason);
         return Ok(());
     }
+    let without_kubernetes = cluster::missing_kubernetes();
+    if let Some(reason) = &without_kubernetes {
+        // Its tests are skipped one by one, those of containers alone are not.
+        tally.skip(&format!("{TIER} (Kubernetes)"), reason);
+    }
+    let has_kubernetes = without_kubernetes.is_none();
     // One that somebody works with stays as it is.
-    let was_up = cluster::is_up();
-    let outcome = start(agent).and_then(|()| {
+    let is_kept = cluster::is_kept();
+    if !is_kept {
+        // What an interrupted run may have left.
+        process::run(&mut own(&["cluster", "down"])?)?;
+    }
+    let outcome = start(agent, has_kubernetes).and_then(|()| {
         suites.iter().try_for_each(|suite| {
             let mut command = process::as_root(&suite.path);
             suite.place(&mut command);
-            command.envs(environment(agent)?).args(filter);
+            command.envs(environment(agent, has_kubernetes)?).args(filter);
             collect(&mut command, TIER, &suite.name, tally)
         })
     });
     if let Err(error) = outcome {
         tally.fail(TIER, &format!("{error:#}"));
     }
-    if !was_up && let Err(error) = own(&["cluster", "down"]).and_then(|mut down| process::run(&mut down)) {
+    if !is_kept && let Err(error) = own(&["cluster", "down"]).and_then(|mut down| process::run(&mut down)) {
         tally.fail(TIER, &format!("{error:#}"));
     }
     Ok(())
 }
 
 /// Starts the node, and brings the agent's image to it.
-fn start(agent: &Path) -> Result<()> {
-    process::run(own(&["cluster", "up"])?.stdout(Stdio::null()))?;
+fn start(agent: &Path, has_kubernetes: bool) -> Result<()> {
+    let parts: &[&str] = if has_kubernetes { &[] } else { &["--only", "containerd"] };
+    process::run(own(&["cluster", "up", "--temporary"])?.args(parts).stdout(Stdio::null()))?;
     let archive = paths::target().join("watchfire-test-image.tar");
     image::write(AGENT_IMAGE, agent, &archive)?;
     let archive = archive.display().to_string();
@@ -61,8 +74,11 @@ fn start(agent: &Path) -> Result<()> {
 }
 
 /// What the tests are told.
-fn environment(agent: &Path) -> Result<Vec<(&'static str, String)>> {
-    let mut environment = cluster::environment()?;
+fn environment(agent: &Path, has_kubernetes: bool) -> Result<Vec<(&'static str, String)>> {
+    let mut environment = cluster::environment();
+    if has_kubernetes {
+        environment.extend(cluster::kubernetes_environment()?);
+    }
     environment.extend([
         ("WATCHFIRE_BIN", agent.display().to_string()),
         ("WATCHFIRE_AGENT_IMAGE", AGENT_IMAGE.to_owned()),
