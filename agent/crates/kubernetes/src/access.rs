@@ -7,7 +7,6 @@ use kube::Config;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 
 use crate::api::with_causes;
-use crate::timing::CONNECT_TIMEOUT;
 
 /// Where kubelet puts a pod's service account.
 const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -170,9 +169,6 @@ pub(crate) fn with_files(
 }
 
 pub(crate) fn prepare(config: &mut Config) {
-    // Who retries here does so with a pause of its own, and counts.
-    config.default_retry = false;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
     let agent = http::HeaderValue::from_static(concat!("watchfire/", env!("CARGO_PKG_VERSION")));
     config.headers.push((http::header::USER_AGENT, agent));
 }

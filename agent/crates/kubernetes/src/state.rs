@@ -51,7 +51,7 @@ pub struct KindState {
     /// When the API told anything of it for the last time: an object, the end of a list, a bookmark, a watch that began.
     /// What is known of the kind is as old as this.
     pub last_contact: Option<Instant>,
-    /// Lists after the first.
+    /// Lists that began after the first was complete.
     pub relists: u64,
     /// Requests that failed or whose answer broke off. Neither a kind that is absent nor a watch that ended is one.
     pub errors: u64,

@@ -10,13 +10,22 @@ use watchfire_inventory::{Change, ManifestError};
 
 use crate::api::{Api, Failure};
 use crate::batch::{Batches, Closed};
+use crate::discovery::Arrivals;
 use crate::resource::{Age, Resource};
 use crate::state::{Phase, State};
-use crate::timing::{Backoff, Timing, jittered};
+use crate::timing::{Backoff, Timing};
+
+/// What all kinds share.
+pub(crate) struct Asks {
+    pub(crate) api: Api,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) state: State,
+}
 
 /// Follows one kind for as long as somebody receives.
 pub(crate) struct Watcher {
     api: Api,
+    arrivals: Arrivals,
     state: State,
     timing: Timing,
     batches: Batches,
@@ -42,9 +51,11 @@ impl From<Closed> for Ended {
 }
 
 impl Watcher {
-    pub(crate) fn new(api: Api, state: State, timing: Timing, batches: Batches, resource: Resource) -> Self {
+    pub(crate) fn new(asks: Asks, timing: Timing, batches: Batches, resource: Resource) -> Self {
+        let Asks { api, arrivals, state } = asks;
         Self {
             api,
+            arrivals,
             state,
             timing,
             batches,
@@ -113,20 +124,28 @@ impl Watcher {
         if next.is_some() {
             return Ok(Some(Duration::ZERO));
         }
-        let before = self.state.kind(self.resource.kind, |kind| {
-            kind.phase = Phase::Absent;
-            kind.objects = 0;
-            kind.last_contact = Some(Instant::now());
-        });
-        if before != Phase::Absent {
-            tracing::debug!(kind = %self.resource.kind, "the API does not have this kind");
+        let kind = self.resource.kind;
+        if self.absent() != Phase::Absent {
+            tracing::debug!(%kind, "the API does not have this kind");
         }
         if !self.is_told_absent {
-            self.batches.push(Change::Absent(self.resource.kind));
+            self.batches.push(Change::Absent(kind));
             self.batches.send().await?;
             self.is_told_absent = true;
         }
-        Ok(Some(jittered(self.timing.absent_interval)))
+        while !self.arrivals.may_be_there(kind).await {
+            self.absent();
+        }
+        Ok(Some(Duration::ZERO))
+    }
+
+    /// The kind is known not to be there. What was known before.
+    fn absent(&self) -> Phase {
+        self.state.kind(self.resource.kind, |known| {
+            known.phase = Phase::Absent;
+            known.objects = 0;
+            known.last_contact = Some(Instant::now());
+        })
     }
 
     fn failed(&mut self, verb: &'static str, failure: &Failure) {

@@ -13,8 +13,6 @@ impl Watcher {
     /// Tells all objects. The version that the list is of.
     pub(super) async fn list(&mut self) -> Result<String, Ended> {
         let kind = self.resource.kind;
-        let was_listed = self.was_listed;
-        self.state.kind(kind, |known| known.relists += u64::from(was_listed));
         let (mut go_on, mut objects, mut has_begun) = (String::new(), 0, false);
         let version = loop {
             let metadata = self.page(&go_on, &mut has_begun, &mut objects).await?;
@@ -52,7 +50,11 @@ impl Watcher {
         self.reached();
         if !*has_begun {
             *has_begun = true;
-            self.state.kind(resource.kind, |known| known.phase = Phase::Listing);
+            let is_again = self.was_listed;
+            self.state.kind(resource.kind, |known| {
+                known.phase = Phase::Listing;
+                known.relists += u64::from(is_again);
+            });
             self.batches.push(Change::ListBegins(resource.kind));
         }
         let (mut reader, api_version) = (ListReader::new(), resource.api_version());

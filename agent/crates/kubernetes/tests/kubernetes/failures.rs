@@ -64,7 +64,7 @@ async fn what_has_expired_is_listed_again() {
         ]
     );
     let known = running.until(Pod, |pods| pods.phase == Phase::Synced).await;
-    assert_eq!((known.errors, known.relists, known.objects), (0, 4, 1));
+    assert_eq!((known.errors, known.relists, known.objects), (0, 3, 1));
     running.stop().await;
 }
 

@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 pub(crate) enum Reply {
     /// A status and a text.
     Text(u16, String),
+    /// A text with a tag, which is not sent again to who has it. It stays.
+    Tagged(&'static str, String),
     /// An answer that the test goes on with.
     Stream(Channel<Bytes, std::io::Error>),
     /// An answer that breaks off after a text.
@@ -26,7 +28,7 @@ pub(crate) enum Reply {
 
 #[derive(Default)]
 struct Script {
-    /// By path and by whether it is a watch. The last reply stays.
+    /// By path and by whether it is a watch.
     replies: HashMap<(String, bool), VecDeque<Reply>>,
     requests: Vec<String>,
     accepts: Vec<String>,
@@ -94,13 +96,20 @@ impl Server {
         let uri = request.uri().to_string();
         let path = request.uri().path().to_owned();
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=1"));
+        let seen = request.headers().get("if-none-match").map(|tag| tag.to_str().unwrap().to_owned());
         let reply = {
             let mut script = self.script.lock().unwrap();
             let accept = request.headers()["accept"].to_str().unwrap().to_owned();
             script.accepts.push(format!("{path} {accept}"));
             script.requests.push(uri);
             let is_known = script.replies.contains_key(&(path.clone(), false));
-            let next = script.replies.get_mut(&(path, is_watch)).and_then(VecDeque::pop_front);
+            let replies = script.replies.get_mut(&(path, is_watch));
+            let next = replies.and_then(|replies| match replies.front() {
+                Some(Reply::Tagged(tag, text)) if replies.len() == 1 => {
+                    Some(Reply::Tagged(tag, text.clone()))
+                }
+                _ => replies.pop_front(),
+            });
             next.unwrap_or(match (is_known, is_watch) {
                 (false, _) => Reply::Text(404, "404 page not found\n".to_owned()),
                 (true, false) => Reply::Text(200, list("1", &[])),
@@ -109,6 +118,10 @@ impl Server {
         };
         match reply {
             Reply::Text(status, text) => Response::builder().status(status).body(text.into()).unwrap(),
+            Reply::Tagged(tag, _) if seen.as_deref() == Some(tag) => {
+                Response::builder().status(304).header("etag", tag).body(Body::empty()).unwrap()
+            }
+            Reply::Tagged(tag, text) => Response::builder().header("etag", tag).body(text.into()).unwrap(),
             Reply::Stream(channel) => Response::new(Body::new(channel)),
             Reply::Cut(text) => {
                 let (mut sender, channel) = Channel::new(2);

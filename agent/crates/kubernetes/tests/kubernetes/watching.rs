@@ -94,6 +94,36 @@ async fn kinds_come_and_go() {
 }
 
 #[tokio::test]
+async fn absent_kinds_are_asked_for_together() {
+    let group = |name: &str, version: &str, resource: &str| {
+        format!(
+            r#"{{"metadata":{{"name":"{name}"}},"versions":[{{"version":"{version}","resources":[{{"resource":"{resource}"}}]}}]}}"#
+        )
+    };
+    let (cilium, other) =
+        ("/apis/cilium.io/v2/ciliumcidrgroups", "/apis/cilium.io/v2alpha1/ciliumcidrgroups");
+    let without = [group("apps", "v1", "ciliumcidrgroups"), group("cilium.io", "v9", "ciliumcidrgroups")];
+    let server = Server::start().await;
+    server.on_list("/apis", Reply::Tagged("one", list("", &without)));
+    let mut running = Running::start(server.port, quick()).await;
+    running.expect(CiliumCidrGroup, &["absent"]).await;
+    while server.requests("/apis").len() < 10 {
+        running.pass(quick().absent_interval).await;
+    }
+    for path in [cilium, other] {
+        assert_eq!(
+            server.requests(path).len(),
+            1,
+            "{path} is not asked for while it is known not to be there"
+        );
+    }
+    server.on_list(cilium, Reply::Text(200, list("5", &[named("a", "5")])));
+    server.on_list("/apis", Reply::Tagged("two", list("", &[group("cilium.io", "v2", "ciliumcidrgroups")])));
+    running.expect(CiliumCidrGroup, &["begin", "apply a", "end"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn policies_are_told_whole() {
     let server = Server::start().await;
     let path = "/apis/networking.k8s.io/v1/networkpolicies";
