@@ -96,6 +96,10 @@ impl Api {
             Err(_) => {
                 return Err(Failure::Unreachable(format!("no answer within {:?}", self.answer_timeout)));
             }
+            // What kube calls it says nothing.
+            Ok(Err(kube::Error::Service(error))) => {
+                return Err(Failure::Unreachable(with_causes(error.as_ref())));
+            }
             Ok(Err(error)) => return Err(Failure::Unreachable(with_causes(&error))),
             Ok(Ok(response)) => response,
         };

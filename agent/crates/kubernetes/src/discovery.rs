@@ -22,6 +22,8 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 /// What the API has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Served {
+    /// Not asked yet.
+    Waiting,
     /// Not known: whoever wants to know asks for the kind itself.
     Unknown,
     /// Kinds in some version that is understood.
@@ -73,21 +75,28 @@ impl Arrivals {
             std::future::pending::<()>().await;
         }
         match &*self.0.borrow_and_update() {
-            Served::Unknown => true,
+            Served::Waiting | Served::Unknown => true,
             Served::Kinds(kinds) => kinds.contains(&kind),
+        }
+    }
+
+    /// Whether the API is known not to have a kind, by its last answer or, at the beginning, its first.
+    pub(crate) async fn is_absent(&mut self, kind: ResourceKind) -> bool {
+        match self.0.wait_for(|served| *served != Served::Waiting).await.as_deref() {
+            Ok(Served::Kinds(kinds)) => !kind.group().is_empty() && !kinds.contains(&kind),
+            _ => false,
         }
     }
 }
 
 impl Discovery {
     pub(crate) fn new(api: Api, timing: Timing) -> (Self, Arrivals) {
-        let (served, arrivals) = watch::channel(Served::Unknown);
+        let (served, arrivals) = watch::channel(Served::Waiting);
         (Self { api, timing, served, tag: None }, Arrivals(arrivals))
     }
 
     pub(crate) async fn run(mut self) {
         loop {
-            sleep(jittered(self.timing.absent_interval)).await;
             match self.ask().await {
                 Ok(Some(kinds)) => _ = self.served.send_replace(Served::Kinds(Arc::new(kinds))),
                 // The same as before is news as well: somebody waits for it.
@@ -98,6 +107,7 @@ impl Discovery {
                     self.served.send_replace(Served::Unknown);
                 }
             }
+            sleep(jittered(self.timing.absent_interval)).await;
         }
     }
 

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use watchfire_inventory::{Change, object_of};
 
-use super::{Ended, Watcher, count_malformed, malformed};
+use super::failed::{count_malformed, malformed};
+use super::{Ended, Watcher};
 use crate::api::Failure;
 use crate::items::{ListMetadata, ListReader, NotAList, Piece};
 use crate::state::Phase;
@@ -28,6 +29,8 @@ impl Watcher {
         self.batches.send().await?;
         self.was_listed = true;
         self.is_told_absent = false;
+        self.warned = None;
+        self.warned = None;
         let before = self.state.kind(kind, |known| {
             known.phase = Phase::Synced;
             known.objects = objects;

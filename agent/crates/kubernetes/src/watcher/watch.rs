@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use watchfire_inventory::{Change, object_of};
 
-use super::{Ended, Watcher, malformed};
+use super::failed::malformed;
+use super::{Ended, Watcher};
 use crate::api::Failure;
 use crate::lines::Lines;
 use crate::state::Phase;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use watchfire_inventory::ResourceKind::{Node, Pod};
+use watchfire_inventory::ResourceKind::{CiliumNetworkPolicy, Node, Pod};
 use watchfire_kubernetes::{Phase, Timing};
 
 use crate::server::{Reply, Server, event, list, named, page, status};
 use crate::source::{Running, quick};
 
 const PODS: &str = "/api/v1/pods";
+const CILIUM: &str = "/apis/cilium.io/v2/ciliumnetworkpolicies";
 const NODES: &str = "/api/v1/nodes";
 
 #[tokio::test]
@@ -29,6 +30,29 @@ async fn forbidden_kinds_are_named_and_the_rest_works() {
     // It is allowed later.
     running.expect(Pod, &["begin", "end"]).await;
     running.until(Pod, |pods| pods.phase == Phase::Synced && pods.errors == 3).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_installed_is_absent_although_it_is_forbidden() {
+    let server = Server::start().await;
+    for _ in 0..3 {
+        server.on_list(CILIUM, Reply::Text(403, status(403, "no")));
+    }
+    server.on_list(CILIUM, Reply::Text(200, list("5", &[])));
+    let group = r#"{"metadata":{"name":"cilium.io"},"versions":[{"version":"v2","resources":[{"resource":"ciliumnetworkpolicies"}]}]}"#;
+    for _ in 0..5 {
+        server.on_list("/apis", Reply::Text(200, list("", &[])));
+    }
+    server.on_list("/apis", Reply::Tagged("installed", list("", &[group.to_owned()])));
+    let mut running = Running::start(server.port, quick()).await;
+    running.expect(CiliumNetworkPolicy, &["absent"]).await;
+    let known = running.until(CiliumNetworkPolicy, |known| known.phase == Phase::Absent).await;
+    assert_eq!((known.errors, known.last_error), (0, None));
+    // It is installed, and still forbidden for a while: now that is worth saying.
+    running.expect(CiliumNetworkPolicy, &["begin", "end"]).await;
+    let known = running.until(CiliumNetworkPolicy, |known| known.phase == Phase::Synced).await;
+    assert_eq!(known.errors, 2);
     running.stop().await;
 }
 
