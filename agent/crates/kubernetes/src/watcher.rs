@@ -39,6 +39,8 @@ pub(crate) struct Watcher {
     is_told_absent: bool,
     /// The failure that stands in the log since the last list.
     warned: Option<String>,
+    /// Failures since the last answer that was one.
+    failures: u32,
 }
 
 /// Why a round ended early.
@@ -68,6 +70,7 @@ impl Watcher {
             was_listed: false,
             is_told_absent: false,
             warned: None,
+            failures: 0,
         }
     }
 

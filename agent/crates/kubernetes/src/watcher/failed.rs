@@ -1,6 +1,6 @@
 //! What goes wrong: counted, told once, and what follows from it.
 
-use watchfire_inventory::{Change, ManifestError};
+use watchfire_inventory::{Change, ManifestError, ObjectKey};
 
 use super::Watcher;
 use crate::api::Failure;
@@ -10,6 +10,9 @@ use crate::state::{Phase, State};
 
 /// Malformed objects of a kind that are told in the log one by one; of more, each whose number is a power of two.
 const MALFORMED_TOLD_MAX: u64 = 16;
+
+/// Failures in a row that are told where one alone says little.
+const FAILURES_TOLD_MIN: u32 = 4;
 
 impl Watcher {
     /// Takes note of a failure, and of where to go on after it.
@@ -49,7 +52,14 @@ impl Watcher {
                 kind.last_error = Some(text.clone());
             }
         });
-        let is_quiet = is_expected || matches!(failure, Failure::Unreachable(_) | Failure::Cut(_));
+        self.failures = self.failures.saturating_add(1);
+        let is_quiet = match failure {
+            Failure::Forbidden(_) | Failure::Malformed(_) => false,
+            // Told once for all kinds, or no failure at all.
+            Failure::Unreachable(_) | Failure::Expired(_) | Failure::NotFound(_) => true,
+            // A server that starts or is busy says so for a while.
+            Failure::Refused { .. } | Failure::Cut(_) => self.failures < FAILURES_TOLD_MIN,
+        };
         if is_quiet || self.warned.as_ref() == Some(&text) {
             tracing::debug!("{text}");
         } else {
@@ -68,7 +78,7 @@ impl Watcher {
 /// An object that could not be read is as if it did not exist.
 pub(super) fn malformed(state: &State, resource: Resource, error: &ManifestError, batches: &mut Batches) {
     if !error.key.name.is_empty() {
-        batches.push(Change::Delete(resource.kind, error.key.clone()));
+        batches.push(Change::Delete(resource.kind, ObjectKey::clone(&error.key)));
     }
     count_malformed(state, resource, error.to_string());
 }

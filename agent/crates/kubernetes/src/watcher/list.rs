@@ -30,7 +30,9 @@ impl Watcher {
         self.was_listed = true;
         self.is_told_absent = false;
         self.warned = None;
+        self.failures = 0;
         self.warned = None;
+        self.failures = 0;
         let before = self.state.kind(kind, |known| {
             known.phase = Phase::Synced;
             known.objects = objects;
