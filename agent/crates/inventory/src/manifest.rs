@@ -54,7 +54,7 @@ pub struct ManifestError {
     /// `kind`
     pub kind: String,
     /// Its name, as far as it could be read.
-    pub key: ObjectKey,
+    pub key: Box<ObjectKey>,
     /// `metadata.resourceVersion`, as far as it could be read.
     pub resource_version: String,
     /// Path of what is wrong, e.g. `status.podIPs[0].ip`; empty for the whole.
@@ -202,5 +202,11 @@ fn failed(kind: &str, named: Named, Wrong { path, message }: Wrong) -> ManifestE
     };
     let NamedMetadata { namespace, name, uid, resource_version } = &named.metadata;
     let key = ObjectKey { namespace: text(namespace), name: text(name), uid: text(uid) };
-    ManifestError { kind: kind.to_owned(), key, resource_version: text(resource_version), path, message }
+    ManifestError {
+        kind: kind.to_owned(),
+        key: Box::new(key),
+        resource_version: text(resource_version),
+        path,
+        message,
+    }
 }

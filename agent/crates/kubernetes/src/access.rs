@@ -7,7 +7,6 @@ use kube::Config;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 
 use crate::api::with_causes;
-use crate::timing::CONNECT_TIMEOUT;
 
 /// Where kubelet puts a pod's service account.
 const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -170,9 +169,11 @@ pub(crate) fn with_files(
 }
 
 pub(crate) fn prepare(config: &mut Config) {
-    // Who retries here does so with a pause of its own, and counts.
-    config.default_retry = false;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let is_verified = config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
+    if !is_verified && config.root_cert.is_none() {
+        // Where no certificate is looked at, an image without the system's authorities is no reason to give up.
+        config.root_cert = Some(Vec::new());
+    }
     let agent = http::HeaderValue::from_static(concat!("watchfire/", env!("CARGO_PKG_VERSION")));
     config.headers.push((http::header::USER_AGENT, agent));
 }

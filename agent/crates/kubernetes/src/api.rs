@@ -10,8 +10,6 @@ use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
 use tokio::time::timeout;
-use tracing::Dispatch;
-use tracing::instrument::WithSubscriber as _;
 
 /// Largest error that is read of a server, bytes.
 const ERROR_BYTES_MAX: usize = 64 << 10;
@@ -74,21 +72,45 @@ impl Api {
         accept: &str,
         silence_max: Duration,
     ) -> Result<Answer, Failure> {
-        let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty());
+        let answer = self.get_if_changed(path, accept, silence_max, None).await?;
+        answer.ok_or_else(|| {
+            Failure::Malformed("the server says `not modified` of what it was not told".to_owned())
+        })
+    }
+
+    /// As [`get`](Self::get); none if the answer is still the one that bore this tag.
+    pub(crate) async fn get_if_changed(
+        &self,
+        path: &str,
+        accept: &str,
+        silence_max: Duration,
+        tag: Option<&str>,
+    ) -> Result<Option<Answer>, Failure> {
+        let request = Request::get(path).header(header::ACCEPT, accept);
+        let request =
+            tag.into_iter().fold(request, |request, tag| request.header(header::IF_NONE_MATCH, tag));
+        let request = request.body(Body::empty());
         let request = request.map_err(|error| Failure::Malformed(error.to_string()))?;
-        // The client's own log repeats each failure; here it is told once, by who asked.
-        let sent = self.client.send(request).with_subscriber(Dispatch::none());
+        let sent = self.client.send(request);
         let response = match timeout(self.answer_timeout, sent).await {
             Err(_) => {
                 return Err(Failure::Unreachable(format!("no answer within {:?}", self.answer_timeout)));
+            }
+            // What kube calls it says nothing.
+            Ok(Err(kube::Error::Service(error))) => {
+                return Err(Failure::Unreachable(with_causes(error.as_ref())));
             }
             Ok(Err(error)) => return Err(Failure::Unreachable(with_causes(&error))),
             Ok(Ok(response)) => response,
         };
         let status = response.status();
-        let mut answer = Answer { body: response.into_body(), silence_max };
-        if status == StatusCode::OK {
-            return Ok(answer);
+        let tag =
+            response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(ToOwned::to_owned);
+        let mut answer = Answer { body: response.into_body(), silence_max, tag };
+        match status {
+            StatusCode::OK => return Ok(Some(answer)),
+            StatusCode::NOT_MODIFIED => return Ok(None),
+            _ => {}
         }
         Err(Failure::of(status.as_u16(), answer.error_text(status).await))
     }
@@ -99,13 +121,19 @@ impl Api {
 pub(crate) struct Answer {
     body: Body,
     silence_max: Duration,
+    tag: Option<String>,
 }
 
 impl Answer {
+    /// `ETag`
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// The next piece; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            let frame = self.body.frame().with_subscriber(Dispatch::none());
+            let frame = self.body.frame();
             match timeout(self.silence_max, frame).await {
                 Err(_) => return Err(Failure::Cut(format!("nothing more within {:?}", self.silence_max))),
                 Ok(None) => return Ok(None),

@@ -8,11 +8,13 @@ use watchfire_inventory::{ResourceKind, Source, SourceBatch};
 use crate::access::{Access, AccessError, Found, prepare, with_files};
 use crate::api::{Api, with_causes};
 use crate::batch::Batches;
+use crate::client::client;
+use crate::discovery::Discovery;
 use crate::kubelet::{KubeletSettings, Poller};
 use crate::resource::Resource;
 use crate::state::State;
 use crate::timing::Timing;
-use crate::watcher::Watcher;
+use crate::watcher::{Asks, Watcher};
 
 /// What is asked, where and how.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -41,8 +43,8 @@ impl Kubernetes {
         let (api, about) = match settings.access.find().await? {
             Found::Absent(reason) => (None, Err(reason)),
             Found::Config { config, what } => {
-                let client = Client::try_from(*config)
-                    .map_err(|error| unusable(&settings.access, with_causes(&error)))?;
+                let client =
+                    client(*config).map_err(|error| unusable(&settings.access, with_causes(&error)))?;
                 (Some(Api::new(client, timing.answer_timeout)), Ok(what))
             }
         };
@@ -68,10 +70,13 @@ impl Kubernetes {
         let mut tasks = JoinSet::new();
         let has_api = self.api.is_some();
         if let Some(api) = self.api {
+            let (discovery, arrivals) = Discovery::new(api.clone(), self.timing);
+            tasks.spawn(discovery.run());
             for kind in ResourceKind::ALL {
                 let batches = Batches::new(Source::Api, batches.clone());
                 let resource = Resource::first(kind);
-                let watcher = Watcher::new(api.clone(), self.state.clone(), self.timing, batches, resource);
+                let asks = Asks { api: api.clone(), arrivals: arrivals.clone(), state: self.state.clone() };
+                let watcher = Watcher::new(asks, self.timing, batches, resource);
                 tasks.spawn(watcher.run());
             }
         }
@@ -110,5 +115,5 @@ fn kubelet_client(settings: &KubeletSettings) -> Result<Client, AccessError> {
     with_files(&mut config, token.as_deref(), authority.as_deref()).map_err(failed)?;
     config.accept_invalid_certs = *accept_any_certificate;
     prepare(&mut config);
-    Client::try_from(config).map_err(|error| failed(with_causes(&error)))
+    client(config).map_err(|error| failed(with_causes(&error)))
 }

@@ -7,6 +7,8 @@
 mod access;
 mod api;
 mod batch;
+mod client;
+mod discovery;
 mod items;
 mod kubelet;
 mod kubernetes;
@@ -21,12 +23,13 @@ use k8s_openapi as _;
 
 pub use access::{Access, AccessError, InCluster};
 pub use batch::BATCH_CHANGES_MAX;
+pub use client::{CONNECT_TIMEOUT, KEEPALIVE_AFTER, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES};
 pub use items::OBJECT_BYTES_MAX;
 pub use kubelet::{KUBELET_PORT, KubeletSettings};
 pub use kubernetes::{Kubernetes, Settings};
 pub use resource::PAGE_OBJECTS;
 pub use state::{KindState, KubeletState, Phase, Snapshot, State};
 pub use timing::{
-    ABSENT_INTERVAL, ANSWER_TIMEOUT, BACKOFF_FIRST, BACKOFF_MAX, CONNECT_TIMEOUT, KUBELET_AFTER,
-    KUBELET_INTERVAL, LIST_SILENCE_MAX, Timing, WATCH_S, WATCH_SETTLED, WATCH_SILENCE_MAX,
+    ABSENT_INTERVAL, ANSWER_TIMEOUT, BACKOFF_FIRST, BACKOFF_MAX, KUBELET_AFTER, KUBELET_INTERVAL,
+    LIST_SILENCE_MAX, Timing, WATCH_S, WATCH_SETTLED, WATCH_SILENCE_MAX,
 };

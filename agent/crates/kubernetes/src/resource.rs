@@ -98,7 +98,7 @@ impl std::fmt::Display for Escaped<'_> {
         for byte in self.0.bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    write!(f, "{}", char::from(byte))?
+                    write!(f, "{}", char::from(byte))?;
                 }
                 _ => write!(f, "%{byte:02X}")?,
             }

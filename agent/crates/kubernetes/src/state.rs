@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use watchfire_inventory::ResourceKind;
+
+/// How long the API must not have answered for the log to say so.
+const UNREACHABLE_TOLD_AFTER: Duration = Duration::from_secs(3);
 
 /// How far a kind is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +54,7 @@ pub struct KindState {
     /// When the API told anything of it for the last time: an object, the end of a list, a bookmark, a watch that began.
     /// What is known of the kind is as old as this.
     pub last_contact: Option<Instant>,
-    /// Lists after the first.
+    /// Lists that began after the first was complete.
     pub relists: u64,
     /// Requests that failed or whose answer broke off. Neither a kind that is absent nor a watch that ended is one.
     pub errors: u64,
@@ -99,6 +102,7 @@ pub struct Snapshot {
     pub kinds: BTreeMap<ResourceKind, KindState>,
     /// The kubelet; none where it is not to be asked.
     pub kubelet: Option<KubeletState>,
+    is_told_unreachable: bool,
 }
 
 /// A handle on what is known. Cheap to clone, and cheap to read.
@@ -109,7 +113,12 @@ impl State {
     pub(crate) fn new(kinds: impl IntoIterator<Item = ResourceKind>, has_kubelet: bool) -> Self {
         let kinds = kinds.into_iter().map(|kind| (kind, KindState::NEW)).collect();
         let kubelet = has_kubelet.then(KubeletState::default);
-        Self(Arc::new(Mutex::new(Snapshot { unreachable_since: None, kinds, kubelet })))
+        Self(Arc::new(Mutex::new(Snapshot {
+            unreachable_since: None,
+            kinds,
+            kubelet,
+            is_told_unreachable: false,
+        })))
     }
 
     /// All that is known now.
@@ -118,7 +127,7 @@ impl State {
     }
 
     /// Whether kubelet's pods are needed: the API's were never listed, or it has not answered for long.
-    pub(crate) fn needs_kubelet(&self, unreachable_for: std::time::Duration) -> bool {
+    pub(crate) fn needs_kubelet(&self, unreachable_for: Duration) -> bool {
         let known = self.lock();
         let listed = known.kinds.get(&ResourceKind::Pod).is_some_and(|pods| pods.last_contact.is_some());
         !listed || known.unreachable_since.is_some_and(|since| since.elapsed() >= unreachable_for)
@@ -137,17 +146,20 @@ impl State {
         before
     }
 
-    /// The API has answered, whatever it said. True if it did not before.
+    /// The API has answered, whatever it said. True if it was told that it does not.
     pub(crate) fn reached(&self) -> bool {
-        self.lock().unreachable_since.take().is_some()
+        let mut known = self.lock();
+        known.unreachable_since = None;
+        std::mem::take(&mut known.is_told_unreachable)
     }
 
-    /// The API has not answered. True if it did before.
+    /// The API has not answered. True if that is worth telling: a connection that was kept for too long, or a server that
+    /// is being replaced, is not.
     pub(crate) fn unreachable(&self) -> bool {
         let mut known = self.lock();
-        let is_new = known.unreachable_since.is_none();
-        known.unreachable_since.get_or_insert_with(Instant::now);
-        is_new
+        let since = *known.unreachable_since.get_or_insert_with(Instant::now);
+        let is_worth_telling = since.elapsed() >= UNREACHABLE_TOLD_AFTER;
+        is_worth_telling && !std::mem::replace(&mut known.is_told_unreachable, true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Snapshot> {

@@ -15,17 +15,15 @@ pub const ABSENT_INTERVAL: Duration = Duration::from_secs(30);
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest silence within a list.
 pub const LIST_SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Longest silence of a watch. The API server sends a bookmark every minute or so; a connection without any is taken for
-/// dead, and the watch is resumed where it was.
-pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(150);
 /// How long a watch is asked to last at least, seconds; at most twice that, so that not all end at once.
 pub const WATCH_S: u32 = 300;
+/// Longest silence of a watch: it should have ended by then. That a connection is dead is told by TCP much earlier, and that
+/// nothing happens to a kind is no reason to begin anew.
+pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(2 * WATCH_S as u64 + 30);
 /// How often kubelet is asked while its answer is needed.
 pub const KUBELET_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the API must have been out of reach for kubelet to be asked in its stead.
 pub const KUBELET_AFTER: Duration = Duration::from_secs(15);
-/// Longest wait for a connection.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The times above, which tests shorten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

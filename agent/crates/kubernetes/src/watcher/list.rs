@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use watchfire_inventory::{Change, object_of};
 
-use super::{Ended, Watcher, count_malformed, malformed};
+use super::failed::{count_malformed, malformed};
+use super::{Ended, Watcher};
 use crate::api::Failure;
 use crate::items::{ListMetadata, ListReader, NotAList, Piece};
 use crate::state::Phase;
@@ -13,8 +14,6 @@ impl Watcher {
     /// Tells all objects. The version that the list is of.
     pub(super) async fn list(&mut self) -> Result<String, Ended> {
         let kind = self.resource.kind;
-        let was_listed = self.was_listed;
-        self.state.kind(kind, |known| known.relists += u64::from(was_listed));
         let (mut go_on, mut objects, mut has_begun) = (String::new(), 0, false);
         let version = loop {
             let metadata = self.page(&go_on, &mut has_begun, &mut objects).await?;
@@ -30,6 +29,10 @@ impl Watcher {
         self.batches.send().await?;
         self.was_listed = true;
         self.is_told_absent = false;
+        self.warned = None;
+        self.failures = 0;
+        self.warned = None;
+        self.failures = 0;
         let before = self.state.kind(kind, |known| {
             known.phase = Phase::Synced;
             known.objects = objects;
@@ -52,7 +55,11 @@ impl Watcher {
         self.reached();
         if !*has_begun {
             *has_begun = true;
-            self.state.kind(resource.kind, |known| known.phase = Phase::Listing);
+            let is_again = self.was_listed;
+            self.state.kind(resource.kind, |known| {
+                known.phase = Phase::Listing;
+                known.relists += u64::from(is_again);
+            });
             self.batches.push(Change::ListBegins(resource.kind));
         }
         let (mut reader, api_version) = (ListReader::new(), resource.api_version());

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use watchfire_inventory::{Change, object_of};
 
-use super::{Ended, Watcher, malformed};
+use super::failed::malformed;
+use super::{Ended, Watcher};
 use crate::api::Failure;
 use crate::lines::Lines;
 use crate::state::Phase;
@@ -49,6 +50,7 @@ impl Watcher {
         let answer = self.api.get(&path, self.resource.accepts_watch(), silence_max).await;
         let mut answer = answer.map_err(failed)?;
         self.reached();
+        self.failures = 0;
         self.contact();
         let mut lines = Lines::default();
         loop {
@@ -94,7 +96,7 @@ impl Watcher {
                         if happened != "DELETED" {
                             malformed(&self.state, resource, &error, &mut self.batches);
                         }
-                        (error.key, error.resource_version, None)
+                        (*error.key, error.resource_version, None)
                     }
                 };
                 match (happened, object) {
