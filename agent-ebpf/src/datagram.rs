@@ -94,12 +94,14 @@ pub(crate) fn state_of(skb: *mut __sk_buff) -> Option<&'static mut SocketState> 
 fn datagram(skb: *mut __sk_buff, packet: &Packet, sent: bool) {
     let mut key = packet.key(sent);
     let (mut is_client, mut is_sure, mut header_bytes) = (sent, true, UDP_HEADER_BYTES);
+    let mut may_be_kernels = false;
     match key.protocol {
         packet::ICMP | packet::ICMPV6 => {
             let Some(message) = icmp::Message::of(packet) else { return };
             (key.local_port, key.remote_port) = (message.id, message.asked);
             is_client = sent == message.is_request;
             is_sure = message.is_request;
+            may_be_kernels = sent && message.is_kernels;
         }
         _ => {
             // UDP, UDP-Lite, SCTP and DCCP begin with their ports; of others there is nothing to tell flows apart by.
@@ -114,8 +116,14 @@ fn datagram(skb: *mut __sk_buff, packet: &Packet, sent: bool) {
             }
         }
     }
-    // SAFETY: a helper call on the context.
-    key.cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    if may_be_kernels && state_of(skb).is_none() {
+        // SAFETY: a context field.
+        let [first, second, third, _] = unsafe { (*skb).ifindex }.to_le_bytes();
+        key.interface = [first, second, third];
+    } else {
+        // SAFETY: a helper call on the context.
+        key.cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    }
     if WITH_DATAGRAMS.load() == 1 {
         let flow = Seen { bytes: packet.payload_bytes(header_bytes), sent, is_client, is_sure };
         counted(skb, &key, packet, &flow);

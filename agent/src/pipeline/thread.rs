@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use watchfire_export::{Condition, Health, Metrics, Outputs};
 use watchfire_model::Observation;
-use watchfire_sensor::Host;
+use watchfire_sensor::CgroupRoot;
 
 use super::Stages;
 use super::gauges::Gauges;
@@ -31,6 +31,8 @@ pub(crate) enum Control {
     SensorStarted,
     /// Each `ClientHello` of flows that were opened later than this, nanoseconds of CLOCK_BOOTTIME, is told.
     ClientHellosWatched(u64),
+    /// The root of the cgroup v2 hierarchy is to be had, and was not before.
+    CgroupRoot(CgroupRoot),
 }
 
 /// The running pipeline.
@@ -132,10 +134,7 @@ impl Worker {
             records.clear();
             if timebase_read.elapsed() >= TIMEBASE_INTERVAL {
                 timebase_read = Instant::now();
-                match Host::read() {
-                    Ok(host) => self.stages.timebase = host.timebase,
-                    Err(error) => tracing::warn!(%error, "cannot read the clocks; the last reading stays"),
-                }
+                self.stages.timebase = watchfire_sensor::timebase();
             }
         }
         self.stages.finish(&mut records);
@@ -149,6 +148,7 @@ impl Worker {
             match control {
                 Control::Knowledge(knowledge) => self.stages.knowledge = *knowledge,
                 Control::ClientHellosWatched(since_ns) => self.stages.client_hellos_watched(since_ns),
+                Control::CgroupRoot(root) => self.stages.host.set_cgroup_root(root),
                 Control::SensorStarted => self.initial_batches = Some(BATCHES_MAX),
             }
         }

@@ -11,6 +11,7 @@ mod shaping;
 mod tcp;
 mod tls;
 mod udp;
+mod vanish;
 mod wire;
 
 pub(crate) use dns::with_a_real_resolver as dns;
@@ -21,6 +22,7 @@ pub(crate) use shaping::{loss, netem};
 pub(crate) use tcp::agrees_with_tshark as tcp;
 pub(crate) use tls::with_a_real_server as tls;
 pub(crate) use udp::{datagrams, echoes};
+pub(crate) use vanish::interface as vanish;
 
 use watchfire_tests::Need;
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::filter_maps::FilterMaps;
 use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::boot_ns;
+use crate::late::Older;
 use crate::links::Links;
 use crate::pin::{Ledger, Unsettled};
 use crate::sockets::UnmarkedListeners;
@@ -58,6 +59,8 @@ pub(crate) struct Reader {
     sweep: Option<(Sweep, Arc<SweepTotals>)>,
     /// Records of other times are told from other rings.
     told_ns: RangeInclusive<u64>,
+    /// What programs that are attached late find.
+    late: Option<Receiver<Older>>,
 }
 
 /// The other side has gone.
@@ -88,6 +91,7 @@ impl Reader {
             unsettled: None,
             sweep: None,
             told_ns: 0..=u64::MAX,
+            late: None,
         }
     }
 
@@ -123,6 +127,27 @@ impl Reader {
         self.told_ns = first..=until_ns;
     }
 
+    /// Hears of programs that are attached late.
+    pub(crate) fn hear(&mut self, late: Receiver<Older>) {
+        self.late = Some(late);
+    }
+
+    /// Takes in what was there before programs that were attached late.
+    fn take_older(&mut self) -> Result<(), Closed> {
+        let Some(Older { found, unmarked, context }) =
+            self.late.as_ref().and_then(|late| late.try_recv().ok())
+        else {
+            return Ok(());
+        };
+        self.late = None;
+        self.context = context;
+        if let Some(maps) = &mut self.flow_maps {
+            maps.set_context(context);
+        }
+        self.know(unmarked);
+        self.send(found)
+    }
+
     /// Takes the listeners whose connections say nothing of their owner.
     pub(crate) fn know(&mut self, unmarked: UnmarkedListeners) {
         self.unmarked = unmarked;
@@ -142,7 +167,7 @@ impl Reader {
             }
             if gaps_checked.elapsed() >= Duration::from_millis(GAP_CHECK_MS) {
                 gaps_checked = Instant::now();
-                if self.report_gaps().is_err() {
+                if self.report_gaps().is_err() || self.take_older().is_err() {
                     return;
                 }
                 self.find_inodes();

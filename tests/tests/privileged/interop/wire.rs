@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::peer::Peer;
+use crate::space;
 use crate::stage::namespace;
 
 /// Addresses of the two ends, in both families.
@@ -83,6 +84,15 @@ impl Wire {
     /// Whether a record is of a flow at one of the ends: others on this machine may have the same addresses.
     pub(crate) fn has(&self, record: &Value) -> bool {
         record["type"] == "flow" && self.namespaces.iter().any(|namespace| record["netns"] == *namespace)
+    }
+
+    /// Does something at one end. Sockets that are made there stay there.
+    pub(crate) fn inside<T: Send>(&self, end: End, what: impl FnOnce() -> T + Send) -> T {
+        let holder = match end {
+            End::Client => &self.client,
+            End::Server => &self.server,
+        };
+        space::inside(holder.pid(), what)
     }
 
     /// A peer at one end.
