@@ -25,6 +25,7 @@ mod peer;
 mod pin;
 mod process;
 mod running;
+mod segments;
 mod service;
 mod signal;
 mod socket;
@@ -255,6 +256,10 @@ fn main() {
         .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)
         .test("interop_dns_with_a_real_resolver", interop::NAMES, interop::dns)
         .test("interop_tls_with_a_real_server", interop::ENCRYPTED, interop::tls)
+        .test("interop_dns_in_several_segments", interop::NAMES, interop::dns_in_segments)
+        .test("interop_tls_in_several_segments", interop::ENCRYPTED, interop::tls_in_segments)
+        .test("segments_of_client_hellos", PODS, segments::client_hellos)
+        .test("segments_of_dns_messages", PODS, segments::dns)
         .test("interop_netem_agrees_with_ss", interop::NETEM, interop::netem)
         .test("interop_loss_agrees_with_ss", interop::LOSSY, interop::loss)
         .test("interop_drops_agree_with_nft", interop::WALLED, interop::drops)

@@ -33,7 +33,12 @@ impl Space {
 
     /// Whether a record is of a flow in it.
     pub(crate) fn has(&self, record: &Value) -> bool {
-        record["type"] == "flow" && record["netns"] == self.number
+        record["type"] == "flow" && self.is_of(record)
+    }
+
+    /// Whether a record is of something in it.
+    pub(crate) fn is_of(&self, record: &Value) -> bool {
+        record["netns"] == self.number
     }
 }
 

@@ -61,6 +61,13 @@ impl Wire {
         wire
     }
 
+    /// Makes packets no larger than this, each of one segment of TCP: as on a network card without offloads.
+    pub(crate) fn cut_segments(&self, bytes: u32) {
+        for end in [End::Client, End::Server] {
+            self.run(end, &format!("ip link set {INTERFACE} mtu {bytes} gso_max_segs 1"));
+        }
+    }
+
     /// A command at one end.
     pub(crate) fn command(&self, end: End, program: &str, arguments: &[&str]) -> Command {
         let holder = match end {
