@@ -16,7 +16,7 @@ pub const DATAGRAM_FLOWS_MAX: usize = 65_536;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 #[repr(C)]
 pub struct FlowKey {
-    /// Socket cookie; 0 where there is no socket.
+    /// Socket cookie; 0 where there is no socket, and of what the kernel sends by itself: its sockets for that are one a CPU.
     pub cookie: u64,
     /// Address of this end; IPv4 in v4-mapped form.
     pub local: [u8; 16],
@@ -28,8 +28,9 @@ pub struct FlowKey {
     pub remote_port: u16,
     /// IP protocol number.
     pub protocol: u8,
-    /// Zero.
-    pub reserved: [u8; 3],
+    /// Lowest three bytes of the number of the interface, of what the kernel sends by itself: it tells namespaces apart, as well
+    /// as can be. Else zero.
+    pub interface: [u8; 3],
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 48);

@@ -1,7 +1,7 @@
 //! What every record begins with.
 
 /// Changes whenever the layout of any record does; the agent refuses records of another version.
-pub const WIRE_VERSION: u16 = 3;
+pub const WIRE_VERSION: u16 = 4;
 
 /// Number of record kinds: codes run from 0 to this, exclusive.
 pub const KIND_COUNT: usize = 19;

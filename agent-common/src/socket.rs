@@ -48,6 +48,12 @@ pub struct SocketState {
     pub told_acked: u64,
     /// `tcp_sock.bytes_received`, likewise.
     pub told_received: u64,
+    /// Sequence number behind a `ClientHello` of which segments are awaited.
+    pub hello_end: u32,
+    /// How many more segments are looked at for it; 0 where none is awaited.
+    pub hello_segments: u16,
+    /// 1 where this socket sends it.
+    pub hello_sent: u16,
 }
 
-const _: () = assert!(size_of::<SocketState>() == 88);
+const _: () = assert!(size_of::<SocketState>() == 96);

@@ -3,6 +3,8 @@
 
 mod icmp;
 
+use core::mem::MaybeUninit;
+
 use agent_common::{
     DATAGRAM_CLIENT, DATAGRAM_FLOWS_MAX, DATAGRAM_GUESSED, DATAGRAM_RELEASED, DatagramRecord, DatagramState,
     FlowKey, HAD_DATAGRAMS, Kind, OWNER_BEFORE_START, SERVES_DATAGRAMS, SocketState,
@@ -18,7 +20,7 @@ use aya_ebpf::programs::{SkBuffContext, SockContext};
 use crate::account::{Count, add, count, lose};
 use crate::limit;
 use crate::maps::{lookup, socket_state};
-use crate::owner::write_owner;
+use crate::owner::{NOBODY, write_owner};
 use crate::packet::{self, Packet};
 use crate::payload;
 use crate::ring::{reserve, submit};
@@ -94,12 +96,14 @@ pub(crate) fn state_of(skb: *mut __sk_buff) -> Option<&'static mut SocketState> 
 fn datagram(skb: *mut __sk_buff, packet: &Packet, sent: bool) {
     let mut key = packet.key(sent);
     let (mut is_client, mut is_sure, mut header_bytes) = (sent, true, UDP_HEADER_BYTES);
+    let mut may_be_kernels = false;
     match key.protocol {
         packet::ICMP | packet::ICMPV6 => {
             let Some(message) = icmp::Message::of(packet) else { return };
             (key.local_port, key.remote_port) = (message.id, message.asked);
             is_client = sent == message.is_request;
             is_sure = message.is_request;
+            may_be_kernels = sent && message.is_kernels;
         }
         _ => {
             // UDP, UDP-Lite, SCTP and DCCP begin with their ports; of others there is nothing to tell flows apart by.
@@ -114,8 +118,14 @@ fn datagram(skb: *mut __sk_buff, packet: &Packet, sent: bool) {
             }
         }
     }
-    // SAFETY: a helper call on the context.
-    key.cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    if may_be_kernels && state_of(skb).is_none() {
+        // SAFETY: a context field.
+        let [first, second, third, _] = unsafe { (*skb).ifindex }.to_le_bytes();
+        key.interface = [first, second, third];
+    } else {
+        // SAFETY: a helper call on the context.
+        key.cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    }
     if WITH_DATAGRAMS.load() == 1 {
         let flow = Seen { bytes: packet.payload_bytes(header_bytes), sent, is_client, is_sure };
         counted(skb, &key, packet, &flow);
@@ -166,15 +176,18 @@ fn more(key: &FlowKey, datagrams: u64, bytes: u64, sent: bool) -> bool {
     true
 }
 
-#[inline(always)]
+// Not inlined, nor is the copying of payloads: together they would need more stack than there is.
+#[inline(never)]
 fn begins(skb: *mut __sk_buff, key: &FlowKey, datagrams: u64, seen: &Seen) {
     count(Kind::DATAGRAM, Count::Seen);
     let mut flags = if seen.is_client { DATAGRAM_CLIENT } else { 0 };
-    let socket = state_of(skb);
-    let owner = match &socket {
-        Some(state) => **state,
-        None => SocketState::default(),
+    let mut socket = state_of(skb);
+    let owner: *const SocketState = match &mut socket {
+        Some(state) => &raw mut **state,
+        None => &raw const NOBODY,
     };
+    // SAFETY: a value of the map, or a constant.
+    let owner = unsafe { &*owner };
     let is_older = socket.is_none() || owner.flags & OWNER_BEFORE_START != 0;
     if !seen.is_sure || is_older || (seen.is_client && owner.flags & SERVES_DATAGRAMS != 0) {
         flags |= DATAGRAM_GUESSED;
@@ -185,21 +198,24 @@ fn begins(skb: *mut __sk_buff, key: &FlowKey, datagrams: u64, seen: &Seen) {
     // SAFETY: a helper call without arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let bytes = u64::from(seen.bytes);
-    let state = DatagramState {
-        bytes_sent: if seen.sent { bytes } else { 0 },
-        bytes_received: if seen.sent { 0 } else { bytes },
-        datagrams_sent: if seen.sent { datagrams } else { 0 },
-        datagrams_received: if seen.sent { 0 } else { datagrams },
-        first_ns: now,
-        last_ns: now,
-        owner,
-        flags,
-        reserved: 0,
-    };
+    let mut state = MaybeUninit::<DatagramState>::uninit();
+    // SAFETY: room for a whole one; every field is written, in place, since there is no stack for a second.
+    unsafe {
+        let state = state.as_mut_ptr();
+        (*state).bytes_sent = if seen.sent { bytes } else { 0 };
+        (*state).bytes_received = if seen.sent { 0 } else { bytes };
+        (*state).datagrams_sent = if seen.sent { datagrams } else { 0 };
+        (*state).datagrams_received = if seen.sent { 0 } else { datagrams };
+        (*state).first_ns = now;
+        (*state).last_ns = now;
+        (*state).owner = *owner;
+        (*state).flags = flags;
+        (*state).reserved = 0;
+    }
     // SAFETY: key and value are on the stack.
     let result = unsafe {
         let map = (&raw const DATAGRAMS).cast_mut().cast();
-        bpf_map_update_elem(map, (&raw const *key).cast(), (&raw const state).cast(), u64::from(BPF_NOEXIST))
+        bpf_map_update_elem(map, (&raw const *key).cast(), state.as_ptr().cast(), u64::from(BPF_NOEXIST))
     };
     if result == -EEXIST {
         // Another CPU has begun it.
@@ -209,10 +225,10 @@ fn begins(skb: *mut __sk_buff, key: &FlowKey, datagrams: u64, seen: &Seen) {
     if result != 0 {
         return lose(Kind::DATAGRAM, owner.cgroup_id, Count::Dropped);
     }
+    tell(key, owner, flags);
     if let Some(socket) = socket {
         socket.flags |= if seen.is_client { HAD_DATAGRAMS } else { HAD_DATAGRAMS | SERVES_DATAGRAMS };
     }
-    tell(key, &owner, flags);
 }
 
 #[inline(always)]

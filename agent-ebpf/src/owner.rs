@@ -12,6 +12,28 @@ use crate::maps::socket_state;
 use crate::settings::{OWNERS_IN_SOCK_OPS, WITH_DATAGRAMS};
 use crate::task::{self, current};
 
+/// The owner where none is known. Not on the stack, of which there is little.
+pub(crate) static NOBODY: SocketState = SocketState {
+    start_ns: 0,
+    cgroup_id: 0,
+    opened_ns: 0,
+    pid: 0,
+    uid: 0,
+    euid: 0,
+    gid: 0,
+    net_ns: 0,
+    flags: 0,
+    tcp_flags: 0,
+    told_retransmits: 0,
+    handshake_ns: 0,
+    told_ns: 0,
+    told_acked: 0,
+    told_received: 0,
+    hello_end: 0,
+    hello_segments: 0,
+    hello_sent: 0,
+};
+
 /// `SOCK_STREAM` of the UAPI.
 const SOCK_STREAM: u32 = 1;
 /// `IPPROTO_TCP` of the UAPI.

@@ -15,9 +15,9 @@ use watchfire_conntrack::Conntrack;
 use watchfire_export::{
     Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs, SinkCounters,
 };
-use watchfire_sensor::{FileFilter, Host, Sensor};
+use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
-use self::account::{Account, log_totals, show_probes};
+use self::account::{Account, log_totals, say_probes, show_probes};
 use crate::build_info::{COMMIT, VERSION};
 use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
@@ -167,6 +167,19 @@ impl Agent<'_> {
             }
             self.account.show(&self.sensor);
             self.sources.show();
+            self.take_late_root();
+        }
+    }
+
+    /// Goes on with a cgroup v2 hierarchy that was not there at the start.
+    fn take_late_root(&self) {
+        let Some(LateRoot { root, probes }) = self.sensor.late_root() else { return };
+        tracing::info!(root = %root.path().display(), "a cgroup v2 hierarchy appeared");
+        say_probes(&probes);
+        self.account.show_attached(&self.sensor);
+        self.pipeline.tell(Control::CgroupRoot(root));
+        if let Some(since) = self.sensor.client_hellos_since() {
+            self.pipeline.tell(Control::ClientHellosWatched(since));
         }
     }
 

@@ -4,6 +4,7 @@ mod events;
 mod gauges;
 mod host_paths;
 mod host_view;
+mod interned;
 mod judge;
 mod names;
 mod open_flows;
@@ -11,6 +12,7 @@ mod payloads;
 mod plaintext;
 mod queries;
 mod services;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -44,6 +46,7 @@ use open_flows::{Hello, Judged, OpenFlow, OpenFlows};
 use payloads::PayloadCounts;
 use plaintext::Plaintext;
 use queries::Queries;
+use streams::Streams;
 
 /// What a cgroup is, and whose, as far as that is known.
 struct Belonging {
@@ -82,6 +85,7 @@ pub(crate) struct Stages {
     plaintext: Plaintext,
     waiting: Waiting,
     lookup: Lookup,
+    streams: Streams,
     timebase: Timebase,
     /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
     latest_boot_ns: u64,
@@ -108,6 +112,7 @@ impl Stages {
             plaintext: Plaintext::default(),
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
             lookup: Lookup(Box::new(|_| {})),
+            streams: Streams::default(),
             timebase,
             latest_boot_ns: 0,
         }
@@ -163,7 +168,7 @@ impl Stages {
             }
             Body::FlowDropped(flow, dropped) => Some(self.flow_dropped(&flow, dropped)),
             Body::Payload(payload) => {
-                self.payload(&payload, boot_ns, records);
+                self.payload(*payload, boot_ns, records);
                 None
             }
             Body::CgroupMade { id, path } => {
@@ -193,6 +198,7 @@ impl Stages {
         let idle_ns = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
         let now_ns = self.latest_boot_ns.saturating_add(idle_ns);
         self.names.expire(now_ns);
+        self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(now_ns)));
     }
@@ -201,6 +207,7 @@ impl Stages {
     /// answer may yet come.
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
         self.release_all(Instant::now(), Missing::Room, records);
+        self.expire_streams(u64::MAX, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
     }
 
@@ -272,6 +279,7 @@ impl Stages {
     }
 
     fn flow_close(&mut self, flow: &Flow, end: &FlowEnd, boot_ns: u64, records: &mut Vec<Record>) {
+        self.settle_streams(flow, records);
         let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
         let OpenFlow { judged, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
         let mut record = self.flow_record(flow, stage, &judged, Some(end));
@@ -314,7 +322,7 @@ impl Stages {
     }
 
     fn unknown_flow(&mut self, flow: &Flow) -> OpenFlow {
-        OpenFlow { judged: self.judge(flow), hello: Hello::Unknown }
+        OpenFlow { judged: Arc::new(self.judge(flow)), hello: Hello::Unknown }
     }
 
     fn owner(&self, flow: &Flow) -> Option<&Process> {

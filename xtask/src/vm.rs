@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Which kernel to boot; all are those that are supported
     #[arg(long, default_value = "all", value_parser = PossibleValuesParser::new(kernel_names()))]
     kernel: String,
+    /// Run only tests whose name contains this
+    #[arg(long, conflicts_with = "command")]
+    filter: Option<String>,
     /// A shell command to run instead of the tests; the agent is /watchfire
     #[arg(last = true)]
     command: Vec<String>,
@@ -69,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut tally = Tally::default();
         let suites = test_binaries::build()?;
         for kernel in wanted {
-            tests_on(*kernel, &suites, &agent, None, &Mutex::new(&mut tally));
+            tests_on(*kernel, &suites, &agent, args.filter.as_deref(), &Mutex::new(&mut tally));
         }
         return tally.close();
     }

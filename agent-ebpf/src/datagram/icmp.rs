@@ -19,6 +19,8 @@ pub(super) struct Message {
     pub(super) asked: u16,
     /// Whether it asks.
     pub(super) is_request: bool,
+    /// Whether the kernel sends such messages by itself: answers and errors.
+    pub(super) is_kernels: bool,
 }
 
 impl Message {
@@ -37,9 +39,11 @@ impl Message {
                     id: u16::from_be_bytes([id_high, id_low]),
                     asked: u16::from(request) << 8 | u16::from(code),
                     is_request: icmp_type == request,
+                    is_kernels: icmp_type == answer,
                 });
             }
         }
-        Some(Self { id: 0, asked: u16::from(icmp_type) << 8 | u16::from(code), is_request: true })
+        let asked = u16::from(icmp_type) << 8 | u16::from(code);
+        Some(Self { id: 0, asked, is_request: true, is_kernels: true })
     }
 }

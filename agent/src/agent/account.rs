@@ -12,7 +12,7 @@ pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
     set_probes(probes, metrics);
 }
 
-fn say_probes(probes: &[ProbeStatus]) {
+pub(super) fn say_probes(probes: &[ProbeStatus]) {
     for probe in probes {
         match probe.hook {
             Some(hook) => tracing::info!(probe = probe.probe, hook, rung = probe.rung, "probe attached"),
@@ -54,6 +54,7 @@ pub(super) struct Account {
     sweeps_failed: CounterHandle,
     probes_detached: GaugeHandle,
     detached_before: Cell<usize>,
+    probes_waiting: GaugeHandle,
     pub(super) reload_failures: CounterHandle,
 }
 
@@ -79,6 +80,10 @@ impl Account {
                 "Links of kernel programs that somebody detached, replaced or unpinned while the agent ran",
             ),
             detached_before: Cell::new(0),
+            probes_waiting: metrics.register_gauge(
+                "probes_waiting",
+                "Probes that wait for a cgroup v2 hierarchy to be mounted",
+            ),
             reload_failures: metrics.register_counter(
                 "reload_failures",
                 "Reloads of inventory, policies and file filter that failed; the old ones stayed",
@@ -94,10 +99,11 @@ impl Account {
         let sweeps = sensor.sweeps();
         self.sweeps_cut.set_total(sweeps.cut);
         self.sweeps_failed.set_total(sweeps.failed);
+        self.probes_waiting.set(usize::try_from(sensor.waiting_probes()).unwrap_or(usize::MAX));
         let detached = sensor.troubled_links();
         self.probes_detached.set(detached);
         if self.detached_before.replace(detached) != detached {
-            set_probes(&sensor.probes(), &self.metrics);
+            self.show_attached(sensor);
         }
         let programs = sensor.program_statistics();
         let shown: Vec<_> = programs
@@ -111,6 +117,11 @@ impl Account {
             })
             .collect();
         self.metrics.set_programs(&shown);
+    }
+
+    /// Which hook each probe has now.
+    pub(super) fn show_attached(&self, sensor: &Sensor) {
+        set_probes(&sensor.probes(), &self.metrics);
     }
 
     /// The event log's part of the final account; answers how many records it lacks.

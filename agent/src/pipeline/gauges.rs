@@ -35,6 +35,9 @@ pub(super) struct Gauges {
     addresses_evicted: CounterHandle,
     names_evicted: CounterHandle,
     plaintext_undecided: CounterHandle,
+    streams: GaugeHandle,
+    streams_evicted: CounterHandle,
+    streams_cut: CounterHandle,
 }
 
 impl Gauges {
@@ -107,6 +110,18 @@ impl Gauges {
                 "flow_plaintext_undecided",
                 "Flow records that went out before it was known whether they are of plaintext, because of the limit",
             ),
+            streams: gauge(
+                "payload_streams",
+                "Directions of connections whose DNS messages or opening of TLS are put together out of segments",
+            ),
+            streams_evicted: counter(
+                "payload_streams_evicted",
+                "Such directions given up because of a limit",
+            ),
+            streams_cut: counter(
+                "payload_streams_cut",
+                "DNS messages over TCP and openings of TLS of which a segment was missing",
+            ),
             services: gauge("inventory_services", "Services in the inventory"),
             conntrack_queries: counter(
                 "conntrack_queries",
@@ -133,6 +148,7 @@ impl Gauges {
             plaintext,
             waiting,
             lookup: _,
+            streams,
             timebase: _,
             latest_boot_ns: _,
         } = stages;
@@ -171,6 +187,9 @@ impl Gauges {
         self.addresses_evicted.set_total(names.addresses_evicted());
         self.names_evicted.set_total(names.names_evicted());
         self.plaintext_undecided.set_total(plaintext.undecided());
+        self.streams.set(streams.len());
+        self.streams_evicted.set_total(streams.evicted());
+        self.streams_cut.set_total(streams.cut());
         let PayloadCounts { client_hellos, malformed_client_hellos, malformed_dns } = *payloads;
         self.metrics.set_payloads(PayloadTotals { client_hellos, malformed_client_hellos, malformed_dns });
     }

@@ -1,10 +1,10 @@
 //! Cgroups and addresses of this host, looked at again when something unknown turns up or time has passed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watchfire_inventory::{CGROUPS_MAX, Cgroup, Cgroups, HostNet, scan_cgroups};
+use watchfire_sensor::CgroupRoot;
 
 /// How often the host's addresses are read again: interfaces come and go.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(5);
@@ -13,7 +13,7 @@ const ADDRESSES_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct HostView {
     /// None where the hierarchy is out of reach.
-    cgroup_root: Option<PathBuf>,
+    cgroup_root: Option<CgroupRoot>,
     cgroups: Cgroups,
     net: HostNet,
     net_read: Instant,
@@ -22,7 +22,7 @@ pub(crate) struct HostView {
 
 impl HostView {
     /// Looks at the host for the first time.
-    pub(crate) fn read(cgroup_root: Option<PathBuf>) -> Self {
+    pub(crate) fn read(cgroup_root: Option<CgroupRoot>) -> Self {
         let now = Instant::now();
         let mut view = Self {
             cgroup_root,
@@ -34,6 +34,12 @@ impl HostView {
         view.scan();
         view.read_net();
         view
+    }
+
+    /// Looks there for cgroups from now on.
+    pub(crate) fn set_cgroup_root(&mut self, root: CgroupRoot) {
+        self.cgroup_root = Some(root);
+        self.scan();
     }
 
     /// A cgroup. One that is not known may be new.
@@ -86,7 +92,7 @@ impl HostView {
     fn scan(&mut self) {
         let Some(root) = &self.cgroup_root else { return };
         let before_ms = self.now_ms();
-        let scan = scan_cgroups(root, CGROUPS_MAX);
+        let scan = scan_cgroups(root.path(), CGROUPS_MAX);
         let now_ms = self.now_ms();
         self.cgroups.take(scan, now_ms, now_ms - before_ms);
     }

@@ -1,11 +1,14 @@
 //! What was said of the flows that are open, so that their end says the same, and what was seen in them since.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use watchfire_inventory::{Ends, ServicePort};
-use watchfire_model::{BackendView, Flow, Icmp, Protocol, TlsView, Verdict};
+use watchfire_model::{BackendView, Flow, Icmp, Peer, Protocol, TlsView, Verdict};
+
+use super::interned::{Interned, Salient};
 
 /// Most open flows that are kept.
 pub(crate) const FLOWS_MAX: usize = 131_072;
@@ -18,6 +21,28 @@ pub(crate) struct Judged {
     pub(crate) led: Option<Led>,
     /// Names of the end that is not the observed one.
     pub(crate) names: Vec<Arc<str>>,
+}
+
+impl Salient for Judged {
+    fn salient(&self) -> impl Hash {
+        let Self { ends: Ends { client, server }, verdict, led, names } = self;
+        (who(client), who(server), verdict.outcome, led.as_ref().map(|led| led.backend.address), names)
+    }
+}
+
+impl Salient for TlsView {
+    fn salient(&self) -> impl Hash {
+        (&self.sni, &self.ja4)
+    }
+}
+
+fn who(peer: &Peer) -> (&str, &str) {
+    match peer {
+        Peer::Pod(pod) => (&pod.identity.namespace, &pod.name),
+        Peer::Node { name } => ("", name),
+        Peer::World => ("", ""),
+        Peer::Unresolved(why) => ("", why),
+    }
 }
 
 /// Where a connection led whose server's address is not a server's own.
@@ -54,40 +79,65 @@ impl Hello {
 /// All that is kept of an open flow.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct OpenFlow {
-    pub(crate) judged: Judged,
+    pub(crate) judged: Arc<Judged>,
     pub(crate) hello: Hello,
 }
 
 /// What tells flows apart. Several flows of one UDP, ICMP or SCTP socket share its cookie, and so do attempts of a TCP
 /// socket that connects again.
 // Cookies are handed out in rising order, in batches per CPU (include/linux/cookie.h): the smallest is about the oldest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Key {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Key {
     cookie: u64,
-    client: SocketAddr,
-    server: SocketAddr,
+    client: End,
+    server: End,
     protocol: Protocol,
-    icmp: Option<Icmp>,
+}
+
+/// Address and port, which stands for what an ICMP flow is told apart by. Half as large as a `SocketAddr`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct End {
+    ip: [u8; 16],
+    port: [u8; 2],
+}
+
+impl End {
+    fn new(address: SocketAddr, port: [u8; 2]) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self { ip: ip.octets(), port }
+    }
 }
 
 impl Key {
-    const fn of(flow: &Flow) -> Self {
+    pub(super) fn of(flow: &Flow) -> Self {
         let Flow { cookie, client, server, protocol, icmp, .. } = *flow;
-        Self { cookie, client, server, protocol, icmp }
+        let (first, second) = match icmp {
+            Some(Icmp { icmp_type, code, id }) => (id.to_be_bytes(), [icmp_type, code]),
+            None => (client.port().to_be_bytes(), server.port().to_be_bytes()),
+        };
+        Self { cookie, client: End::new(client, first), server: End::new(server, second), protocol }
     }
 }
+
+const _: () = assert!(size_of::<Key>() + size_of::<OpenFlow>() <= 72);
 
 /// Open flows.
 #[derive(Default, Debug)]
 pub(crate) struct OpenFlows {
     entries: BTreeMap<Key, OpenFlow>,
+    /// Few things are said, of many flows.
+    judged: Interned<Judged>,
+    views: Interned<TlsView>,
     evicted: u64,
 }
 
 impl OpenFlows {
     /// Keeps what was said of a flow until its end.
     pub(crate) fn put(&mut self, flow: &Flow, judged: Judged) {
-        let entry = OpenFlow { judged, hello: Hello::NotSeen };
+        let entry = OpenFlow { judged: self.judged.share(Arc::new(judged)), hello: Hello::NotSeen };
         let before = self.entries.insert(Key::of(flow), entry);
         if let Some(before) = before {
             // What it carried may be told before its opening.
@@ -118,7 +168,10 @@ impl OpenFlows {
         if let Some(entry) = self.entries.get_mut(&Key::of(flow))
             && !matches!(entry.hello, Hello::Seen(_))
         {
-            entry.hello = hello;
+            entry.hello = match hello {
+                Hello::Seen(view) => Hello::Seen(self.views.share(view)),
+                other => other,
+            };
         }
     }
 
@@ -166,7 +219,7 @@ mod tests {
     }
 
     fn open(hello: Hello) -> OpenFlow {
-        OpenFlow { judged: judged(), hello }
+        OpenFlow { judged: Arc::new(judged()), hello }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use watchfire_model::{DnsRecord, Flow, Payload, PayloadKind, Protocol, Record, R
 
 use super::open_flows::Hello;
 use super::queries::Query;
+use super::streams::{Whole, WholeKind};
 use super::{Stages, view};
 
 /// What was read, and what could not be.
@@ -25,19 +26,44 @@ pub(crate) struct PayloadCounts {
 const OPCODE_QUERY: u8 = 0;
 
 impl Stages {
-    pub(super) fn payload(&mut self, payload: &Payload, boot_ns: u64, records: &mut Vec<Record>) {
-        let Payload { flow, kind, sent, bytes, whole_bytes } = payload;
-        match kind {
-            PayloadKind::Dns if flow.protocol == Protocol::Tcp => {
-                for message in dns::tcp_messages(bytes) {
-                    self.dns_payload(flow, *sent, message, boot_ns, records);
+    pub(super) fn payload(&mut self, payload: Payload, boot_ns: u64, records: &mut Vec<Record>) {
+        let Payload { flow, kind, sent, .. } = payload;
+        if kind == PayloadKind::Dns && flow.protocol != Protocol::Tcp {
+            let message = dns::message(&payload.bytes, payload.whole_bytes as usize);
+            return self.dns_payload(&flow, sent, message, boot_ns, records);
+        }
+        let mut wholes = Vec::new();
+        self.streams.take(payload, boot_ns, &mut wholes);
+        if kind == PayloadKind::ClientHello && wholes.is_empty() {
+            // The rest may come too late for a record that is to say whether it is plaintext.
+            self.note_hello(&flow, Hello::Unreadable);
+        }
+        self.wholes(wholes, records);
+    }
+
+    /// Reads what is there of a flow that ends.
+    pub(super) fn settle_streams(&mut self, flow: &Flow, records: &mut Vec<Record>) {
+        let mut wholes = Vec::new();
+        self.streams.settle(flow, &mut wholes);
+        self.wholes(wholes, records);
+    }
+
+    /// Reads what has waited long enough for the rest.
+    pub(super) fn expire_streams(&mut self, now_ns: u64, records: &mut Vec<Record>) {
+        let mut wholes = Vec::new();
+        self.streams.expire(now_ns, &mut wholes);
+        self.wholes(wholes, records);
+    }
+
+    fn wholes(&mut self, wholes: Vec<Whole>, records: &mut Vec<Record>) {
+        for Whole { flow, kind, sent, boot_ns, bytes } in wholes {
+            match kind {
+                WholeKind::Dns { whole_bytes } => {
+                    let message = dns::message(&bytes, whole_bytes);
+                    self.dns_payload(&flow, sent, message, boot_ns, records);
                 }
+                WholeKind::ClientHello => self.client_hello(&flow, &bytes),
             }
-            PayloadKind::Dns => {
-                let message = dns::message(bytes, *whole_bytes as usize);
-                self.dns_payload(flow, *sent, message, boot_ns, records);
-            }
-            PayloadKind::ClientHello => self.client_hello(flow, bytes),
         }
     }
 
@@ -97,7 +123,7 @@ impl Stages {
         let (process, process_unknown) = self.owner_view(flow);
         // As of when the flow began, where that was seen: the kernel need not be asked again where it led.
         let (ends, led) = match self.flows.get(flow) {
-            Some(open) => (open.judged.ends, open.judged.led),
+            Some(open) => (open.judged.ends.clone(), open.judged.led.clone()),
             None => self.ends(flow),
         };
         let names = self.names_of(flow);
@@ -131,6 +157,10 @@ impl Stages {
                 Hello::Unreadable
             }
         };
+        self.note_hello(flow, hello);
+    }
+
+    fn note_hello(&mut self, flow: &Flow, hello: Hello) {
         let has_ended = self.plaintext.hello(flow, &hello);
         if !has_ended && !self.flows.is_open(flow) {
             // Forgotten, or ahead of the record of its opening.

@@ -31,7 +31,7 @@ fn dns_message(id: u16, name: &str, answers: Option<&[[u8; 4]]>) -> Vec<u8> {
 
 fn payload(flow: Flow, kind: PayloadKind, sent: bool, bytes: Vec<u8>) -> Body {
     let whole_bytes = bytes.len() as u32;
-    Body::Payload(Box::new(Payload { flow, kind, sent, bytes, whole_bytes }))
+    Body::Payload(Box::new(Payload { flow, kind, sent, bytes, whole_bytes, sequence: 0 }))
 }
 
 fn take_at(stages: &mut Stages, boot_ns: u64, body: Body) -> Vec<Record> {
@@ -121,7 +121,8 @@ fn an_answer_longer_than_its_copy_says_so() {
     dns(&mut stages, 5, true, dns_message(7, "db.example", None));
     let whole = dns_message(7, "db.example", Some(&[[192, 0, 2, 7], [192, 0, 2, 8]]));
     let (bytes, whole_bytes) = (whole[..whole.len() - 1].to_vec(), whole.len() as u32);
-    let cut = Payload { flow: dns_flow(), kind: PayloadKind::Dns, sent: false, bytes, whole_bytes };
+    let cut =
+        Payload { flow: dns_flow(), kind: PayloadKind::Dns, sent: false, bytes, whole_bytes, sequence: 0 };
     let (_, record) = only_dns(take_at(&mut stages, 6, Body::Payload(Box::new(cut))));
     assert_eq!((record.truncated, record.answers.len(), record.latency_us), (true, 1, Some(0)));
 }

@@ -61,7 +61,7 @@ fn stages_of(inventory: &str, policies: &str) -> Stages {
     let empty = tempfile::tempdir().unwrap();
     Stages::new(
         knowledge(inventory, policies),
-        HostView::read(Some(empty.path().to_owned())),
+        HostView::read(Some(watchfire_sensor::CgroupRoot::at(empty.path()))),
         Services::new(None),
         Timebase { boot_epoch_ns: 0 },
         Intake { redactor: Some(Redactor::default()), environment: Vec::new() },

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use watchfire_export::{Condition, Health, Metrics, Outputs, Question};
 use watchfire_inventory::{ContainerChange, Moment, SourceBatch};
 use watchfire_model::{Observation, Timebase};
-use watchfire_sensor::Host;
+use watchfire_sensor::CgroupRoot;
 
 use super::Stages;
 use super::gauges::Gauges;
@@ -41,6 +41,8 @@ pub(crate) enum Control {
     SensorStarted,
     /// Each `ClientHello` of flows that were opened later than this, nanoseconds of CLOCK_BOOTTIME, is told.
     ClientHellosWatched(u64),
+    /// The root of the cgroup v2 hierarchy is to be had, and was not before.
+    CgroupRoot(CgroupRoot),
 }
 
 /// What sources tell, and what is asked.
@@ -157,10 +159,7 @@ impl Worker {
             records.clear();
             if timebase_read.elapsed() >= TIMEBASE_INTERVAL {
                 timebase_read = Instant::now();
-                match Host::read() {
-                    Ok(host) => self.stages.timebase = host.timebase,
-                    Err(error) => tracing::warn!(%error, "cannot read the clocks; the last reading stays"),
-                }
+                self.stages.timebase = watchfire_sensor::timebase();
             }
         }
         self.stages.finish(&mut records);
@@ -177,6 +176,7 @@ impl Worker {
                     self.stages.knowledge.reload(*loaded, at);
                 }
                 Control::ClientHellosWatched(since_ns) => self.stages.client_hellos_watched(since_ns),
+                Control::CgroupRoot(root) => self.stages.host.set_cgroup_root(root),
                 Control::SensorStarted => self.initial_batches = Some(BATCHES_MAX),
             }
         }

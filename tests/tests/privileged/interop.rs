@@ -11,16 +11,18 @@ mod shaping;
 mod tcp;
 mod tls;
 mod udp;
+mod vanish;
 mod wire;
 
-pub(crate) use dns::with_a_real_resolver as dns;
+pub(crate) use dns::{in_several_segments as dns_in_segments, with_a_real_resolver as dns};
 pub(crate) use flood::{connects, half_open, scan};
 pub(crate) use netfilter::drops;
 pub(crate) use roles::play;
 pub(crate) use shaping::{loss, netem};
 pub(crate) use tcp::agrees_with_tshark as tcp;
-pub(crate) use tls::with_a_real_server as tls;
+pub(crate) use tls::{in_several_segments as tls_in_segments, with_a_real_server as tls};
 pub(crate) use udp::{datagrams, echoes};
+pub(crate) use vanish::interface as vanish;
 
 use watchfire_tests::Need;
 

@@ -15,17 +15,21 @@ mod lifecycle;
 mod loss;
 mod memory;
 mod namespace;
+mod no_cgroups;
 #[expect(unsafe_code, reason = "system calls as an attacker makes them, of which no safe library knows")]
 mod operate;
 mod outputs;
+mod overlap;
 mod packet_cost;
 mod peer;
 mod pin;
 mod process;
 mod running;
+mod segments;
 mod service;
 mod signal;
 mod socket;
+mod space;
 mod stage;
 mod stdio;
 mod storm;
@@ -79,6 +83,10 @@ const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need:
 
 const MULTIPATH: &[Need] =
     &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("test \"$(cat /proc/sys/net/mptcp/enabled)\" = 1")];
+
+/// What an agent needs that may not mount.
+const LATE_MOUNT: &[Need] =
+    &[Need::Root, Need::Btf, Need::CgroupV2, Need::Program("unshare"), Need::Program("nsenter")];
 
 /// What a BPF filesystem of the test's own needs.
 const PINS: &[Need] = &[
@@ -229,7 +237,8 @@ fn main() {
         .test("port_in_use_is_named", AGENT, lifecycle::port_in_use)
         .test("doctor_attaches_every_probe", AGENT, lifecycle::doctor)
         .test("without_btf_connections_are_still_seen", PODS, tcp::without_btf)
-        .test("without_cgroup_v2_processes_are_still_seen", PODS, process::without_cgroups)
+        .test("without_a_cgroup_v2_mount_flows_are_seen", PODS, no_cgroups::own_mount)
+        .test("without_a_cgroup_v2_mount_until_later", LATE_MOUNT, no_cgroups::late_mount)
         .test("agent_in_a_cgroup_namespace_sees_the_host", CGROUP_NAMESPACE, lifecycle::cgroup_namespace)
         .test("metrics_health_and_readiness", AGENT, outputs::http)
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
@@ -247,9 +256,19 @@ fn main() {
         .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)
         .test("interop_dns_with_a_real_resolver", interop::NAMES, interop::dns)
         .test("interop_tls_with_a_real_server", interop::ENCRYPTED, interop::tls)
+        .test("interop_dns_in_several_segments", interop::NAMES, interop::dns_in_segments)
+        .test("interop_tls_in_several_segments", interop::ENCRYPTED, interop::tls_in_segments)
+        .test("segments_of_client_hellos", PODS, segments::client_hellos)
+        .test("segments_of_dns_messages", PODS, segments::dns)
         .test("interop_netem_agrees_with_ss", interop::NETEM, interop::netem)
         .test("interop_loss_agrees_with_ss", interop::LOSSY, interop::loss)
         .test("interop_drops_agree_with_nft", interop::WALLED, interop::drops)
+        .test("interface_that_vanishes_under_open_flows", interop::WIRED, interop::vanish)
+        .test("same_ends_of_tcp_in_two_namespaces", PODS, overlap::tcp_in_two_namespaces)
+        .test("same_ends_of_udp_in_two_namespaces", PODS, overlap::udp_in_two_namespaces)
+        .test("same_ends_one_after_the_other", PODS, overlap::one_after_the_other)
+        .test("same_ends_of_two_sockets", PODS, overlap::two_sockets)
+        .test("same_ends_of_echoes_answered_on_every_cpu", PODS, overlap::echoes_answered_on_every_cpu)
         .test("interop_connect_flood", interop::WIRED, interop::connects)
         .test("interop_half_open_flood", interop::FORGED, interop::half_open)
         .test("interop_port_scan", interop::FORGED, interop::scan)

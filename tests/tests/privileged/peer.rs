@@ -6,9 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{interop, operate, storm, udp};
+use crate::{interop, no_cgroups, operate, storm, udp};
 
-const ROLE: &str = "WATCHFIRE_TEST_PEER";
+pub(crate) const ROLE: &str = "WATCHFIRE_TEST_PEER";
 
 /// Plays the role that the environment names, if it names one.
 ///
@@ -23,6 +23,7 @@ const ROLE: &str = "WATCHFIRE_TEST_PEER";
 /// * `udp-serve ADDRESS BYTES` prints its address, and answers each datagram with so many bytes.
 /// * `udp-send ADDRESS COUNT BYTES connected|unconnected` sends so many datagrams, each once the one before is answered.
 /// * `full ADDRESS` listens with the shortest queue and never accepts.
+/// * `agent-without-mounting` becomes an agent without the capability to mount.
 /// * `operate` makes the system calls that it is told.
 /// * `open PATH THREADS OPENS` opens a file so often on each of so many threads.
 /// * `execs COUNT EACH_SECOND NONCE` runs so many programs, not faster than that.
@@ -43,6 +44,7 @@ pub(crate) fn run_if_asked() -> bool {
         ["udp-serve", address, bytes] => udp::serve(address, number(bytes)),
         ["udp-send", address, count, bytes, how] => udp::send(address, number(count), number(bytes), how),
         ["full", address] => full(address),
+        ["agent-without-mounting"] => no_cgroups::become_without_mounting(),
         ["operate"] => operate::run(),
         ["open", path, threads, opens] => storm::open(path, number(threads), number(opens)),
         ["refused", threads, calls] => storm::refused(number(threads), number(calls)),

@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use watchfire_tests::{AgentCommand, cgroup2_root, watchfire};
 
 use crate::running::{TestCgroup, agent, command, has_argument, metric, nonce, ready};
 
@@ -129,22 +128,6 @@ pub(crate) fn short_lived_cgroups() {
         });
         assert_eq!(exec["process"]["pod"]["name"], format!("job-{pod}"), "{exec}");
     }
-}
-
-pub(crate) fn without_cgroups() {
-    // For this agent alone, nothing of the hierarchy is mounted.
-    let root = cgroup2_root().unwrap();
-    let script = format!(
-        "umount {} && exec \"$0\" run --metrics-listen 127.0.0.1:0 --socket observe.sock",
-        root.display()
-    );
-    let binary = watchfire().to_string_lossy().into_owned();
-    let agent = ready(AgentCommand::by("unshare", ["--mount", "/bin/sh", "-c", &script, &binary]).start());
-    let nonce = nonce("cgroupless");
-    assert!(Command::new("/bin/sh").args(["-c", "exit 0", &nonce]).status().unwrap().success());
-    let exec = agent.record("the exec", |record| is(record, "exec", &nonce));
-    assert_eq!(exec["process"]["cgroup"], Value::Null);
-    assert_eq!(metric(&agent, "watchfire_probe_info{probe=\"tcp\",hook=\"\",rung=\"0\"}"), 0);
 }
 
 pub(crate) fn memfd() {

@@ -140,29 +140,6 @@ pub fn message(bytes: &[u8], whole_bytes: usize) -> Result<Message, DnsError> {
     Ok(message)
 }
 
-/// Reads the messages of the first bytes of a TCP connection, of which each has its length before it (RFC 7766, section 8).
-/// The last one may be cut.
-pub fn tcp_messages(bytes: &[u8]) -> impl Iterator<Item = Result<Message, DnsError>> {
-    let mut cursor = Cursor::new(bytes);
-    std::iter::from_fn(move || {
-        if cursor.is_empty() {
-            return None;
-        }
-        let Ok(whole_bytes) = cursor.u16().map(usize::from) else {
-            cursor = Cursor::new(&[]);
-            return Some(Err(DnsError::Short));
-        };
-        let there = whole_bytes.min(cursor.rest().len());
-        let bytes = cursor.take(there).ok()?;
-        let message = message(bytes, whole_bytes);
-        if message.is_err() {
-            // What follows something unreadable is not trusted.
-            cursor = Cursor::new(&[]);
-        }
-        Some(message)
-    })
-}
-
 /// The message, for names that point back into it, and what is left of it.
 struct Reader<'a> {
     message: &'a [u8],

@@ -220,15 +220,19 @@ pub struct Payload {
     pub bytes: Vec<u8>,
     /// How many there were.
     pub whole_bytes: u32,
+    /// Sequence number of the first, of TCP.
+    pub sequence: u32,
 }
 
 /// What first bytes are taken for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PayloadKind {
-    /// A DNS message, over TCP with its length before it.
+    /// A DNS message; over TCP a piece of messages of which each has its length before it.
     Dns,
-    /// A TLS `ClientHello`.
+    /// A TLS `ClientHello`, or its beginning.
     ClientHello,
+    /// More of a `ClientHello`.
+    ClientHelloMore,
 }
 
 /// The end of a connection, or of an attempt at one.

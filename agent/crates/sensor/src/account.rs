@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_common::KIND_COUNT;
 use aya::maps::{MapData, PerCpuArray};
 use watchfire_model::{KindCounters, RecordKind};
 
+use crate::late::lock;
 use crate::links::field;
 use crate::pin::Ledger;
 use crate::status::ProgramStatistics;
@@ -21,7 +23,7 @@ pub(crate) struct Account {
     received: [AtomicU64; KIND_COUNT],
     lost_at_restart: [AtomicU64; KIND_COUNT],
     malformed: AtomicU64,
-    programs: Vec<Program>,
+    programs: Mutex<Vec<Program>>,
 }
 
 impl Account {
@@ -33,7 +35,7 @@ impl Account {
             received: std::array::from_fn(|kind| AtomicU64::new(entries[kind].received)),
             lost_at_restart: std::array::from_fn(|kind| AtomicU64::new(entries[kind].lost_at_restart)),
             malformed: AtomicU64::new(0),
-            programs,
+            programs: Mutex::new(programs),
         }
     }
 
@@ -89,7 +91,12 @@ impl Account {
 
     /// What the kernel tells of each program. Runs and their time are 0 unless the kernel counts them.
     pub(crate) fn programs(&self) -> Vec<ProgramStatistics> {
-        self.programs.iter().map(Program::statistics).collect()
+        lock(&self.programs).iter().map(Program::statistics).collect()
+    }
+
+    /// Takes programs that were loaded later.
+    pub(crate) fn add_programs(&self, programs: Vec<Program>) {
+        lock(&self.programs).extend(programs);
     }
 }
 

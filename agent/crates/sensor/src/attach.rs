@@ -147,9 +147,31 @@ impl Programs for Ebpf {
 /// Climbs down the ladder of every probe that is wanted. The last rungs share one program on the end of every system
 /// call: that one is attached by the caller, when its table is filled.
 pub(crate) fn attach_all(from: &mut impl Programs, site: &Site<'_>, options: &Options) -> Attached {
+    climb(from, site, probes().filter(|probe| (probe.wanted)(options)))
+}
+
+/// The same for the probes of these names, all others being attached. Those that wait for a cgroup share no program with others.
+pub(crate) fn attach_waiting(
+    from: &mut impl Programs,
+    site: &Site<'_>,
+    options: &Options,
+    names: &[&str],
+) -> Attached {
+    climb(from, site, probes().filter(|probe| (probe.wanted)(options) && names.contains(&probe.name)))
+}
+
+/// Whether a probe is not attached, and would be if there were a root of cgroup v2.
+pub(crate) fn waits_for_cgroup(status: &ProbeStatus) -> bool {
+    let needs = |hook: &Hook| matches!(hook, Hook::Cgroup | Hook::CgroupIngress | Hook::CgroupEgress);
+    let rungs = probes().filter(|probe| probe.name == status.probe).flat_map(|probe| probe.rungs);
+    let mut programs = rungs.flat_map(|rung| rung.programs);
+    status.hook.is_none() && programs.any(|(_, hook)| needs(hook))
+}
+
+fn climb<'a>(from: &mut impl Programs, site: &Site<'_>, probes: impl Iterator<Item = &'a Probe>) -> Attached {
     let mut attached =
         Attached { probes: Vec::new(), programs: Vec::new(), links: Vec::new(), handed_over: Vec::new() };
-    for probe in probes().filter(|probe| (probe.wanted)(options)) {
+    for probe in probes {
         let mut status = ProbeStatus {
             probe: probe.name,
             hook: None,

@@ -20,7 +20,7 @@ pub(crate) struct CgroupMembers(HashMap<u32, u64>);
 impl CgroupMembers {
     /// Reads the members of every cgroup of the host, of none where its hierarchy is out of reach.
     pub(crate) fn of_host(host: &Host) -> Self {
-        host.cgroup_root.as_ref().map_or_else(|_| Self::default(), |root| Self::read(root))
+        host.cgroup_root.as_ref().map_or_else(|_| Self::default(), |root| Self::read(root.path()))
     }
 
     /// Reads the members of every cgroup below `root`.

@@ -1,6 +1,6 @@
 //! Records of flows that are counted in maps, and of first bytes.
 
-use agent_common::{FlowKey, PAYLOAD_CLIENT_HELLO, PAYLOAD_DNS};
+use agent_common::{FlowKey, PAYLOAD_CLIENT_HELLO, PAYLOAD_CLIENT_HELLO_MORE, PAYLOAD_DNS};
 use watchfire_model::{Icmp, Origin, PayloadKind, Protocol};
 
 use super::*;
@@ -22,8 +22,8 @@ fn dropped(cookie: u64, tcp_flags: u8) -> Vec<u8> {
 }
 
 fn payload(kind: u32, sent: u32, text: &[u8]) -> Vec<u8> {
-    let wire = key(Wire::header(17, 128 + text.len() as u32), 55, 17);
-    wire.u32(1).u32(kind).u32(sent).u32(900).bytes(text).0
+    let wire = key(Wire::header(17, 136 + text.len() as u32), 55, 17);
+    wire.u32(1).u32(kind).u32(sent).u32(900).u32(0xabcd_ef01).u32(0).bytes(text).0
 }
 
 fn note(bytes: &[u8]) -> FlowNote {
@@ -74,13 +74,14 @@ fn payload_bytes() {
         (PAYLOAD_DNS, 0, PayloadKind::Dns, Side::Client),
         (PAYLOAD_CLIENT_HELLO, 1, PayloadKind::ClientHello, Side::Client),
         (PAYLOAD_CLIENT_HELLO, 0, PayloadKind::ClientHello, Side::Server),
+        (PAYLOAD_CLIENT_HELLO_MORE, 0, PayloadKind::ClientHelloMore, Side::Server),
     ] {
         let (record_kind, observation) = decode(&payload(kind, sent, b"abc"), CONTEXT).unwrap();
         let Body::Payload(payload) = observation.body else { panic!("no payload") };
         assert_eq!((record_kind, payload.kind, payload.flow.side), (RecordKind::Payload, expected, side));
         assert_eq!(
-            (payload.sent, payload.bytes.as_slice(), payload.whole_bytes),
-            (sent == 1, &b"abc"[..], 900)
+            (payload.sent, payload.bytes.as_slice(), payload.whole_bytes, payload.sequence),
+            (sent == 1, &b"abc"[..], 900, 0xabcd_ef01)
         );
     }
     assert_eq!(decode(&payload(7, 1, b""), CONTEXT), Err(DecodeError::Payload(7)));

@@ -111,8 +111,13 @@ pub fn diagnose(options: &Options) -> Diagnosis {
         Err(error) => facts.push(fact("host", Health::Bad, &with_source(&error))),
         Ok(host) => {
             facts.push(match &host.cgroup_root {
-                Ok(root) => fact("cgroup v2", Health::Good, &root.display().to_string()),
-                Err(error) => fact("cgroup v2", Health::Bad, &format!("{error}; connections are not seen")),
+                Ok(root) if root.is_private() => {
+                    fact("cgroup v2", Health::Good, "mounted nowhere; the agent uses a mount of its own")
+                }
+                Ok(root) => fact("cgroup v2", Health::Good, &root.path().display().to_string()),
+                Err(error) => {
+                    fact("cgroup v2", Health::Bad, &format!("{error}; no connection is seen until one is"))
+                }
             });
             facts.extend(options.pin.as_deref().map(pinned));
             let smallest = RING_BYTES_RANGE.0;

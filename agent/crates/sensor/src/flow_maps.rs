@@ -57,6 +57,11 @@ impl FlowMaps {
         }
     }
 
+    /// Reads by this from now on.
+    pub(crate) const fn set_context(&mut self, context: Context) {
+        self.context = context;
+    }
+
     /// Takes in what a record says.
     pub(crate) fn take(&mut self, boot_ns: u64, note: FlowNote, observations: &mut Vec<Observation>) {
         match note {

@@ -1,11 +1,11 @@
 //! Facts about this boot of this host that records are read by.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
 
 use watchfire_model::Timebase;
+
+use crate::cgroup_root::{CgroupRoot, MOUNTS, NoCgroupRoot};
 
 /// Facts about this boot of this host.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct Host {
     /// First 32 bits of the boot id.
     pub boot: u32,
     /// Root of the cgroup v2 hierarchy. Without it connections are not seen, and processes without their cgroup.
-    pub cgroup_root: Result<PathBuf, NoCgroupRoot>,
+    pub cgroup_root: Result<CgroupRoot, NoCgroupRoot>,
     /// Kernel release, as uname(2) tells it.
     pub kernel_release: String,
     /// Wall clock of boot.
@@ -36,17 +36,6 @@ pub enum HostError {
     BootId(String),
 }
 
-/// Why the root of the cgroup v2 hierarchy is out of reach.
-#[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
-pub enum NoCgroupRoot {
-    /// No cgroup v2 hierarchy is mounted.
-    #[error("no cgroup v2 hierarchy is mounted: /proc/self/mountinfo lists none of type cgroup2")]
-    NotMounted,
-    /// Only a part of the hierarchy is to be seen: the agent runs in a container that was not given the host's.
-    #[error("the cgroup v2 hierarchy at {} is only a part of the host's; mount the host's into the container", .0.display())]
-    Part(PathBuf),
-}
-
 impl Host {
     /// Reads them from procfs and the clocks.
     pub fn read() -> Result<Self, HostError> {
@@ -55,9 +44,9 @@ impl Host {
         let boot = boot_id.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         Ok(Self {
             boot: boot.ok_or_else(|| HostError::BootId(boot_id.to_owned()))?,
-            cgroup_root: cgroup2_root(&read("/proc/self/mountinfo")?),
+            cgroup_root: CgroupRoot::find(&read(MOUNTS)?),
             kernel_release: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            timebase: Timebase { boot_epoch_ns: boot_epoch_ns() },
+            timebase: timebase(),
         })
     }
 }
@@ -66,28 +55,10 @@ fn read(path: &'static str) -> Result<String, HostError> {
     fs::read_to_string(path).map_err(|source| HostError::Read { path, source })
 }
 
-/// Inode number of the root of the cgroup v2 hierarchy: the first that kernfs gives (fs/kernfs/dir.c). A container's
-/// own mount begins further down, and mountinfo tells paths relative to the reader's cgroup namespace, so the inode
-/// number is what tells the root.
-const CGROUP_ROOT_INODE: u64 = 1;
-
-fn cgroup2_root(mountinfo: &str) -> Result<PathBuf, NoCgroupRoot> {
-    let mounts = cgroup2_mounts(mountinfo);
-    let is_root = |path: &&PathBuf| fs::metadata(path).is_ok_and(|dir| dir.ino() == CGROUP_ROOT_INODE);
-    match (mounts.iter().find(is_root), mounts.first()) {
-        (Some(root), _) => Ok(root.clone()),
-        (None, Some(part)) => Err(NoCgroupRoot::Part(part.clone())),
-        (None, None) => Err(NoCgroupRoot::NotMounted),
-    }
-}
-
-/// Mount points of type `cgroup2` (proc_pid_mountinfo(5): field 5 is the mount point, the type follows the dash).
-fn cgroup2_mounts(mountinfo: &str) -> Vec<PathBuf> {
-    let point = |line: &str| {
-        let (mount, fs) = line.split_once(" - ")?;
-        fs.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4).map(PathBuf::from))?
-    };
-    mountinfo.lines().filter_map(point).collect()
+/// Wall clock of boot, by the clocks as they are now.
+#[must_use]
+pub fn timebase() -> Timebase {
+    Timebase { boot_epoch_ns: boot_epoch_ns() }
 }
 
 /// CLOCK_REALTIME minus CLOCK_BOOTTIME. The two are read around each other and the tightest of a few tries taken.
@@ -114,33 +85,4 @@ fn clock_ns(clock: libc::clockid_t) -> i64 {
     // SAFETY: `time` is a valid timespec to write to; both clocks exist on every supported kernel.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec * Duration::from_secs(1).as_nanos() as i64 + time.tv_nsec
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_cgroup2_wherever_it_is_mounted() {
-        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-                      38 31 0:35 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        let container = "30 23 0:26 /../.. /host/cgroup rw - cgroup2 cgroup2 rw\n\
-                         31 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
-        for (text, expected) in [
-            (hybrid, vec!["/sys/fs/cgroup/unified"]),
-            (unified, vec!["/sys/fs/cgroup"]),
-            (container, vec!["/host/cgroup", "/sys/fs/cgroup"]),
-            ("", vec![]),
-        ] {
-            assert_eq!(cgroup2_mounts(text), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_part_of_the_hierarchy_is_not_taken_for_the_whole() {
-        let folder = std::env::temp_dir();
-        let text = format!("30 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", folder.display());
-        assert!(cgroup2_root(&text) == Err(NoCgroupRoot::Part(folder)));
-    }
 }

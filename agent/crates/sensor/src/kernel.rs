@@ -69,7 +69,7 @@ impl Kernel {
 }
 
 /// The programs in use.
-fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program> {
+pub(crate) fn loaded(ebpf: &Ebpf, programs: &[(&'static str, &'static str)]) -> Vec<Program> {
     let program = |&(name, probe): &(&'static str, &'static str)| {
         let fd = ebpf.program(name)?.fd().ok()?.as_fd().try_clone_to_owned().ok()?;
         Some(Program { name, probe, fd })

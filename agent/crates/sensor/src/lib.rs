@@ -6,6 +6,7 @@ mod account;
 mod attach;
 mod btf;
 mod cgroup_members;
+mod cgroup_root;
 mod decode;
 mod doctor;
 mod drop_reasons;
@@ -16,6 +17,7 @@ mod frozen;
 mod gaps;
 mod host;
 mod kernel;
+mod late;
 mod links;
 mod objects;
 mod offsets;
@@ -32,10 +34,12 @@ mod sweep;
 mod syscalls;
 mod wire_maps;
 
+pub use cgroup_root::{CgroupRoot, NoCgroupRoot};
 pub use doctor::{Diagnosis, Fact, Health, diagnose};
 pub use filter::FilterError;
-pub use host::{Host, HostError, NoCgroupRoot};
+pub use host::{Host, HostError, timebase};
 pub use kernel::LoadError;
+pub use late::LateRoot;
 pub use options::{
     FILTER_COMPONENT_BYTES_MAX, FILTER_INODES_MAX, FILTER_PATHS_MAX, Families, FileFilter, Flows, Options,
     RATE_DEFAULT, RING_BYTES_DEFAULT, RING_BYTES_RANGE, Rate, UPDATE_INTERVAL_SECONDS_DEFAULT,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::programs::links::FdLink;
 
@@ -52,18 +52,28 @@ pub(crate) struct Links(Vec<Watched>);
 impl Links {
     /// Looks after links; each is pinned in `folder` under its program's name, where there is one.
     pub(crate) fn new(links: Vec<Link>, folder: Option<PathBuf>) -> Self {
+        let mut watched = Self(Vec::new());
+        watched.watch(links, folder.as_deref());
+        watched
+    }
+
+    /// Looks after more links, which are not pinned.
+    pub(crate) fn add(&mut self, links: Vec<Link>) {
+        self.watch(links, None);
+    }
+
+    fn watch(&mut self, links: Vec<Link>, folder: Option<&Path>) {
         let fds = descriptors();
-        let watch = |link: Link| {
+        self.0.extend(links.into_iter().map(|link| {
             let info = link.link.info().ok();
             Watched {
                 fd: info.as_ref().and_then(|info| fds.get(&info.id()).copied()),
                 program_id: info.map_or(0, |info| info.program_id()),
-                pin: folder.as_ref().map(|folder| folder.join(link.program)),
+                pin: folder.map(|folder| folder.join(link.program)),
                 trouble: None,
                 link,
             }
-        };
-        Self(links.into_iter().map(watch).collect())
+        }));
     }
 
     /// Lets go of every link. What is not pinned is detached by that.

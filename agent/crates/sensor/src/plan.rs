@@ -146,13 +146,14 @@ mod tests {
     use watchfire_model::Timebase;
 
     use super::*;
+    use crate::cgroup_root::CgroupRoot;
     use crate::options::Families;
 
     #[test]
     fn a_fingerprint_changes_with_what_is_loaded_and_with_nothing_else() {
         let host = Host {
             boot: 0,
-            cgroup_root: Ok("/sys/fs/cgroup".into()),
+            cgroup_root: Ok(CgroupRoot::at("/sys/fs/cgroup")),
             kernel_release: String::new(),
             timebase: Timebase { boot_epoch_ns: 0 },
         };

@@ -1,25 +1,30 @@
-//! The thread that empties the ring.
+//! The thread that empties the rings.
+
+mod take;
+mod upkeep;
 
 use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use watchfire_model::{Body, Gap, KindCounters, Observation, Owner, OwnerUnknown, RecordKind, Side};
+use watchfire_model::Observation;
 
 use crate::account::Account;
-use crate::decode::{Context, DecodeError, FlowNote, decode, flow_note};
+use crate::decode::Context;
 use crate::filter_maps::FilterMaps;
 use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::boot_ns;
+use crate::late::Older;
 use crate::links::Links;
 use crate::pin::{Ledger, Unsettled};
 use crate::sockets::UnmarkedListeners;
 use crate::sweep::{Sweep, SweepTotals};
+use take::RecentExits;
 
 /// Most records of one ring that are handed on at once.
 const BATCH_RECORDS_MAX: usize = 1024;
@@ -33,8 +38,6 @@ const FLOW_SWEEP_MS: u64 = 2000;
 const LAST_DRAIN_MS: u64 = 500;
 /// Looks at the empty rings of older programs for what is not accounted for; five that agree are enough.
 const OLD_LOOKS_MAX: usize = 100;
-/// Exits remembered to tell a second record of the same end.
-const EXITS_REMEMBERED: usize = 64;
 
 /// Empties the ring into the batch channel.
 pub(crate) struct Reader {
@@ -44,8 +47,7 @@ pub(crate) struct Reader {
     account: Arc<Account>,
     context: Context,
     batches: SyncSender<Vec<Observation>>,
-    recent_exits: Vec<watchfire_model::ExecId>,
-    next_exit: usize,
+    recent_exits: RecentExits,
     unmarked: UnmarkedListeners,
     links: Option<Arc<Mutex<Links>>>,
     /// Where the account is kept for the next agent; none where the maps end with this one.
@@ -58,6 +60,8 @@ pub(crate) struct Reader {
     sweep: Option<(Sweep, Arc<SweepTotals>)>,
     /// Records of other times are told from other rings.
     told_ns: RangeInclusive<u64>,
+    /// What programs that are attached late find.
+    late: Option<Receiver<Older>>,
 }
 
 /// The other side has gone.
@@ -79,8 +83,7 @@ impl Reader {
             account,
             context,
             batches,
-            recent_exits: Vec::new(),
-            next_exit: 0,
+            recent_exits: RecentExits::default(),
             unmarked: UnmarkedListeners::new(),
             links: None,
             ledger: None,
@@ -88,6 +91,7 @@ impl Reader {
             unsettled: None,
             sweep: None,
             told_ns: 0..=u64::MAX,
+            late: None,
         }
     }
 
@@ -123,6 +127,11 @@ impl Reader {
         self.told_ns = first..=until_ns;
     }
 
+    /// Hears of programs that are attached late.
+    pub(crate) fn hear(&mut self, late: Receiver<Older>) {
+        self.late = Some(late);
+    }
+
     /// Takes the listeners whose connections say nothing of their owner.
     pub(crate) fn know(&mut self, unmarked: UnmarkedListeners) {
         self.unmarked = unmarked;
@@ -142,7 +151,7 @@ impl Reader {
             }
             if gaps_checked.elapsed() >= Duration::from_millis(GAP_CHECK_MS) {
                 gaps_checked = Instant::now();
-                if self.report_gaps().is_err() {
+                if self.report_gaps().is_err() || self.take_older().is_err() {
                     return;
                 }
                 self.find_inodes();
@@ -232,198 +241,6 @@ impl Reader {
         let Some(ledger) = &mut self.ledger else { return };
         if let Err(error) = ledger.write(boot_ns(), &self.account.totals(), self.gaps.sums()) {
             tracing::error!("cannot keep the account for the next agent: {error}");
-        }
-    }
-
-    /// Looks for a moment in which the rings are empty, while it is not known what the agent before this one lost.
-    fn settle_look(&mut self) -> Result<(), Closed> {
-        let Some(mut unsettled) = self.unsettled.take() else { return Ok(()) };
-        let before = self.account.totals();
-        if self.drain(None)? == 0 && self.is_empty() {
-            let account = &self.account;
-            let gaps = unsettled
-                .look(&before, &account.totals(), |kind, lost| account.count_lost_at_restart(kind, lost));
-            if !gaps.is_empty() {
-                let observation = |gap: Gap| Observation { boot_ns: gap.last_boot_ns, body: Body::Gap(gap) };
-                self.send(gaps.into_iter().map(observation).collect())?;
-                self.enter();
-            }
-        }
-        if !unsettled.is_settled() {
-            self.unsettled = Some(unsettled);
-        }
-        Ok(())
-    }
-
-    /// Hands on what the sweep finds next. In this thread, so that the end of a connection, which is in a ring by then, comes
-    /// after its last update.
-    fn sweep_on(&mut self) -> Result<(), Closed> {
-        let Some((sweep, totals)) = &mut self.sweep else { return Ok(()) };
-        let mut updates = sweep.go_on(self.context, totals);
-        updates.iter_mut().for_each(|update| self.fill_in_owner(&mut update.body));
-        self.send(updates)
-    }
-
-    /// Whether nothing is in the rings, nor on its way into them.
-    fn is_empty(&self) -> bool {
-        self.wait(0) == 0
-    }
-
-    /// Looks whether somebody took the programs away.
-    fn look_at_links(&self) {
-        // Whoever holds them detaches them, which takes the kernel seconds where there are trampolines: the rings must not
-        // wait for that.
-        if let Some(links) = &self.links
-            && let Ok(mut links) = links.try_lock()
-        {
-            links.look();
-        }
-    }
-
-    /// Everything that is in the rings now.
-    pub(crate) fn take_all(&mut self) -> Vec<Observation> {
-        let mut observations = Vec::new();
-        loop {
-            let (taken, more) = self.take_batch();
-            observations.extend(more);
-            if taken < BATCH_RECORDS_MAX {
-                return observations;
-            }
-        }
-    }
-
-    /// Up to a batch of records of every ring, the priority ring first, in the order of their making: how many were
-    /// taken, and the observations among them.
-    pub(crate) fn take_batch(&mut self) -> (usize, Vec<Observation>) {
-        let mut observations = Vec::new();
-        let mut taken = 0;
-        for index in 0..self.rings.len() {
-            let end = taken + BATCH_RECORDS_MAX;
-            while taken < end {
-                let Some(ring) = self.rings.get_mut(index) else { break };
-                let Some(record) = ring.next() else { break };
-                taken += 1;
-                // Room that was reserved may be larger than what was written into it.
-                let said = record.first_chunk().map_or(0, |size| u32::from_ne_bytes(*size) as usize);
-                let record_bytes = record.get(..said).unwrap_or(&record);
-                if let Some(note) = flow_note(record_bytes, self.context) {
-                    drop(record);
-                    match note {
-                        Ok((kind, boot_ns, note)) => {
-                            self.account.count_received(kind);
-                            self.take_note(boot_ns, note, &mut observations);
-                        }
-                        Err(error) => self.refuse(error),
-                    }
-                    continue;
-                }
-                match decode(record_bytes, self.context) {
-                    Ok((kind, mut observation)) => {
-                        self.account.count_received(kind);
-                        drop(record);
-                        if !self.told_ns.contains(&observation.boot_ns) {
-                            continue;
-                        }
-                        self.fill_in_owner(&mut observation.body);
-                        if !self.is_repeated_exit(&observation.body) {
-                            observations.push(observation);
-                        }
-                    }
-                    Err(error) => {
-                        drop(record);
-                        self.refuse(error);
-                    }
-                }
-            }
-        }
-        // Each ring is in order already; between them, the order is that of time.
-        observations.sort_by_key(|observation| observation.boot_ns);
-        (taken, observations)
-    }
-
-    fn refuse(&self, error: DecodeError) {
-        self.account.count_malformed();
-        tracing::error!("a kernel record was refused: {error}");
-    }
-
-    fn take_note(&mut self, boot_ns: u64, note: FlowNote, observations: &mut Vec<Observation>) {
-        if !self.told_ns.contains(&boot_ns) {
-            return;
-        }
-        match (&mut self.flow_maps, note) {
-            (Some(maps), note) => maps.take(boot_ns, note, observations),
-            (None, FlowNote::Begun(_, flow)) => {
-                observations.push(Observation { boot_ns, body: Body::FlowOpen(flow) });
-            }
-            (None, FlowNote::Released(_) | FlowNote::Dropped(..)) => {}
-        }
-    }
-
-    /// Looks through the maps of flows.
-    fn sweep_flows(&mut self) -> Result<(), Closed> {
-        let Some(maps) = &mut self.flow_maps else { return Ok(()) };
-        let mut observations = Vec::new();
-        if let Err(error) = maps.sweep(boot_ns(), &mut observations) {
-            tracing::debug!("the maps of flows changed under the look: {error}");
-        }
-        self.send(observations)
-    }
-
-    /// What an older multipath listener accepts has no owner on the socket. One that began to listen since has: so
-    /// the port is still the older one's.
-    fn fill_in_owner(&self, body: &mut Body) {
-        let (Body::FlowOpen(flow) | Body::FlowUpdate(flow, _) | Body::FlowClose(flow, _)) = body else {
-            return;
-        };
-        if flow.side != Side::Server || flow.owner != Owner::Unknown(OwnerUnknown::BeforeStart) {
-            return;
-        }
-        if let Some(listener) = self.unmarked.get(&(flow.netns, flow.server.port())) {
-            flow.owner = Owner::Known(listener.process);
-            flow.cgroup_id = listener.cgroup_id;
-        }
-    }
-
-    /// Where the kernel does not say which thread was the last, two that end at once both report it.
-    fn is_repeated_exit(&mut self, body: &Body) -> bool {
-        let Body::Exit(exit) = body else { return false };
-        if self.recent_exits.contains(&exit.process) {
-            return true;
-        }
-        if self.recent_exits.len() < EXITS_REMEMBERED {
-            self.recent_exits.push(exit.process);
-        } else {
-            self.recent_exits[self.next_exit] = exit.process;
-            self.next_exit = (self.next_exit + 1) % EXITS_REMEMBERED;
-        }
-        false
-    }
-
-    /// Whether the account has not moved since, and balances.
-    fn is_all_out(&self, before: &[(RecordKind, KindCounters)]) -> bool {
-        let now = self.account.totals();
-        now == before && now.iter().all(|(_, counters)| counters.balances())
-    }
-
-    /// A gap becomes an observation like any other.
-    fn report_gaps(&mut self) -> Result<(), Closed> {
-        let gaps = self.gaps.look(&self.account.totals());
-        if gaps.is_empty() {
-            return Ok(());
-        }
-        self.send(gaps)?;
-        if let Err(error) = self.gaps.keep() {
-            tracing::error!("cannot keep for the next agent what was told of losses: {error}");
-        }
-        self.enter();
-        Ok(())
-    }
-
-    /// Looks for the files that are watched by identity.
-    fn find_inodes(&self) {
-        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = filters.find_inodes() {
-            tracing::error!("cannot watch files by identity: {error}");
         }
     }
 

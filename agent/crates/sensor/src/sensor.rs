@@ -1,8 +1,8 @@
 //! Starting and stopping.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -18,8 +18,8 @@ use crate::flow_maps::FlowMaps;
 use crate::gaps::Gaps;
 use crate::host::{Host, boot_ns};
 use crate::kernel::{Kernel, LoadError, RINGS, with_source};
+use crate::late::{self, Late, LateRoot, Waiting, lock};
 use crate::links::Links;
-use crate::objects::Objects;
 use crate::options::{FileFilter, Options, RING_BYTES_RANGE};
 use crate::pin::{self, Ledger, PinError, Pinned, Prepared, Unsettled};
 use crate::reader::Reader;
@@ -71,7 +71,7 @@ pub enum StartError {
 
 /// The running sensor. Dropping it does what [`Sensor::stop`] does, and tells no final account.
 pub struct Sensor {
-    objects: Option<Objects>,
+    late: Arc<Late>,
     links: Arc<Mutex<Links>>,
     /// While this is held, no other agent uses what is pinned.
     pinned: Option<Pinned>,
@@ -80,11 +80,11 @@ pub struct Sensor {
     sweeps: Arc<SweepTotals>,
     account: Arc<Account>,
     filters: Arc<Mutex<FilterMaps>>,
-    probes: Vec<ProbeStatus>,
-    client_hellos_since: Option<u64>,
     stop: Arc<AtomicBool>,
     detached: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
+    /// Looks for a root of cgroup v2, where there is none.
+    waiting: Option<JoinHandle<()>>,
 }
 
 /// Loads and attaches the kernel programs, takes in what is older, and starts the thread that fills `batches`.
@@ -117,6 +117,7 @@ pub fn start(
         let lines: Vec<String> = probes.iter().map(ToString::to_string).collect();
         return Err(StartError::NoProbe(lines.join("\n")));
     }
+    let sweeps_wanted = attached(attach::TCP_UPDATES);
     let sees_payloads = options.flows.payloads && attached(attach::PACKETS);
     let socket_map = objects.take("SOCKETS")?;
     let (mut sockets, socket_map) =
@@ -193,13 +194,35 @@ pub fn start(
     reader.send(tested.unwrap_or_default()).map_err(|_| StartError::Closed)?;
     reader.enter();
     let sweeps = Arc::default();
-    if attached(attach::TCP_UPDATES) {
+    let late = Arc::new(Late {
+        objects: Mutex::new(Some(objects)),
+        client_hellos_since: AtomicU64::new(if sees_payloads { attached_ns } else { 0 }),
+        waiting: AtomicU64::new(probes.iter().filter(|probe| attach::waits_for_cgroup(probe)).count() as u64),
+        news: Mutex::new(None),
+        probes: Mutex::new(probes),
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut waiting = None;
+    if host.cgroup_root.is_err() {
+        let (older, found) = mpsc::channel();
+        reader.hear(found);
+        let another = late::another(socket_map.as_ref()).map_err(StartError::Sweep)?;
+        let wait = Waiting {
+            late: Arc::clone(&late),
+            options: options.clone(),
+            host: host.clone(),
+            links: Arc::clone(&links),
+            account: Arc::clone(&account),
+            storage: std::mem::replace(&mut sockets, another),
+            older,
+        };
+        waiting = Some(wait.start(Arc::clone(&stop)).map_err(StartError::Thread)?);
+    }
+    if sweeps_wanted {
         let sweep = Sweep::new(visitor, socket_map, sockets, options.update_interval_seconds);
         reader.sweep(sweep.map_err(StartError::Sweep)?, Arc::clone(&sweeps));
     }
 
-    let client_hellos_since = sees_payloads.then_some(attached_ns);
-    let stop = Arc::new(AtomicBool::new(false));
     let detached = Arc::new(AtomicBool::new(false));
     let (stopped, detached_too) = (Arc::clone(&stop), Arc::clone(&detached));
     let thread = std::thread::Builder::new()
@@ -207,18 +230,17 @@ pub fn start(
         .spawn(move || reader.run(&stopped, &detached_too));
     let reader = Some(thread.map_err(StartError::Thread)?);
     Ok(Sensor {
-        objects: Some(objects),
+        late,
         links,
         pinned,
         _statistics: statistics,
         sweeps,
         account,
         filters,
-        probes,
-        client_hellos_since,
         stop,
         detached,
         reader,
+        waiting,
     })
 }
 
@@ -261,7 +283,7 @@ impl Sensor {
     #[must_use]
     pub fn probes(&self) -> Vec<ProbeStatus> {
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut probes = self.probes.clone();
+        let mut probes = lock(&self.late.probes).clone();
         for probe in &mut probes {
             if let (Some(hook), Some(trouble)) = (probe.hook, links.blinded(probe.probe)) {
                 (probe.hook, probe.rung) = (None, 0);
@@ -273,8 +295,20 @@ impl Sensor {
 
     /// Since when everything that opens TLS is told of, nanoseconds of CLOCK_BOOTTIME; none where it is not.
     #[must_use]
-    pub const fn client_hellos_since(&self) -> Option<u64> {
-        self.client_hellos_since
+    pub fn client_hellos_since(&self) -> Option<u64> {
+        Some(self.late.client_hellos_since.load(Ordering::Acquire)).filter(|since| *since > 0)
+    }
+
+    /// Probes that wait for a root of cgroup v2.
+    #[must_use]
+    pub fn waiting_probes(&self) -> u64 {
+        self.late.waiting.load(Ordering::Acquire)
+    }
+
+    /// The root of cgroup v2 that was found since the start; once.
+    #[must_use]
+    pub fn late_root(&self) -> Option<LateRoot> {
+        lock(&self.late.news).take()
     }
 
     /// Whether the kernel programs go on when the agent ends.
@@ -309,9 +343,14 @@ impl Sensor {
 
     fn shut_down(&mut self) {
         self.stop.store(true, Ordering::Release);
+        if let Some(waiting) = self.waiting.take() {
+            waiting.thread().unpark();
+            // A panic of it has been printed; what it was to attach is not there.
+            _ = waiting.join();
+        }
         // What is not pinned is detached by this; the maps live on in the account and the reader.
         let (objects, links, detached) =
-            (self.objects.take(), Arc::clone(&self.links), Arc::clone(&self.detached));
+            (lock(&self.late.objects).take(), Arc::clone(&self.links), Arc::clone(&self.detached));
         let detach = move || {
             links.lock().unwrap_or_else(PoisonError::into_inner).clear();
             drop(objects);

@@ -67,6 +67,29 @@ pub(crate) fn take_in(
     context: Context,
     with_datagrams: bool,
 ) -> (Vec<Observation>, UnmarkedListeners) {
+    take_in_those(storage, processes, boot_ns, context, with_datagrams, |_| true)
+}
+
+/// The same in an agent that runs: what it knows of is not told again.
+pub(crate) fn take_in_later(
+    storage: &mut Storage,
+    processes: &HashMap<u32, Exec>,
+    boot_ns: u64,
+    context: Context,
+    with_datagrams: bool,
+) -> (Vec<Observation>, UnmarkedListeners) {
+    let is_new = |state: &SocketState| state.opened_ns == boot_ns && state.flags & CONNECTION_FOUND != 0;
+    take_in_those(storage, processes, boot_ns, context, with_datagrams, is_new)
+}
+
+fn take_in_those(
+    storage: &mut Storage,
+    processes: &HashMap<u32, Exec>,
+    boot_ns: u64,
+    context: Context,
+    with_datagrams: bool,
+    is_told: impl Fn(&SocketState) -> bool,
+) -> (Vec<Observation>, UnmarkedListeners) {
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for (&pid, exec) in processes {
@@ -93,7 +116,8 @@ pub(crate) fn take_in(
         .filter_map(|connection| {
             let listens =
                 listening.contains(&(connection.exec.namespaces.net, connection.facts.local.port()));
-            let (state, facts) = mark(storage, connection, listens, boot_ns)?;
+            let (state, facts) =
+                mark(storage, connection, listens, boot_ns).filter(|(state, _)| is_told(state))?;
             Some(found(&record(&state, &facts, boot_ns)?, boot_ns, context))
         })
         .collect();

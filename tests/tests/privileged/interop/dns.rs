@@ -10,6 +10,9 @@ use crate::running::{agent, nonce};
 
 /// Addresses of the name that has many: without EDNS they do not fit into a datagram (RFC 1035, section 4.2.1).
 const ADDRESSES: usize = 40;
+/// Texts of the name that has many, and bytes of each.
+const TEXTS: usize = 40;
+const TEXT_BYTES: usize = 250;
 const PORT: u16 = 7070;
 
 /// What dnsmasq is to know, and from nobody else.
@@ -22,6 +25,9 @@ fn config() -> String {
     );
     for number in 1..=ADDRESSES {
         config += &format!("address=/many.example/10.98.1.{number}\n");
+    }
+    for number in 0..TEXTS {
+        config += &format!("txt-record=long.example,{number:0TEXT_BYTES$}\n");
     }
     config
 }
@@ -125,9 +131,19 @@ fn too_long_for_a_datagram(agent: &Agent, wire: &Wire, server: &str) {
     assert_eq!(cut["truncated"], true, "{cut}");
     let whole = record_of(agent, "many.example", "A", "TCP");
     let told = answers_of(&whole);
-    // As many as were copied of it, and it says so.
-    assert!(told.len() == ADDRESSES || (whole["truncated"] == true && !told.is_empty()), "{whole}");
-    assert_eq!(told, asked.answers[..told.len()], "{whole}");
+    assert_eq!((told, &whole["truncated"]), (asked.answers, &Value::Null), "{whole}");
+}
+
+/// An answer of ten kilobytes in segments of little more than one.
+pub(crate) fn in_several_segments() {
+    let agent = agent();
+    let wire = Wire::new();
+    wire.cut_segments(1280);
+    let _resolver = resolver(&wire);
+    let asked = dig(&wire, &[&format!("@{SERVER}"), "long.example", "TXT", "+tcp"]);
+    assert_eq!(asked.answers.len(), TEXTS);
+    let record = record_of(&agent, "long.example", "TXT", "TCP");
+    assert_eq!((answers_of(&record), &record["truncated"]), (asked.answers, &Value::Null), "{record}");
 }
 
 /// A connection to an address that was just resolved has its name.

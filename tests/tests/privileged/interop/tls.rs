@@ -69,22 +69,37 @@ fn connect(wire: &Wire, folder: &Path, more: &[&str]) -> Output {
 }
 
 pub(crate) fn with_a_real_server() {
+    agrees(&Wire::new());
+}
+
+/// Openings that are larger than a packet, as they are with keys that withstand quantum computers.
+pub(crate) fn in_several_segments() {
+    let wire = Wire::new();
+    wire.cut_segments(200);
+    let captured = agrees(&wire);
+    let hellos = captured.fields("tls.handshake.type == 1", ["tcp.segment.count"]);
+    assert!(
+        hellos.iter().all(|[segments]| segments.parse::<u32>().is_ok_and(|segments| segments > 1)),
+        "{hellos:?}"
+    );
+}
+
+fn agrees(wire: &Wire) -> Captured {
     let config = json!({
         "sensor": {"families": only(&[])},
         "flows": {"tlsPorts": [TLS_PORT, PLAIN_PORT]},
     });
     let agent = bare(&["--config", "config.yaml"]).with_file("config.yaml", &config.to_string());
     let agent = ready(agent.start());
-    let wire = Wire::new();
     let folder = tempfile::tempdir().expect("make a temporary folder");
     make_certificate(folder.path());
-    let _server = start_server(&wire, &folder);
-    let capture = Capture::start(&wire, WHOLE_BYTES);
-    let said = connect(&wire, folder.path(), &["-servername", NAME, "-alpn", "h2,http/1.1"]);
+    let _server = start_server(wire, &folder);
+    let capture = Capture::start(wire, WHOLE_BYTES);
+    let said = connect(wire, folder.path(), &["-servername", NAME, "-alpn", "h2,http/1.1"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("TLSv1.3") && said.contains("ALPN protocol: h2"), "{said}");
-    connect(&wire, folder.path(), &["-noservername", "-tls1_2"]);
-    connect(&wire, folder.path(), &["-servername", NAME, "-tls1_3"]);
+    connect(wire, folder.path(), &["-noservername", "-tls1_2"]);
+    connect(wire, folder.path(), &["-servername", NAME, "-tls1_3"]);
     let address = format!("{SERVER}:{PLAIN_PORT}");
     let asked = wire.run(
         End::Client,
@@ -94,30 +109,32 @@ pub(crate) fn with_a_real_server() {
     let mut plain = wire.peer(End::Client, &format!("get {address}"));
     assert!(plain.line().starts_with("HTTP/1.1 200"), "the port speaks HTTP");
     let plain = plain.line();
-    let captured = capture.finish(&wire);
+    let captured = capture.finish(wire);
 
     let hellos = hellos(&captured);
     // The fourth is to the port that does not speak it.
     assert_eq!(hellos.len(), 4, "{:?}", hellos.iter().map(|hello| &hello.client).collect::<Vec<_>>());
     for hello in &hellos {
-        let close = close_of(&agent, &wire, &hello.client);
-        println!("{}", close["tls"]);
-        assert_eq!(close["tls"], hello.expected(), "{close}");
-        assert_eq!(close["plaintext"], Value::Null, "{close}");
+        for side in ["client", "server"] {
+            let close = close_of(&agent, wire, side, &hello.client);
+            assert_eq!(close["tls"], hello.expected(), "{close}");
+            assert_eq!(close["plaintext"], Value::Null, "{close}");
+        }
     }
     assert_eq!(hellos[0].sni, NAME);
     assert_eq!(hellos[0].alpn, ["h2", "http/1.1"]);
     assert_eq!(hellos[1].versions, ["TLS 1.2"]);
-    let close = close_of(&agent, &wire, &plain);
+    let close = close_of(&agent, wire, "client", &plain);
     assert_eq!((&close["plaintext"], &close["tls"]), (&json!(true), &Value::Null), "{close}");
     confirm_by_tshark(&captured, &hellos);
+    captured
 }
 
-fn close_of(agent: &Agent, wire: &Wire, client: &str) -> Value {
+fn close_of(agent: &Agent, wire: &Wire, side: &str, client: &str) -> Value {
     agent.record(&format!("the close of {client}"), |record| {
         wire.has(record)
             && record["stage"] == "close"
-            && record["side"] == "client"
+            && record["side"] == side
             && ends_of(record).0 == client
     })
 }

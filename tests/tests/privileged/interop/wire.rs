@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::peer::Peer;
+use crate::space;
 use crate::stage::namespace;
 
 /// Addresses of the two ends, in both families.
@@ -60,6 +61,13 @@ impl Wire {
         wire
     }
 
+    /// Makes packets no larger than this, each of one segment of TCP: as on a network card without offloads.
+    pub(crate) fn cut_segments(&self, bytes: u32) {
+        for end in [End::Client, End::Server] {
+            self.run(end, &format!("ip link set {INTERFACE} mtu {bytes} gso_max_segs 1"));
+        }
+    }
+
     /// A command at one end.
     pub(crate) fn command(&self, end: End, program: &str, arguments: &[&str]) -> Command {
         let holder = match end {
@@ -83,6 +91,15 @@ impl Wire {
     /// Whether a record is of a flow at one of the ends: others on this machine may have the same addresses.
     pub(crate) fn has(&self, record: &Value) -> bool {
         record["type"] == "flow" && self.namespaces.iter().any(|namespace| record["netns"] == *namespace)
+    }
+
+    /// Does something at one end. Sockets that are made there stay there.
+    pub(crate) fn inside<T: Send>(&self, end: End, what: impl FnOnce() -> T + Send) -> T {
+        let holder = match end {
+            End::Client => &self.client,
+            End::Server => &self.server,
+        };
+        space::inside(holder.pid(), what)
     }
 
     /// A peer at one end.

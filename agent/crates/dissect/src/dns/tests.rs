@@ -180,23 +180,6 @@ fn answers_have_a_limit() {
     assert_eq!((message.answers.len(), message.truncated), (ANSWERS_MAX, true));
 }
 
-#[test]
-fn over_tcp_each_message_has_its_length_before_it() {
-    let framed = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
-    let (first, second) = (query(b"\x01a\x00", 1), query(b"\x01b\x00", 28));
-    let stream = [framed(&first), framed(&second)].concat();
-    let messages: Vec<_> = tcp_messages(&stream).map(Result::unwrap).collect();
-    assert_eq!(messages, [read(&first).unwrap(), read(&second).unwrap()]);
-    // Cut within the name of the second question.
-    let messages: Vec<_> = tcp_messages(&stream[..stream.len() - 6]).map(Result::unwrap).collect();
-    assert_eq!((messages.len(), messages[0].truncated), (2, false));
-    assert_eq!((messages[1].truncated, &messages[1].question), (true, &None));
-    let odd: Vec<_> = tcp_messages(&stream[..framed(&first).len() + 1]).collect();
-    assert_eq!(odd, [Ok(read(&first).unwrap()), Err(DnsError::Short)]);
-    assert_eq!(tcp_messages(&[0, 0, 0, 0]).collect::<Vec<_>>(), [Err(DnsError::Short)]);
-    assert_eq!(tcp_messages(&[]).count(), 0);
-}
-
 /// Whether a cut message says nothing that the whole one does not say.
 fn check_prefix(whole: &[u8], bytes: usize) {
     let all = read(whole).unwrap();
@@ -229,8 +212,6 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..600), more in 0usize..100) {
         let _ = message(&bytes, bytes.len() + more);
-        let messages = tcp_messages(&bytes).count();
-        prop_assert!(messages <= bytes.len());
     }
 
     #[test]

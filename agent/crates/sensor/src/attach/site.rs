@@ -1,7 +1,6 @@
 //! What attaching needs from the host, and what the host offers.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
 
 use agent_common::KernelField;
 use aya::Btf;
@@ -9,7 +8,8 @@ use aya::Btf;
 use super::Hook;
 use super::program::compat_wrapper;
 use crate::btf;
-use crate::host::NoCgroupRoot;
+use crate::cgroup_root::{CgroupRoot, NoCgroupRoot};
+use crate::late::LOOK_INTERVAL_MS;
 use crate::syscalls;
 
 /// Where the kernel lists its active security modules, in order.
@@ -64,11 +64,19 @@ impl<'a> Site<'a> {
     pub(crate) fn new(
         btf: Option<&'a Btf>,
         types: Option<&'a btf::Btf>,
-        cgroup_root: &Result<PathBuf, NoCgroupRoot>,
+        cgroup_root: &Result<CgroupRoot, NoCgroupRoot>,
         missing_fields: Vec<KernelField>,
     ) -> Self {
-        let open = |path: &PathBuf| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
-        let cgroup = cgroup_root.as_ref().map_err(ToString::to_string).and_then(open);
+        let open = |root: &CgroupRoot| {
+            File::open(root.path()).map_err(|error| format!("{}: {error}", root.path().display()))
+        };
+        let waits = |error: &NoCgroupRoot| {
+            format!(
+                "waits for a cgroup v2 mount, the agent looks every {} s: {error}",
+                LOOK_INTERVAL_MS / 1000
+            )
+        };
+        let cgroup = cgroup_root.as_ref().map_err(waits).and_then(open);
         Self { btf, types, cgroup, lsms: fs::read_to_string(ACTIVE_LSMS).ok(), missing_fields }
     }
 }

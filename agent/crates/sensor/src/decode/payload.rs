@@ -1,6 +1,8 @@
 //! First bytes of flows.
 
-use agent_common::{DATAGRAM_CLIENT, PAYLOAD_CLIENT_HELLO, PAYLOAD_DNS, PayloadRecord, SocketState};
+use agent_common::{
+    DATAGRAM_CLIENT, PAYLOAD_CLIENT_HELLO, PAYLOAD_CLIENT_HELLO_MORE, PAYLOAD_DNS, PayloadRecord, SocketState,
+};
 use watchfire_model::{Payload, PayloadKind};
 
 use super::flow_note::datagram_flow;
@@ -13,6 +15,7 @@ pub(super) fn payload(bytes: &[u8], context: Context) -> Result<Payload, DecodeE
     let kind = match record.kind {
         PAYLOAD_DNS => PayloadKind::Dns,
         PAYLOAD_CLIENT_HELLO => PayloadKind::ClientHello,
+        PAYLOAD_CLIENT_HELLO_MORE => PayloadKind::ClientHelloMore,
         other => return Err(DecodeError::Payload(other)),
     };
     // Whoever opens TLS is the client; messages of name servers are copied at the one who asks.
@@ -32,5 +35,6 @@ pub(super) fn payload(bytes: &[u8], context: Context) -> Result<Payload, DecodeE
         sent,
         bytes: tail.rest().to_vec(),
         whole_bytes: record.whole_bytes,
+        sequence: record.sequence,
     })
 }
