@@ -9,7 +9,8 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Starts logging. Standard output stays free for records.
 pub(crate) fn start(config: &LogConfig) -> Result<()> {
-    let Ok(filter) = EnvFilter::try_new(&config.filter) else {
+    // It warns anew with each connection to a kubelet whose certificate is not checked.
+    let Ok(filter) = EnvFilter::try_new(format!("kube_client=error,{}", config.filter)) else {
         bail!(
             "log.filter: \"{}\" is no filter, expected e.g. info or info,watchfire_sensor=debug",
             config.filter

@@ -7,10 +7,13 @@
 mod control;
 mod deploy;
 mod flow;
+mod inventory;
 mod kube;
 mod node;
 mod pod;
 mod process;
+mod source;
+mod verdict;
 
 use watchfire_tests::{Need, Suite};
 
@@ -39,7 +42,17 @@ fn main() {
         .test("process_of_a_container_without_kubernetes", CONTAINERS, process::without_kubernetes)
         .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
         .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
+        .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
+        .test("names_workloads_of_pods", AGENT, inventory::workloads)
+        .test("names_every_container_of_a_pod", AGENT, inventory::every_container_of_a_pod)
+        .test("names_short_lived_pods", AGENT, inventory::short_lived_pods)
+        .test("names_many_pods", AGENT, source::many_pods)
+        .test("source_kinds_come_and_go", AGENT, source::kinds_that_come_and_go)
+        .test("source_right_is_missing", AGENT, source::a_right_that_is_missing)
+        .test("verdict_flips_with_the_policy", AGENT, verdict::flips_with_the_policy)
         // After these, the node's clients take their time to come back.
+        .test("source_api_is_away", AGENT, source::an_api_that_is_away)
+        .test("source_versions_have_expired", AGENT, source::versions_that_have_expired)
         .test("node_api_server_restarts", NODE, node::api_server_restart)
         .test("node_old_versions_are_gone_after_compaction", NODE, node::compaction)
         .run();
