@@ -231,8 +231,9 @@ pub(crate) fn short_lived_pods() {
         pods.iter().for_each(|pod| _ = pod.ended());
         namespace.run(&["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=true"]);
     }
-    crate::kube::until("no pod more than before", || {
-        metric(&agent, "watchfire_inventory_pods") == pods_before
+    crate::kube::until("as many pods as there are", || {
+        let pods = kube.json(&["get", "pods", "--all-namespaces"])["items"].as_array().map_or(0, Vec::len);
+        metric(&agent, "watchfire_inventory_pods") == pods as u64
     });
     for series in ["watchfire_inventory_objects_refused_total", "watchfire_process_exits_missed_total"] {
         assert_eq!(metric(&agent, series), 0, "{series}");
