@@ -72,14 +72,21 @@ pub(crate) fn daemon_set() {
     let pod = namespace.pod("short", &["sh", "-c", "exit 0", &nonce]).ended();
     let exec = deployment
         .record("the exec in the pod", |record| record["action"] == "exec" && has_argument(record, &nonce));
+    let of_pod = format!("{}/short", namespace.name);
     let expected = format!("/pod{}/{}", pod::uid(&pod), pod::container_id(&pod));
     assert!(exec["process"]["cgroup"].as_str().unwrap().ends_with(&expected), "{exec}");
+    // By the API: the base has no part in the container runtime.
+    assert_eq!(exec["process"]["pod"]["name"], "short", "{exec}");
+    assert_eq!(exec["process"]["pod"]["namespace"], namespace.name.as_str());
     // Kubelet's probes, and whoever collects metrics, come over the pod's network.
     let address = agents["items"][0]["status"]["podIP"].as_str().unwrap();
     let client =
         namespace.pod("client", &["wget", "-q", "-O", "-", &format!("http://{address}:9464/metrics")]);
     client.ended();
     assert!(client.logs().contains("watchfire_records_received_total"));
+    let who = ["-n", "watchfire", "exec", "daemonset/watchfire", "--", "/watchfire", "who", &of_pod];
+    let said = kube.run(who);
+    assert!(said.starts_with(&format!("pod {of_pod}")) && said.contains("kubernetes-api"), "{said}");
     // What else this kernel refuses it, it says; what the manifests grant is all that it asks for.
     let doctor = ["-n", "watchfire", "exec", "daemonset/watchfire", "--", "/watchfire", "doctor"];
     let said = kube.attempt(doctor).unwrap_or_else(|said| said);
