@@ -161,7 +161,7 @@ pub(crate) struct Kernel {
     pub(crate) parameters: &'static str,
     /// Whether the privileged tests have to pass on it.
     pub(crate) is_supported: bool,
-    /// Tests that are not repeated on it: parts of their names.
+    /// Tests that the tier does not repeat on it: parts of their names.
     pub(crate) left_out: &'static [&'static str],
 }
 
@@ -194,6 +194,52 @@ const SAME_HOOKS_WITHOUT_LSM: [&str; 21] = [
     "copies_of",
 ];
 
+/// Tests of what is the same program on the same hook as on the kernels before and after it: of each family one test shows
+/// that the kernel admits it and tells what it does.
+const SAME_AS_ITS_NEIGHBOURS: [&str; 41] = [
+    "process_ended",
+    "process_threads",
+    "process_from",
+    "process_long",
+    "process_secrets",
+    "tcp_ipv6",
+    "tcp_reset",
+    "tcp_refused",
+    "tcp_attempt",
+    "tcp_accepted",
+    "tcp_unreachable",
+    "tcp_on_a_slow",
+    "tcp_connection",
+    "tcp_older_connection_that",
+    "datagrams_of_one",
+    "datagrams_that",
+    "exec_of_a_s",
+    "exec_with",
+    "exec_notes",
+    "exec_from",
+    "fork_with",
+    "process_1_of",
+    "by_32_bit",
+    "capability_set",
+    "file_names",
+    "file_filter",
+    "file_operations_on",
+    "file_operations_that",
+    "namespace_operations",
+    "kernel_calls",
+    "memory_calls",
+    "sockets_that",
+    "signals_within",
+    "signals_to",
+    "copies_of",
+    "families_switched",
+    "sigterm",
+    "without_a_cgroup",
+    "same_ends",
+    "interface_that",
+    "names_",
+];
+
 /// The kernels of the matrix, oldest first.
 pub(crate) const KERNELS: [Kernel; 5] = [
     // Has no bpf_get_current_task_btf for socket programs: connections are seen without their processes.
@@ -205,7 +251,7 @@ pub(crate) const KERNELS: [Kernel; 5] = [
         left_out: &SAME_HOOKS_WITHOUT_LSM,
         ..kernel("6.1-no-bpf-lsm", "bookworm")
     },
-    kernel("6.12", "trixie"),
+    Kernel { left_out: &SAME_AS_ITS_NEIGHBOURS, ..kernel("6.12", "trixie") },
     kernel("newest", "sid"),
 ];
 
