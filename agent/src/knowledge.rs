@@ -9,7 +9,7 @@ use std::sync::Arc;
 use watchfire_export::PolicyObjects;
 use watchfire_inventory::{
     Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, ObjectKey, PodRef,
-    ResourceKind, Source, SourceBatch,
+    ResourceKind, Source, SourceBatch, UnknownReason,
 };
 use watchfire_model::{ContainerView, Labels, Pod};
 use watchfire_policy::{PolicySet, World};
@@ -100,7 +100,11 @@ impl Knowledge {
                 }
                 self.containers.delete(&id, at.boot_ns);
             }
-            ContainerChange::Unknown { id, .. } => self.containers.unknown(&id, at.boot_ns),
+            ContainerChange::Unknown { id, reason } => match reason {
+                UnknownReason::NotYet | UnknownReason::NotFound => self.containers.unknown(&id, at.boot_ns),
+                // It may yet be told: by the list of a runtime that is back.
+                UnknownReason::NotConnected | UnknownReason::Timeout | UnknownReason::Failed => {}
+            },
         }
     }
 

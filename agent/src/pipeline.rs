@@ -1,5 +1,6 @@
 //! The stages in their order: dissection, inventory, policy, records. The only place that knows them all.
 
+mod clock;
 mod events;
 mod gauges;
 mod host_paths;
@@ -26,17 +27,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watchfire_dissect::community_id;
-use watchfire_inventory::{Cgroup, Intake, Processes, unknown_process};
+use watchfire_inventory::{Cgroup, ContainerChange, Intake, Moment, Processes, unknown_process};
 use watchfire_model::{
-    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage, Missing,
+    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage,
     Observation, Origin, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView,
     Record, RecordBody, Timebase, clone_flag_names,
 };
 
+use clock::Clock;
+pub(crate) use clock::moment;
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
 pub(crate) use services::Services;
-pub(crate) use thread::{Control, Feeds, Pipeline, moment};
+pub(crate) use thread::{Control, Feeds, Pipeline};
 pub(crate) use waiting::Expected;
 use waiting::Waiting;
 
@@ -86,7 +89,7 @@ pub(crate) struct Stages {
     waiting: Waiting,
     lookup: Lookup,
     streams: Streams,
-    timebase: Timebase,
+    clock: Clock,
     /// Latest time on a record, nanoseconds of CLOCK_BOOTTIME.
     latest_boot_ns: u64,
 }
@@ -113,7 +116,7 @@ impl Stages {
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
             lookup: Lookup(Box::new(|_| {})),
             streams: Streams::default(),
-            timebase,
+            clock: Clock::new(timebase),
             latest_boot_ns: 0,
         }
     }
@@ -192,11 +195,11 @@ impl Stages {
     /// To be called about every second. `idle` is for how long nothing has waited to be taken in. What leaves the agent
     /// because time has passed is put into `records`.
     pub(crate) fn tick(&mut self, idle: Duration, records: &mut Vec<Record>) {
-        self.processes.expire(self.latest_boot_ns);
-        self.host.tick();
-        self.knowledge.expire(self.latest_boot_ns);
         let idle_ns = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
         let now_ns = self.latest_boot_ns.saturating_add(idle_ns);
+        self.processes.expire(now_ns);
+        self.host.tick();
+        self.knowledge.expire(now_ns);
         self.names.expire(now_ns);
         self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
@@ -206,9 +209,17 @@ impl Stages {
     /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
     /// answer may yet come.
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
-        self.release_all(Instant::now(), Missing::Room, records);
+        self.release_all(Instant::now(), None, records);
         self.expire_streams(u64::MAX, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+    }
+
+    /// Takes in what the container runtime tells.
+    pub(crate) fn take_container(&mut self, change: ContainerChange, at: Moment) {
+        if matches!(change, ContainerChange::ListBegins) {
+            self.waiting.expect_runtime();
+        }
+        self.knowledge.take_container(change, at);
     }
 
     /// Asks for the container that a new cgroup is of, before its first process comes.
@@ -222,7 +233,7 @@ impl Stages {
     }
 
     fn record(&self, boot_ns: u64, body: RecordBody) -> Record {
-        let time = self.timebase.wall(boot_ns);
+        let time = self.clock.timebase().wall(boot_ns);
         let Knowledge { cluster, node, .. } = &self.knowledge;
         Record { time, boot_ns, cluster: cluster.clone(), node: Arc::clone(node), enrichment: None, body }
     }
@@ -368,7 +379,7 @@ impl Stages {
             process_unknown,
             netns: flow.netns,
             origin: flow.origin,
-            opened: self.timebase.wall(flow.opened_boot_ns),
+            opened: self.clock.timebase().wall(flow.opened_boot_ns),
             verdict: verdict.clone(),
             because: verdict.because(),
             close_reason: end.map(|end| end.reason),

@@ -6,6 +6,7 @@ mod states;
 
 use std::env;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -37,6 +38,8 @@ pub(crate) struct Sources {
     kubernetes: Option<State>,
     manifests: Option<manifests::State>,
     runtime: Option<Cri>,
+    /// Whether it was there at the start, or is said to come.
+    has_runtime: bool,
     metrics: Metrics,
 }
 
@@ -57,6 +60,7 @@ impl Sources {
             kubernetes: None,
             manifests: None,
             runtime: None,
+            has_runtime: false,
             metrics: metrics.clone(),
         };
         sources.start_kubernetes(config, batches.clone())?;
@@ -68,8 +72,8 @@ impl Sources {
     /// What somebody is there to tell.
     pub(crate) fn expected(&self, config: &Config) -> Expected {
         Expected {
-            pods: self.kubernetes.is_some() || self.runtime.is_some(),
-            containers: self.runtime.is_some(),
+            pods: self.kubernetes.is_some() || self.has_runtime,
+            containers: self.has_runtime,
             peers: self.kubernetes.is_some() && !matches!(config.kubernetes.api, AutoOr::None),
         }
     }
@@ -97,9 +101,13 @@ impl Sources {
 
     fn start_manifests(&mut self, config: &Config, batches: mpsc::Sender<SourceBatch>) -> Result<()> {
         let Some(folder) = &config.manifests else { return Ok(()) };
-        let manifests = Manifests::open(folder)
+        let mut manifests = Manifests::open(folder)
             .with_context(|| format!("cannot read manifests from {}", folder.display()))?;
         self.manifests = Some(manifests.state());
+        // Who is who is known before anybody is told of. Nothing else waits in the channel yet.
+        if let Some(batch) = manifests.look() {
+            _ = batches.try_send(batch);
+        }
         self.tasks.spawn_on(manifests.run(batches, self.shut_down()), &self.handle);
         Ok(())
     }
@@ -107,15 +115,12 @@ impl Sources {
     fn start_runtime(&mut self, config: &Config, changes: mpsc::Sender<ContainerChange>) {
         let options = match &config.container_runtime {
             AutoOr::None => return,
-            AutoOr::Auto
-                if !watchfire_cri::SOCKETS.iter().any(|socket| std::path::Path::new(socket).exists()) =>
-            {
-                // It may come later: it is looked for, but nothing waits for what it might tell.
-                CriOptions::default()
-            }
             AutoOr::Auto => CriOptions::default(),
             AutoOr::At(Place(socket)) => CriOptions { socket: Some(socket.clone()), ..CriOptions::default() },
         };
+        // One that may come later is looked for, but nothing waits for what it might tell until it does.
+        self.has_runtime = options.socket.is_some()
+            || watchfire_cri::SOCKETS.iter().any(|socket| Path::new(socket).exists());
         self.runtime = Some(Cri::start(&self.handle, options, changes));
     }
 

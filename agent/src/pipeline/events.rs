@@ -72,8 +72,8 @@ impl Stages {
             cgroup: cgroup.map(|cgroup| Arc::clone(&cgroup.path)),
             lost,
             suppressed,
-            first: self.timebase.wall(first_boot_ns),
-            last: self.timebase.wall(last_boot_ns),
+            first: self.clock.timebase().wall(first_boot_ns),
+            last: self.clock.timebase().wall(last_boot_ns),
             counters,
         }))
     }

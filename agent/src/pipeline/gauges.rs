@@ -38,6 +38,7 @@ pub(super) struct Gauges {
     streams: GaugeHandle,
     streams_evicted: CounterHandle,
     streams_cut: CounterHandle,
+    clock_jumps: CounterHandle,
 }
 
 impl Gauges {
@@ -122,6 +123,7 @@ impl Gauges {
                 "payload_streams_cut",
                 "DNS messages over TCP and openings of TLS of which a segment was missing",
             ),
+            clock_jumps: counter("clock_jumps", "How often the wall clock was set while the agent ran"),
             services: gauge("inventory_services", "Services in the inventory"),
             conntrack_queries: counter(
                 "conntrack_queries",
@@ -149,7 +151,7 @@ impl Gauges {
             waiting,
             lookup: _,
             streams,
-            timebase: _,
+            clock,
             latest_boot_ns: _,
         } = stages;
         self.metrics.set_processes(processes.len());
@@ -190,6 +192,7 @@ impl Gauges {
         self.streams.set(streams.len());
         self.streams_evicted.set_total(streams.evicted());
         self.streams_cut.set_total(streams.cut());
+        self.clock_jumps.set_total(clock.jumps());
         let PayloadCounts { client_hellos, malformed_client_hellos, malformed_dns } = *payloads;
         self.metrics.set_payloads(PayloadTotals { client_hellos, malformed_client_hellos, malformed_dns });
     }

@@ -4,15 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use watchfire_export::{Condition, Health, Metrics, Outputs, Question};
-use watchfire_inventory::{ContainerChange, Moment, SourceBatch};
-use watchfire_model::{Observation, Timebase};
+use watchfire_inventory::{ContainerChange, SourceBatch};
+use watchfire_model::Observation;
 use watchfire_sensor::CgroupRoot;
 
 use super::Stages;
+use super::clock::moment;
 use super::gauges::Gauges;
 use crate::knowledge::Loaded;
 
@@ -21,8 +22,6 @@ use crate::knowledge::Loaded;
 const BATCHES_MAX: usize = 64;
 /// How often things are done that no record asks for.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the wall clock of boot is read again: clocks are set and drift.
-const TIMEBASE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The same where sources tell and ask: they do not wake the thread.
 const TICK_WITH_FEEDS: Duration = Duration::from_millis(100);
@@ -129,7 +128,6 @@ impl Worker {
         let mut ticked = Instant::now();
         // When something last waited to be taken in.
         let mut busy = Instant::now();
-        let mut timebase_read = Instant::now();
         loop {
             self.hear();
             self.hear_feeds();
@@ -152,15 +150,12 @@ impl Worker {
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
+                self.stages.clock.look(watchfire_sensor::timebase(), ticked);
                 self.stages.tick(busy.elapsed(), &mut records);
                 self.gauges.set(&self.stages);
             }
             self.outputs.publish(&records);
             records.clear();
-            if timebase_read.elapsed() >= TIMEBASE_INTERVAL {
-                timebase_read = Instant::now();
-                self.stages.timebase = watchfire_sensor::timebase();
-            }
         }
         self.stages.finish(&mut records);
         self.outputs.publish(&records);
@@ -172,7 +167,7 @@ impl Worker {
         for control in self.controls.try_iter() {
             match control {
                 Control::Loaded(loaded) => {
-                    let at = moment(self.stages.timebase);
+                    let at = moment(self.stages.clock.timebase());
                     self.stages.knowledge.reload(*loaded, at);
                 }
                 Control::ClientHellosWatched(since_ns) => self.stages.client_hellos_watched(since_ns),
@@ -194,7 +189,7 @@ impl Worker {
 
     /// Takes in what sources tell, and answers what is asked.
     fn hear_feeds(&mut self) {
-        let at = moment(self.stages.timebase);
+        let at = moment(self.stages.clock.timebase());
         let Self { stages, feeds: Feeds { objects, containers, questions }, .. } = self;
         for _ in 0..FEED_SHARE {
             let Ok(batch) = objects.try_recv() else { break };
@@ -202,13 +197,13 @@ impl Worker {
         }
         for _ in 0..CONTAINERS_SHARE {
             let Ok(change) = containers.try_recv() else { break };
-            stages.knowledge.take_container(change, at);
+            stages.take_container(change, at);
         }
         stages.knowledge.settle();
         for _ in 0..FEED_SHARE {
             let Ok(Question { who, answer }) = questions.try_recv() else { break };
             // Whoever asked may have gone.
-            if let Ok(value) = serde_json::to_value(stages.who(&who)) {
+            if let Ok(value) = serde_json::to_value(stages.who(&who, at.boot_ns)) {
                 _ = answer.send(value);
             }
         }
@@ -227,14 +222,6 @@ impl Worker {
             Some(left) => *left -= 1,
         }
     }
-}
-
-/// Now, by the clock that records are told by.
-pub(crate) fn moment(timebase: Timebase) -> Moment {
-    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let unix_ns = i64::try_from(unix.as_nanos()).unwrap_or(i64::MAX);
-    let boot_ns = u64::try_from(unix_ns.saturating_sub(timebase.boot_epoch_ns)).unwrap_or(0);
-    Moment { boot_ns, timebase }
 }
 
 #[cfg(test)]

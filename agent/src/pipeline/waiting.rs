@@ -65,6 +65,11 @@ impl Waiting {
         }
     }
 
+    /// A container runtime is there to tell, also where none was known of at the start.
+    pub(super) const fn expect_runtime(&mut self) {
+        (self.expected.pods, self.expected.containers) = (true, true);
+    }
+
     /// How many observations wait.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -121,7 +126,7 @@ impl Stages {
     ) {
         if self.waiting.len >= WAITING_MAX {
             // In the order of their coming, so those that wait go first.
-            self.release_all(now, Missing::Room, records);
+            self.release_all(now, Some(Missing::Room), records);
             let enrichment =
                 self.waiting.enrichment(EnrichmentOutcome::Failed, Missing::Room, Duration::ZERO);
             return self.take_with(observation, enrichment, records);
@@ -183,10 +188,11 @@ impl Stages {
         }
     }
 
-    /// Takes in all that waits, as it is.
-    pub(super) fn release_all(&mut self, now: Instant, missing: Missing, records: &mut Vec<Record>) {
+    /// Takes in all that waits, as it is; for want of what it waits for, unless something else is missing.
+    pub(super) fn release_all(&mut self, now: Instant, missing: Option<Missing>, records: &mut Vec<Record>) {
         for held in mem::take(&mut self.waiting.queues).into_values().flatten() {
             let waited = now.saturating_duration_since(held.since);
+            let missing = missing.unwrap_or(held.missing);
             let enrichment = self.waiting.enrichment(EnrichmentOutcome::Failed, missing, waited);
             self.take_with(held.observation, enrichment, records);
         }

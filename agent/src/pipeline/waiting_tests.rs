@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use watchfire_inventory::{
     Change, ContainerChange, ContainerObject, NodeObject, Object, PodObject, ResourceKind, Source,
-    SourceBatch,
+    SourceBatch, UnknownReason,
 };
 use watchfire_model::{Enrichment, EnrichmentOutcome, Missing};
 
@@ -65,7 +65,7 @@ impl Waited {
     }
 
     fn tell(&mut self, changes: Vec<Change>) {
-        let at = moment(self.stages.timebase);
+        let at = moment(self.stages.clock.timebase());
         self.stages.knowledge.take(SourceBatch { source: Source::Api, changes }, at);
     }
 
@@ -81,14 +81,19 @@ impl Waited {
         self.tell(vec![Change::Apply(Box::new(Object::Pod(pod)))]);
     }
 
+    fn tell_unknown(&mut self, reason: UnknownReason) {
+        let at = moment(self.stages.clock.timebase());
+        self.stages.take_container(ContainerChange::Unknown { id: CONTAINER.to_owned(), reason }, at);
+    }
+
     fn tell_container(&mut self) {
         let container = ContainerObject {
             id: CONTAINER.to_owned(),
             name: "app".to_owned(),
             ..ContainerObject::default()
         };
-        let at = moment(self.stages.timebase);
-        self.stages.knowledge.take_container(ContainerChange::Apply(Arc::new(container)), at);
+        let at = moment(self.stages.clock.timebase());
+        self.stages.take_container(ContainerChange::Apply(Arc::new(container)), at);
     }
 }
 
@@ -217,6 +222,49 @@ fn at_the_end_and_at_the_limit_what_waits_goes_out() {
     waited.exec(0, 6, CGROUP);
     waited.stages.finish(&mut waited.records);
     assert_eq!(waited.records.len(), 1);
+}
+
+#[test]
+fn a_container_that_its_runtime_cannot_tell_of_is_waited_for_and_missing() {
+    for reason in [UnknownReason::NotConnected, UnknownReason::Timeout, UnknownReason::Failed] {
+        let mut waited = Waited::new();
+        waited.tell_pod();
+        waited.exec(0, 10, CGROUP);
+        waited.tell_unknown(reason);
+        assert_eq!(waited.released(499), []);
+        let failed = enrichment(EnrichmentOutcome::Failed, Missing::Container, 502);
+        assert_eq!(waited.released(502), [(10, text("web"), text(""), failed)]);
+        waited.tell_container();
+        waited.exec(600, 11, CGROUP);
+        assert_eq!(waited.released(600), [(11, text("web"), text("app"), None)]);
+    }
+    let mut waited = Waited::new();
+    waited.tell_pod();
+    waited.tell_unknown(UnknownReason::NotFound);
+    waited.exec(0, 10, CGROUP);
+    assert_eq!(waited.released(0), [(10, text("web"), text(""), None)], "there is no more to be had");
+}
+
+#[test]
+fn what_waits_at_the_end_goes_out_for_want_of_what_it_waits_for() {
+    let mut waited = Waited::new();
+    waited.tell_pod();
+    waited.exec(0, 10, CGROUP);
+    waited.stages.finish(&mut waited.records);
+    assert_eq!(waited.records[0].enrichment.unwrap().missing, Missing::Container);
+}
+
+#[test]
+fn a_runtime_that_appears_is_waited_for_from_then_on() {
+    let mut waited = Waited::new();
+    waited.stages = waited.stages.waiting_for(Expected::default(), LIMIT);
+    waited.tell_pod();
+    waited.exec(0, 10, CGROUP);
+    assert_eq!(waited.released(0), [(10, text("web"), text(""), None)]);
+    let at = moment(waited.stages.clock.timebase());
+    waited.stages.take_container(ContainerChange::ListBegins, at);
+    waited.exec(1, 11, CGROUP);
+    assert_eq!(waited.released(10), []);
 }
 
 #[test]

@@ -98,11 +98,12 @@ struct AddressMatch {
 }
 
 impl Stages {
-    /// Answers who somebody is: a pid, an address, a container id or its beginning, or the name of a pod.
-    pub(super) fn who(&mut self, query: &str) -> Answer {
+    /// Answers who somebody is: a pid, an address, a container id or its beginning, or the name of a pod. `now_boot_ns` may be
+    /// long after the latest record.
+    pub(super) fn who(&mut self, query: &str, now_boot_ns: u64) -> Answer {
         let mut matches = Vec::new();
         if let Ok(address) = query.parse::<IpAddr>() {
-            matches.push(self.who_has(address));
+            matches.push(self.who_has(address, now_boot_ns.max(self.latest_boot_ns)));
         } else {
             matches.extend(query.parse().ok().and_then(|pid| self.who_runs(pid)));
             matches.extend(query.parse::<ExecId>().ok().and_then(|id| self.process_match(id)));
@@ -242,10 +243,10 @@ impl Stages {
         pids
     }
 
-    fn who_has(&self, address: IpAddr) -> Match {
+    fn who_has(&self, address: IpAddr, now_boot_ns: u64) -> Match {
         let address = address.to_canonical();
         let directory = &self.knowledge.directory;
-        let (end, detail, pod) = match self.resolver().address(address, self.latest_boot_ns) {
+        let (end, detail, pod) = match self.resolver().address(address, now_boot_ns) {
             Peer::Pod(pod) => ("pod", None, Some(PodView::from(&*pod))),
             Peer::Node { name } => ("node", Some(name.to_string()), None),
             Peer::World => ("world", None, None),
@@ -257,7 +258,7 @@ impl Stages {
             detail,
             pod,
             services: directory.services_of(address),
-            names: self.names.of(address, self.latest_boot_ns),
+            names: self.names.of(address, now_boot_ns),
             in_cluster_range: directory.in_cluster(address),
             api_server: directory.is_api_server(address),
         }))

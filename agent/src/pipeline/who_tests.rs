@@ -1,7 +1,9 @@
 //! Answers to `watchfire who`.
 
 use serde_json::Value;
-use watchfire_inventory::{ContainerChange, ContainerObject, Mount};
+use watchfire_inventory::{
+    Change, ContainerChange, ContainerObject, Mount, Object, PodObject, ResourceKind, Source, SourceBatch,
+};
 
 use super::*;
 
@@ -26,13 +28,13 @@ fn known() -> Stages {
         }],
         ..ContainerObject::default()
     };
-    let at = moment(stages.timebase);
-    stages.knowledge.take_container(ContainerChange::Apply(Arc::new(container)), at);
+    let at = moment(stages.clock.timebase());
+    stages.take_container(ContainerChange::Apply(Arc::new(container)), at);
     stages
 }
 
 fn who(stages: &mut Stages, query: &str) -> Vec<Value> {
-    let answer = serde_json::to_value(stages.who(query)).unwrap();
+    let answer = serde_json::to_value(stages.who(query, 0)).unwrap();
     answer["matches"].as_array().unwrap().clone()
 }
 
@@ -64,6 +66,33 @@ fn a_pod_is_told_by_its_name_with_or_without_its_namespace() {
         assert_eq!(found[0]["labels"]["app"], "db");
     }
     assert_eq!(who(&mut known(), "other/db").len(), 0);
+}
+
+#[test]
+fn an_address_is_told_as_of_now_though_nothing_was_recorded_since() {
+    let mut stages = known();
+    let at = |boot_ns| Moment { boot_ns, timebase: stages.clock.timebase() };
+    let pod = |name: &str, number: u8| {
+        let ips = vec!["10.1.0.77".parse().unwrap()];
+        let uid = format!("00000000-0000-4000-8000-{number:012}");
+        let pod = PodObject {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            uid,
+            ips,
+            ..PodObject::default()
+        };
+        Change::Apply(Box::new(Object::Pod(pod)))
+    };
+    const S: u64 = 1_000_000_000;
+    for (name, number, told_s) in [("first", 1, 100), ("second", 2, 200)] {
+        let list =
+            [Change::ListBegins(ResourceKind::Pod), pod(name, number), Change::ListEnds(ResourceKind::Pod)];
+        let batch = SourceBatch { source: Source::File, changes: list.into() };
+        stages.knowledge.take(batch, at(told_s * S));
+    }
+    let answer = serde_json::to_value(stages.who("10.1.0.77", 201 * S)).unwrap();
+    assert_eq!(answer["matches"][0]["pod"]["name"], "second");
 }
 
 #[test]

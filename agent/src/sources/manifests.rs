@@ -55,7 +55,7 @@ impl Manifests {
         Arc::clone(&self.state)
     }
 
-    /// Tells everything at first, and again whenever something has changed.
+    /// Tells everything, unless [`Self::look`] has already, and again whenever something has changed.
     pub(crate) async fn run(
         mut self,
         batches: Sender<SourceBatch>,
@@ -65,13 +65,13 @@ impl Manifests {
         loop {
             // Files are read on a thread that may wait.
             let looked = tokio::task::spawn_blocking(move || {
-                let changes = self.look();
-                (self, changes)
+                let batch = self.look();
+                (self, batch)
             });
-            let Ok((manifests, changes)) = looked.await else { return };
+            let Ok((manifests, batch)) = looked.await else { return };
             self = manifests;
-            if let Some(changes) = changes
-                && batches.send(SourceBatch { source: Source::File, changes }).await.is_err()
+            if let Some(batch) = batch
+                && batches.send(batch).await.is_err()
             {
                 return;
             }
@@ -83,7 +83,7 @@ impl Manifests {
     }
 
     /// All that the folder says, where it has changed.
-    fn look(&mut self) -> Option<Vec<Change>> {
+    pub(super) fn look(&mut self) -> Option<SourceBatch> {
         let files = match files(&self.folder) {
             Ok(files) => files,
             Err(error) => {
@@ -110,7 +110,7 @@ impl Manifests {
             state.objects = objects;
             state.readings += 1;
         });
-        Some(self.changes())
+        Some(SourceBatch { source: Source::File, changes: self.changes() })
     }
 
     /// A file that cannot be read whole says what it said before, or what can be read of it if that was nothing.
@@ -179,8 +179,8 @@ mod tests {
     const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop, uid: 0aa1e9f0-1c2d-4e5f-8a9b-0c1d2e3f4a5b}\n\
                        spec: {nodeName: a, containers: [{name: web}]}\nstatus: {podIP: 10.0.0.1}\n";
 
-    fn applied(changes: &[Change]) -> Vec<String> {
-        let names = changes.iter().filter_map(|change| match change {
+    fn applied(batch: &SourceBatch) -> Vec<String> {
+        let names = batch.changes.iter().filter_map(|change| match change {
             Change::Apply(object) => match &**object {
                 Object::Pod(pod) => Some(format!("pod {}", pod.name)),
                 Object::Namespace(namespace) => Some(format!("namespace {}", namespace.name)),
@@ -225,7 +225,7 @@ mod tests {
     fn an_empty_folder_says_that_there_is_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut manifests = Manifests::open(folder.path()).unwrap();
-        let changes = manifests.look().unwrap();
+        let changes = manifests.look().unwrap().changes;
         assert!(changes.contains(&Change::ListEnds(ResourceKind::Pod)));
         assert!(Manifests::open(&folder.path().join("none")).is_err());
     }

@@ -94,6 +94,13 @@ impl Directory {
     /// Takes in what a source tells. Policies are none of its business.
     pub fn take(&mut self, source: Source, change: Change, at: Moment) {
         self.generation += 1;
+        self.change(source, change, at);
+        if !self.pods.is_listing() && !self.nodes.is_listing() {
+            self.addresses.settle();
+        }
+    }
+
+    fn change(&mut self, source: Source, change: Change, at: Moment) {
         match change {
             Change::ListBegins(kind) => self.list_begins(source, kind),
             Change::ListEnds(kind) => self.list_ends(source, kind, at),

@@ -76,7 +76,8 @@ fn boot_epoch_ns() -> i64 {
 }
 
 /// CLOCK_BOOTTIME now, the clock of kernel records.
-pub(crate) fn boot_ns() -> u64 {
+#[must_use]
+pub fn boot_ns() -> u64 {
     clock_ns(libc::CLOCK_BOOTTIME).cast_unsigned()
 }
 

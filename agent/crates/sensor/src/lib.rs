@@ -37,7 +37,7 @@ mod wire_maps;
 pub use cgroup_root::{CgroupRoot, NoCgroupRoot};
 pub use doctor::{Diagnosis, Fact, Health, diagnose};
 pub use filter::FilterError;
-pub use host::{Host, HostError, timebase};
+pub use host::{Host, HostError, boot_ns, timebase};
 pub use kernel::LoadError;
 pub use late::LateRoot;
 pub use options::{

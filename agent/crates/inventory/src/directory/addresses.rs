@@ -77,6 +77,8 @@ pub(crate) struct Addresses {
     past: HashMap<Key, VecDeque<Tenure>>,
     /// Ends of the tenures in `past`, earliest first.
     ends: VecDeque<(u64, Key)>,
+    /// Addresses that somebody claimed while another had them.
+    suspected: Vec<Key>,
     contested: u64,
     evicted: u64,
 }
@@ -107,11 +109,22 @@ impl Addresses {
                 *known_to_yield = yields;
             }
             None => {
-                self.contested += u64::from(!yields && all.iter().any(|(_, yields)| !yields));
+                if !yields && all.iter().any(|(_, yields)| !yields) {
+                    self.suspected.push(key);
+                }
                 all.push((Claim { holder, since_ns }, yields));
             }
         }
         *claims = claims_of(all);
+    }
+
+    /// To be called when nothing is about to be told that goes with what was: counts the addresses of which it cannot be
+    /// said any more whose they are.
+    pub(crate) fn settle(&mut self) {
+        for key in std::mem::take(&mut self.suspected) {
+            let held = self.current.get(&key).map_or(Held::Nobody, |claims| claims.at(u64::MAX));
+            self.contested += u64::from(matches!(held, Held::Contested));
+        }
     }
 
     /// Somebody has an address no longer.
@@ -296,6 +309,8 @@ mod tests {
         addresses.claim(ip(), pod("a"), 0, false);
         addresses.claim(ip(), pod("bb"), 10 * MS, false);
         assert_eq!((at(&addresses, 5), at(&addresses, 10)), ("a".to_owned(), "contested".to_owned()));
+        assert_eq!(addresses.contested(), 0);
+        addresses.settle();
         assert_eq!(addresses.contested(), 1);
         addresses.claim(ip(), pod("a"), 0, true);
         assert_eq!(at(&addresses, 10), "bb");
@@ -303,6 +318,7 @@ mod tests {
         addresses.release(ip(), &pod("a"), 20 * MS);
         addresses.release(ip(), &pod("none"), 20 * MS);
         assert_eq!(at(&addresses, 30), "bb");
+        addresses.settle();
         assert_eq!(addresses.contested(), 1);
     }
 

@@ -76,6 +76,7 @@ struct Entry {
 pub(crate) struct Nodes {
     entries: HashMap<Arc<str>, Entry>,
     list: u32,
+    is_listing: bool,
     was_listed: bool,
     /// Ranges of all nodes, each once.
     ranges: Vec<IpNet>,
@@ -85,10 +86,11 @@ pub(crate) struct Nodes {
 impl Nodes {
     pub(crate) const fn list_begins(&mut self) {
         self.list += 1;
+        self.is_listing = true;
     }
 
     pub(crate) fn list_ends(&mut self, addresses: &mut Addresses, at: Moment) {
-        self.was_listed = true;
+        (self.is_listing, self.was_listed) = (false, true);
         let list = self.list;
         let stale = self.entries.iter().filter(|(_, entry)| entry.list != list);
         let stale: Vec<Arc<str>> = stale.map(|(name, _)| Arc::clone(name)).collect();
@@ -138,6 +140,11 @@ impl Nodes {
 
     pub(crate) fn ranges(&self) -> &[IpNet] {
         &self.ranges
+    }
+
+    /// Whether a list has begun and not ended: those that it will not tell of are still there.
+    pub(crate) const fn is_listing(&self) -> bool {
+        self.is_listing
     }
 
     pub(crate) const fn was_listed(&self) -> bool {

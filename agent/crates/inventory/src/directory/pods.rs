@@ -48,18 +48,22 @@ pub(crate) struct Pods {
 #[derive(Clone, Copy, Default, Debug)]
 struct List {
     number: u32,
+    /// It has begun and not ended.
+    is_open: bool,
     was_complete: bool,
 }
 
 impl Pods {
     pub(crate) fn list_begins(&mut self, source: Source) {
-        self.lists[source as usize].number += 1;
+        let list = &mut self.lists[source as usize];
+        list.number += 1;
+        list.is_open = true;
     }
 
     /// What the list did not tell of is gone.
     pub(crate) fn list_ends(&mut self, source: Source, addresses: &mut Addresses, at: Moment) {
         let list = &mut self.lists[source as usize];
-        list.was_complete = true;
+        (list.is_open, list.was_complete) = (false, true);
         let number = list.number;
         let is_stale = |entry: &Entry| match entry.source {
             _ if entry.gone_ns.is_some() => false,
@@ -71,6 +75,11 @@ impl Pods {
         for uid in stale {
             self.end(uid, addresses, at);
         }
+    }
+
+    /// Whether a list has begun and not ended: those that it will not tell of are still there.
+    pub(crate) fn is_listing(&self) -> bool {
+        self.lists.iter().any(|list| list.is_open)
     }
 
     /// Whether a source has told all of its pods once.
@@ -130,12 +139,20 @@ impl Pods {
             }
         }
         if holds_addresses {
+            let told_ns = at.boot_ns.saturating_sub(TOLD_LATE_MS * NS_PER_MS);
             let since_ns = match object.created_unix_s {
-                Some(unix_s) => at.boot_ns_of(unix_s),
-                None if list.was_complete => at.boot_ns.saturating_sub(TOLD_LATE_MS * NS_PER_MS),
+                Some(unix_s) => at.boot_ns_of(unix_s).min(at.boot_ns),
+                None if list.was_complete => told_ns,
                 None => 0,
             };
+            // A folder is looked at often, whenever what is in it was made. And a pod that was told before has since then what
+            // it had not: it may have waited for its address for as long as another had it.
+            let is_news = source == Source::File && list.was_complete;
+            let is_told_again = before.as_ref().is_some_and(|before| before.source == source);
+            let had = |address| before.as_ref().is_some_and(|before| before.pod.ips.contains(address));
             for address in pod.ips.iter() {
+                let is_new = is_news || is_told_again && !had(address);
+                let since_ns = if is_new { since_ns.max(told_ns) } else { since_ns };
                 addresses.claim(address, Holder::Pod(Arc::clone(&pod)), since_ns, object.is_deleting);
             }
         }

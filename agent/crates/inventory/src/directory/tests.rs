@@ -76,6 +76,45 @@ fn a_flow_has_the_pod_that_had_the_address_when_it_began() {
 }
 
 #[test]
+fn an_address_that_changes_hands_within_a_list_is_nobodys_conflict() {
+    let mut directory = Directory::default();
+    list(&mut directory, Source::File, &[pod(1, "10.0.0.1")], moment(20));
+    list(&mut directory, Source::File, &[pod(2, "10.0.0.1")], moment(500));
+    assert_eq!(directory.counters().contested, 0);
+    // Made long ago, as its manifest says: it has the address since the folder was looked at before.
+    for (at_s, expected) in [(15, "web-1"), (497, "web-1"), (498, "web-2"), (600, "web-2")] {
+        assert_eq!(holder(&directory, "10.0.0.1", at_s), expected, "{at_s}");
+    }
+    list(&mut directory, Source::File, &[pod(2, "10.0.0.1"), pod(3, "10.0.0.1")], moment(600));
+    assert_eq!(directory.counters().contested, 1);
+}
+
+#[test]
+fn a_pod_that_waited_for_its_address_has_it_since_it_was_told_of() {
+    let mut directory = Directory::default();
+    let pending = PodObject { ips: Vec::new(), ..pod(2, "10.0.0.1") };
+    list(&mut directory, Source::Api, &[pod(1, "10.0.0.1"), pending], moment(30));
+    let ended = PodObject { is_ended: true, ..pod(1, "10.0.0.1") };
+    directory.take(Source::Api, apply(Object::Pod(ended)), moment(500));
+    directory.take(Source::Api, apply(Object::Pod(pod(2, "10.0.0.1"))), moment(510));
+    for (at_s, expected) in [(25, "web-1"), (507, "web-1"), (508, "web-2")] {
+        assert_eq!(holder(&directory, "10.0.0.1", at_s), expected, "{at_s}");
+    }
+}
+
+#[test]
+fn what_was_made_in_the_future_is_there_since_it_was_told_of() {
+    let mut directory = Directory::default();
+    list(&mut directory, Source::Api, &[pod(1, "10.0.0.1")], moment(20));
+    directory.take(Source::Api, delete(1), moment(100));
+    // The clock of whoever made it is an hour ahead, or was set back since.
+    let early = PodObject { created_unix_s: Some(BOOTED_UNIX_S + 3600), ..pod(2, "10.0.0.1") };
+    directory.take(Source::Api, apply(Object::Pod(early)), moment(110));
+    assert_eq!(holder(&directory, "10.0.0.1", 109), "web-1");
+    assert_eq!(holder(&directory, "10.0.0.1", 110), "web-2");
+}
+
+#[test]
 fn ended_pods_give_their_address_back_and_those_that_end_yield() {
     let mut directory = Directory::default();
     list(&mut directory, Source::Api, &[pod(1, "10.0.0.1"), pod(2, "10.0.0.1")], moment(30));
