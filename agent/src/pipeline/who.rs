@@ -74,7 +74,7 @@ struct PodMatch {
     labels: Labels,
     ips: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<Arc<str>>,
+    node: Option<Arc<String>>,
     host_network: bool,
     containers: Vec<Arc<ContainerView>>,
     processes: Vec<u32>,

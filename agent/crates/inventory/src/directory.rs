@@ -228,8 +228,8 @@ impl Directory {
     #[must_use]
     pub fn holder(&self, address: IpAddr, at_boot_ns: u64) -> Option<Peer> {
         match self.addresses.at(address, at_boot_ns) {
-            Held::By(Holder::Pod(pod)) => Some(Peer::Pod(Arc::clone(pod))),
-            Held::By(Holder::Node(name)) => Some(Peer::Node { name: Arc::clone(name) }),
+            Held::By(Holder::Pod(pod)) => Some(Peer::Pod(pod)),
+            Held::By(Holder::Node(node)) => Some(Peer::Node { name: Arc::clone(&node.name) }),
             Held::Contested => Some(Peer::Unresolved("several pods or nodes claim this address")),
             Held::Nobody => None,
         }

@@ -269,7 +269,7 @@ pub(crate) mod tests {
         let directory = directory(text);
         let api = directory.holder("10.244.0.5".parse().unwrap(), 5).unwrap();
         let api = api.pod().unwrap();
-        assert_eq!((&*api.name, api.node.as_deref()), ("api", Some("node-a")));
+        assert_eq!((&*api.name, api.node.as_deref().map(String::as_str)), ("api", Some("node-a")));
         let node = Peer::Node { name: "node-b".into() };
         assert_eq!(directory.holder("192.0.2.2".parse().unwrap(), 5), Some(node));
         assert_eq!(directory.namespace("shop").unwrap().labels["kubernetes.io/metadata.name"], "shop");

@@ -12,7 +12,7 @@ const PODS: usize = 100_000;
 const REPLICAS: usize = 100;
 const PROCESSES: u32 = 50_000;
 /// Bytes of a pod beyond its name, which no two pods share.
-const POD_BYTES_MAX: usize = 300;
+const POD_BYTES_MAX: usize = 180;
 /// Bytes of a process beyond its texts.
 const PROCESS_BYTES_MAX: usize = 900;
 

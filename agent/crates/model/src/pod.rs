@@ -46,8 +46,8 @@ pub struct Pod {
     pub identity: Arc<Identity>,
     /// `status.podIPs`. For a host-network pod these are its node's addresses.
     pub ips: PodIps,
-    /// `spec.nodeName`.
-    pub node: Option<Arc<str>>,
+    /// `spec.nodeName`. Behind a thin pointer, since there may be as many pods as in a whole cluster.
+    pub node: Option<Arc<String>>,
 }
 
 impl Pod {
@@ -125,6 +125,18 @@ impl PodIps {
         self.v4.map(IpAddr::V4).into_iter().chain(self.v6.map(IpAddr::V6))
     }
 
+    /// The v4 address.
+    #[must_use]
+    pub const fn v4(&self) -> Option<Ipv4Addr> {
+        self.v4
+    }
+
+    /// The v6 address.
+    #[must_use]
+    pub const fn v6(&self) -> Option<Ipv6Addr> {
+        self.v6
+    }
+
     /// Whether it is one of them. A v4 address mapped into v6 is the v4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -173,6 +185,6 @@ mod tests {
 
     #[test]
     fn a_pod_is_small() {
-        assert!(size_of::<Pod>() <= 88, "{}", size_of::<Pod>());
+        assert!(size_of::<Pod>() <= 72, "{}", size_of::<Pod>());
     }
 }

@@ -68,7 +68,9 @@ pub(crate) enum Party<'a> {
 impl<'a> From<&'a Peer> for Party<'a> {
     fn from(peer: &'a Peer) -> Self {
         match peer {
-            Peer::Pod(pod) if pod.identity.host_network => Self::Node(pod.node.as_deref()),
+            Peer::Pod(pod) if pod.identity.host_network => {
+                Self::Node(pod.node.as_deref().map(String::as_str))
+            }
             Peer::Pod(pod) => Self::Pod(pod),
             Peer::Node { name } => Self::Node(Some(name)),
             Peer::World => Self::World,

@@ -34,8 +34,8 @@ impl PolicySet {
             Party::Unresolved => return SideVerdict::NotCovered,
         };
         // "Traffic to and from the node where a Pod is running is always allowed" (NetworkPolicy reference).
-        if let (Party::Node(Some(peer)), Some(own)) = (side.peer, subject.node.as_deref())
-            && peer == own
+        if let (Party::Node(Some(peer)), Some(own)) = (side.peer, &subject.node)
+            && peer == own.as_str()
         {
             return SideVerdict::Exempt { reason: ExemptReason::LocalNode };
         }

@@ -1,9 +1,11 @@
 //! Who has an address, and who had it.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use watchfire_model::Pod;
 
 /// How long somebody who has lost an address still stands for it, unless another has got it: pods talk while they are
@@ -15,13 +17,20 @@ pub const ADDRESS_PAST_KEEP_MS: u64 = 900_000;
 pub const ADDRESSES_PAST_MAX: usize = 65_536;
 
 const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_DECISECOND: u64 = 100 * NS_PER_MS;
 
 /// Who has an address.
 #[derive(Clone, Debug)]
 pub(crate) enum Holder {
     Pod(Arc<Pod>),
-    /// A node, by its name.
-    Node(Arc<str>),
+    Node(Arc<NodeAddress>),
+}
+
+/// An address of a node.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct NodeAddress {
+    pub(crate) name: Arc<str>,
+    pub(crate) address: IpAddr,
 }
 
 impl Holder {
@@ -34,24 +43,58 @@ impl Holder {
                         && one.name == other.name
                         && one.identity.namespace == other.identity.namespace
             }
-            (Self::Node(one), Self::Node(other)) => one == other,
+            (Self::Node(one), Self::Node(other)) => one.name == other.name,
             _ => false,
         }
     }
 }
 
-/// Somebody has an address, from then on.
+/// Somebody has an address, from then on. As small as can be: the address itself is its holder's.
 #[derive(Clone, Debug)]
-struct Claim {
-    holder: Holder,
-    since_ns: u64,
+enum Claim {
+    Pod { pod: Arc<Pod>, since: Deciseconds, is_v6: bool, yields: bool },
+    Node { node: Arc<NodeAddress>, since: Deciseconds, yields: bool },
 }
 
-/// Usually there is one.
-#[derive(Debug)]
-enum Claims {
-    One(Claim),
-    Several(Vec<(Claim, bool)>),
+const _: () = assert!(size_of::<Claim>() == 16);
+
+/// Tenths of a second of CLOCK_BOOTTIME: objects tell when they were made by the second.
+type Deciseconds = u32;
+
+impl Claim {
+    fn new(address: IpAddr, holder: Holder, since_ns: u64, yields: bool) -> Self {
+        let since = u32::try_from(since_ns / NS_PER_DECISECOND).unwrap_or(u32::MAX);
+        match holder {
+            Holder::Pod(pod) => Self::Pod { pod, since, is_v6: address.to_canonical().is_ipv6(), yields },
+            Holder::Node(node) => Self::Node { node, since, yields },
+        }
+    }
+
+    fn key(&self) -> Key {
+        match self {
+            Self::Pod { pod, is_v6: true, .. } => pod.ips.v6().map(|address| key(address.into())),
+            Self::Pod { pod, is_v6: false, .. } => pod.ips.v4().map(|address| key(address.into())),
+            Self::Node { node, .. } => Some(key(node.address)),
+        }
+        .unwrap_or_default()
+    }
+
+    fn holder(&self) -> Holder {
+        match self {
+            Self::Pod { pod, .. } => Holder::Pod(Arc::clone(pod)),
+            Self::Node { node, .. } => Holder::Node(Arc::clone(node)),
+        }
+    }
+
+    const fn since_ns(&self) -> u64 {
+        let (Self::Pod { since, .. } | Self::Node { since, .. }) = self;
+        *since as u64 * NS_PER_DECISECOND
+    }
+
+    const fn yields(&self) -> bool {
+        let (Self::Pod { yields, .. } | Self::Node { yields, .. }) = self;
+        *yields
+    }
 }
 
 /// Somebody had an address.
@@ -63,8 +106,8 @@ struct Tenure {
 
 /// The answer to who has an address.
 #[derive(Clone, Debug)]
-pub(crate) enum Held<'a> {
-    By(&'a Holder),
+pub(crate) enum Held {
+    By(Holder),
     /// More than one say so, and nothing speaks for one of them.
     Contested,
     Nobody,
@@ -73,7 +116,9 @@ pub(crate) enum Held<'a> {
 /// Addresses with their holders. Times are nanoseconds of CLOCK_BOOTTIME.
 #[derive(Default, Debug)]
 pub(crate) struct Addresses {
-    current: HashMap<Key, Claims>,
+    /// By their addresses; usually one of each.
+    current: HashTable<Claim>,
+    hasher: RandomState,
     past: HashMap<Key, VecDeque<Tenure>>,
     /// Ends of the tenures in `past`, earliest first.
     ends: VecDeque<(u64, Key)>,
@@ -98,49 +143,42 @@ impl Addresses {
     /// Somebody has an address since then. One who `yields` is about to lose it.
     pub(crate) fn claim(&mut self, address: IpAddr, holder: Holder, since_ns: u64, yields: bool) {
         let key = key(address);
-        let Some(claims) = self.current.get_mut(&key) else {
-            self.current.insert(key, claims_of(vec![(Claim { holder, since_ns }, yields)]));
+        let hash = self.hasher.hash_one(key);
+        let known = self.current.find_mut(hash, |claim| claim.key() == key && claim.holder().is(&holder));
+        if let Some(known) = known {
+            let since_ns = known.since_ns();
+            *known = Claim::new(address, holder, since_ns, yields);
             return;
-        };
-        let mut all = claims.take();
-        match all.iter_mut().find(|(claim, _)| claim.holder.is(&holder)) {
-            Some((claim, known_to_yield)) => {
-                claim.holder = holder;
-                *known_to_yield = yields;
-            }
-            None => {
-                if !yields && all.iter().any(|(_, yields)| !yields) {
-                    self.suspected.push(key);
-                }
-                all.push((Claim { holder, since_ns }, yields));
-            }
         }
-        *claims = claims_of(all);
+        if !yields && self.claims(key).any(|claim| !claim.yields()) {
+            self.suspected.push(key);
+        }
+        let hasher = &self.hasher;
+        let claim = Claim::new(address, holder, since_ns, yields);
+        self.current.insert_unique(hash, claim, |claim| hasher.hash_one(claim.key()));
+    }
+
+    fn claims(&self, key: Key) -> impl Iterator<Item = &Claim> {
+        self.current.iter_hash(self.hasher.hash_one(key)).filter(move |claim| claim.key() == key)
     }
 
     /// To be called when nothing is about to be told that goes with what was: counts the addresses of which it cannot be
     /// said any more whose they are.
     pub(crate) fn settle(&mut self) {
         for key in std::mem::take(&mut self.suspected) {
-            let held = self.current.get(&key).map_or(Held::Nobody, |claims| claims.at(u64::MAX));
-            self.contested += u64::from(matches!(held, Held::Contested));
+            self.contested += u64::from(matches!(self.current_at(key, u64::MAX), Held::Contested));
         }
     }
 
     /// Somebody has an address no longer.
     pub(crate) fn release(&mut self, address: IpAddr, holder: &Holder, now_ns: u64) {
         let key = key(address);
-        let Some(claims) = self.current.get_mut(&key) else { return };
-        let mut all = claims.take();
-        if let Some(at) = all.iter().position(|(claim, _)| claim.holder.is(holder)) {
-            let (claim, _) = all.swap_remove(at);
+        let hash = self.hasher.hash_one(key);
+        let claimed = self.current.find_entry(hash, |claim| claim.key() == key && claim.holder().is(holder));
+        if let Ok(claimed) = claimed {
+            let (claim, _) = claimed.remove();
             self.past.entry(key).or_default().push_back(Tenure { claim, until_ns: now_ns });
             self.ends.push_back((now_ns, key));
-        }
-        if all.is_empty() {
-            self.current.remove(&key);
-        } else {
-            *claims = claims_of(all);
         }
         while self.ends.len() > ADDRESSES_PAST_MAX {
             self.evicted += 1;
@@ -149,22 +187,38 @@ impl Addresses {
     }
 
     /// Who had an address at that time.
-    pub(crate) fn at(&self, address: IpAddr, at_ns: u64) -> Held<'_> {
+    pub(crate) fn at(&self, address: IpAddr, at_ns: u64) -> Held {
         let key = key(address);
-        let current = self.current.get(&key);
-        let held = current.map_or(Held::Nobody, |claims| claims.at(at_ns));
+        let held = self.current_at(key, at_ns);
         if !matches!(held, Held::Nobody) {
             return held;
         }
         let past = self.past.get(&key).map(|past| past.iter().rev()).into_iter().flatten();
         let grace_ns = ADDRESS_GRACE_MS * NS_PER_MS;
         let then = past.filter(|tenure| {
-            tenure.claim.since_ns <= at_ns && at_ns < tenure.until_ns.saturating_add(grace_ns)
+            tenure.claim.since_ns() <= at_ns && at_ns < tenure.until_ns.saturating_add(grace_ns)
         });
-        match then.max_by_key(|tenure| tenure.claim.since_ns) {
-            Some(tenure) => Held::By(&tenure.claim.holder),
+        match then.max_by_key(|tenure| tenure.claim.since_ns()) {
+            Some(tenure) => Held::By(tenure.claim.holder()),
             // Nobody else is known to have had it: its holder was told of late.
-            None => current.map_or(Held::Nobody, Claims::first),
+            None => self.current_at(key, u64::MAX),
+        }
+    }
+
+    /// Whose claim stands at that time: of those who do not yield, or else of those who do, if there is one.
+    fn current_at(&self, key: Key, at_ns: u64) -> Held {
+        let by_then = |yielding: bool| {
+            let mut then =
+                self.claims(key).filter(move |claim| claim.since_ns() <= at_ns && claim.yields() == yielding);
+            match (then.next(), then.next()) {
+                (Some(claim), None) => Held::By(claim.holder()),
+                (Some(_), Some(_)) => Held::Contested,
+                (None, _) => Held::Nobody,
+            }
+        };
+        match by_then(false) {
+            Held::Nobody => by_then(true),
+            held => held,
         }
     }
 
@@ -197,55 +251,6 @@ impl Addresses {
     }
 }
 
-fn claims_of(mut all: Vec<(Claim, bool)>) -> Claims {
-    match all.pop() {
-        Some((claim, false)) if all.is_empty() => Claims::One(claim),
-        last => {
-            all.extend(last);
-            Claims::Several(all)
-        }
-    }
-}
-
-impl Claims {
-    fn take(&mut self) -> Vec<(Claim, bool)> {
-        match std::mem::replace(self, Self::Several(Vec::new())) {
-            Self::One(claim) => vec![(claim, false)],
-            Self::Several(all) => all,
-        }
-    }
-
-    fn at(&self, at_ns: u64) -> Held<'_> {
-        match self {
-            Self::One(claim) if claim.since_ns <= at_ns => Held::By(&claim.holder),
-            Self::One(_) => Held::Nobody,
-            Self::Several(all) => {
-                let by_then = |yielding: bool| {
-                    let mut then = all
-                        .iter()
-                        .filter(move |(claim, yields)| claim.since_ns <= at_ns && *yields == yielding);
-                    match (then.next(), then.next()) {
-                        (Some((claim, _)), None) => Held::By(&claim.holder),
-                        (Some(_), Some(_)) => Held::Contested,
-                        (None, _) => Held::Nobody,
-                    }
-                };
-                match by_then(false) {
-                    Held::Nobody => by_then(true),
-                    held => held,
-                }
-            }
-        }
-    }
-
-    fn first(&self) -> Held<'_> {
-        match self {
-            Self::One(claim) => Held::By(&claim.holder),
-            Self::Several(_) => self.at(u64::MAX),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use watchfire_model::{Identity, PodIps, PodUid};
@@ -264,14 +269,14 @@ mod tests {
             workload: None,
         };
         let uid = PodUid::parse(&format!("{:0>32}", name.len()));
-        let ips = PodIps::default();
+        let ips: PodIps = std::iter::once(ip()).collect();
         Holder::Pod(Arc::new(Pod { name: name.into(), uid, identity: Arc::new(identity), ips, node: None }))
     }
 
-    fn name(held: &Held<'_>) -> String {
+    fn name(held: &Held) -> String {
         match held {
             Held::By(Holder::Pod(pod)) => pod.name.to_string(),
-            Held::By(Holder::Node(name)) => format!("node {name}"),
+            Held::By(Holder::Node(node)) => format!("node {}", node.name),
             Held::Contested => "contested".to_owned(),
             Held::Nobody => "nobody".to_owned(),
         }
@@ -307,17 +312,17 @@ mod tests {
     fn two_at_once_are_contested_unless_one_is_about_to_leave() {
         let mut addresses = Addresses::default();
         addresses.claim(ip(), pod("a"), 0, false);
-        addresses.claim(ip(), pod("bb"), 10 * MS, false);
-        assert_eq!((at(&addresses, 5), at(&addresses, 10)), ("a".to_owned(), "contested".to_owned()));
+        addresses.claim(ip(), pod("bb"), 1000 * MS, false);
+        assert_eq!((at(&addresses, 500), at(&addresses, 1000)), ("a".to_owned(), "contested".to_owned()));
         assert_eq!(addresses.contested(), 0);
         addresses.settle();
         assert_eq!(addresses.contested(), 1);
         addresses.claim(ip(), pod("a"), 0, true);
-        assert_eq!(at(&addresses, 10), "bb");
-        assert_eq!(at(&addresses, 5), "a");
-        addresses.release(ip(), &pod("a"), 20 * MS);
-        addresses.release(ip(), &pod("none"), 20 * MS);
-        assert_eq!(at(&addresses, 30), "bb");
+        assert_eq!(at(&addresses, 1000), "bb");
+        assert_eq!(at(&addresses, 500), "a");
+        addresses.release(ip(), &pod("a"), 2000 * MS);
+        addresses.release(ip(), &pod("none"), 2000 * MS);
+        assert_eq!(at(&addresses, 3000), "bb");
         addresses.settle();
         assert_eq!(addresses.contested(), 1);
     }

@@ -44,6 +44,7 @@ impl<T: ?Sized + Eq + Hash> Interner<T> {
 #[derive(Default, Debug)]
 pub(crate) struct Identities {
     names: Interner<str>,
+    nodes: Interner<String>,
     identities: Interner<Identity>,
 }
 
@@ -51,6 +52,11 @@ impl Identities {
     /// A name of which there are few: of a namespace, a node, a workload.
     pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
         self.names.shared(name)
+    }
+
+    /// The name of a node.
+    pub(crate) fn node(&mut self, name: &str) -> Arc<String> {
+        self.nodes.shared(Named(name.to_owned()))
     }
 
     /// What a pod shares with others.
@@ -71,6 +77,21 @@ impl Identities {
     /// How many identities are in use, or were until lately.
     pub(crate) fn len(&self) -> usize {
         self.identities.values.len()
+    }
+}
+
+/// A name that is not shared yet.
+struct Named(String);
+
+impl AsRef<String> for Named {
+    fn as_ref(&self) -> &String {
+        &self.0
+    }
+}
+
+impl From<Named> for Arc<String> {
+    fn from(named: Named) -> Self {
+        Self::new(named.0)
     }
 }
 

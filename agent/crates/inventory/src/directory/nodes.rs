@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use watchfire_model::Namespace;
 
 use super::Moment;
-use super::addresses::{Addresses, Holder};
+use super::addresses::{Addresses, Holder, NodeAddress};
 use crate::{NamespaceObject, NodeObject};
 
 /// Most namespaces, and most nodes, that are kept.
@@ -105,20 +105,20 @@ impl Nodes {
             return;
         }
         let name: Arc<str> = object.name.as_str().into();
-        let holder = Holder::Node(Arc::clone(&name));
+        let holder = |address| Holder::Node(Arc::new(NodeAddress { name: Arc::clone(&name), address }));
         let ips: Vec<IpAddr> = object.ips.iter().map(IpAddr::to_canonical).collect();
         // A node of the first list had its addresses before.
         let since_ns = if self.was_listed { at.boot_ns } else { 0 };
         for &address in &ips {
-            addresses.claim(address, holder.clone(), since_ns, false);
+            addresses.claim(address, holder(address), since_ns, false);
         }
         // Kubernetes validates them; what is no range says nothing.
         let pod_ranges = object.pod_cidrs.iter().filter_map(|range| range.parse().ok()).collect();
         let entry = Entry { list: self.list, ips, pod_ranges };
-        let before = self.entries.insert(name, entry);
+        let before = self.entries.insert(Arc::clone(&name), entry);
         if let Some(before) = before {
             for address in before.ips.into_iter().filter(|address| !object.ips.contains(address)) {
-                addresses.release(address, &holder, at.boot_ns);
+                addresses.release(address, &holder(address), at.boot_ns);
             }
         }
         self.collect_ranges();
@@ -126,8 +126,8 @@ impl Nodes {
 
     pub(crate) fn delete(&mut self, name: &str, addresses: &mut Addresses, at: Moment) {
         let Some((name, entry)) = self.entries.remove_entry(name) else { return };
-        let holder = Holder::Node(name);
         for address in entry.ips {
+            let holder = Holder::Node(Arc::new(NodeAddress { name: Arc::clone(&name), address }));
             addresses.release(address, &holder, at.boot_ns);
         }
         self.collect_ranges();

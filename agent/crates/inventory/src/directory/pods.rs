@@ -1,9 +1,11 @@
 //! Pods by uid, with those that are gone since a short while.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::mem;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use watchfire_model::{Pod, PodUid};
 
 use super::Moment;
@@ -21,26 +23,37 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// Of a pod that does not say when it was made: so much before it was told of, milliseconds.
 const TOLD_LATE_MS: u64 = 2_000;
 
+/// As small as can be: a cluster may have a hundred thousand.
 #[derive(Debug)]
 struct Entry {
     pod: Arc<Pod>,
-    source: Source,
     /// The list of its source that told of it last.
     list: u32,
-    /// Since when it is gone, if it is.
-    gone_ns: Option<u64>,
+    source: Source,
+    is_gone: bool,
     holds_addresses: bool,
+}
+
+const _: () = assert!(size_of::<Entry>() == 16);
+
+impl Entry {
+    fn key(&self) -> PodUid {
+        key_of(&self.pod)
+    }
 }
 
 /// Pods.
 #[derive(Default, Debug)]
 pub(crate) struct Pods {
-    entries: HashMap<PodUid, Entry>,
+    /// By their keys, which the pods have in them.
+    entries: HashTable<Entry>,
+    hasher: RandomState,
+    /// Since when those are gone that are.
+    gone_ns: HashMap<PodUid, u64>,
     /// Uids that kubelet knows mirrors of static pods by.
     mirrors: HashMap<PodUid, PodUid>,
     /// Those that are gone, earliest first.
     gone: VecDeque<(u64, PodUid)>,
-    gone_now: usize,
     lists: [List; Source::ALL.len()],
     refused: u64,
 }
@@ -66,12 +79,12 @@ impl Pods {
         (list.is_open, list.was_complete) = (false, true);
         let number = list.number;
         let is_stale = |entry: &Entry| match entry.source {
-            _ if entry.gone_ns.is_some() => false,
+            _ if entry.is_gone => false,
             Source::Kubelet if source == Source::Api => true,
             of => of == source && entry.list != number,
         };
         let stale: Vec<PodUid> =
-            self.entries.iter().filter(|(_, entry)| is_stale(entry)).map(|(uid, _)| *uid).collect();
+            self.entries.iter().filter(|entry| is_stale(entry)).map(Entry::key).collect();
         for uid in stale {
             self.end(uid, addresses, at);
         }
@@ -103,13 +116,13 @@ impl Pods {
         let uid = PodUid::parse(&object.uid);
         let key = pod_key(object);
         let list = self.lists[source as usize];
-        if let Some(known) = self.entries.get_mut(&key)
-            && known.gone_ns.is_none()
+        if let Some(known) = self.entry(key)
+            && !known.is_gone
             && known.source > source
         {
             return;
         }
-        if self.entries.len() >= PODS_MAX && !self.entries.contains_key(&key) && !self.forget_first_gone() {
+        if self.entries.len() >= PODS_MAX && self.entry(key).is_none() && !self.forget_first_gone() {
             self.refused += 1;
             return;
         }
@@ -119,19 +132,19 @@ impl Pods {
             uid,
             identity,
             ips: object.ips.iter().copied().collect(),
-            node: object.node.as_deref().map(|node| identities.name(node)),
+            node: object.node.as_deref().map(|node| identities.node(node)),
         });
         if let Some(mirrored) = object.mirror_uid.as_deref().and_then(PodUid::parse) {
             self.mirrors.insert(mirrored, key);
         }
         let holds_addresses = !object.is_ended && !object.host_network;
-        let before = self.entries.insert(
-            key,
-            Entry { pod: Arc::clone(&pod), source, list: list.number, gone_ns: None, holds_addresses },
-        );
+        let entry =
+            Entry { pod: Arc::clone(&pod), source, list: list.number, is_gone: false, holds_addresses };
+        let before = self.insert(key, entry);
         if let Some(before) = &before {
-            self.gone_now -= usize::from(before.gone_ns.is_some());
-            if before.holds_addresses && before.gone_ns.is_none() {
+            if before.is_gone {
+                self.gone_ns.remove(&key);
+            } else if before.holds_addresses {
                 let lost = before.pod.ips.iter().filter(|&ip| !holds_addresses || !pod.ips.contains(ip));
                 for address in lost {
                     addresses.release(address, &Holder::Pod(Arc::clone(&before.pod)), at.boot_ns);
@@ -160,18 +173,18 @@ impl Pods {
 
     pub(crate) fn delete(&mut self, source: Source, key: &ObjectKey, addresses: &mut Addresses, at: Moment) {
         let uid = PodUid::parse(&key.uid).unwrap_or_else(|| key_of_name(&key.namespace, &key.name));
-        if self.entries.get(&uid).is_some_and(|entry| entry.source == source) {
+        if self.entry(uid).is_some_and(|entry| entry.source == source) {
             self.end(uid, addresses, at);
         }
     }
 
     fn end(&mut self, uid: PodUid, addresses: &mut Addresses, at: Moment) {
-        let Some(entry) = self.entries.get_mut(&uid) else { return };
-        if entry.gone_ns.is_some() {
+        let hash = self.hasher.hash_one(uid);
+        let Some(entry) = self.entries.find_mut(hash, |entry| entry.key() == uid) else { return };
+        if mem::replace(&mut entry.is_gone, true) {
             return;
         }
-        entry.gone_ns = Some(at.boot_ns);
-        self.gone_now += 1;
+        self.gone_ns.insert(uid, at.boot_ns);
         if entry.holds_addresses {
             for address in entry.pod.ips.iter() {
                 addresses.release(address, &Holder::Pod(Arc::clone(&entry.pod)), at.boot_ns);
@@ -182,14 +195,30 @@ impl Pods {
 
     /// The pod that a uid in a cgroup's path is of, also one that is gone since a short while.
     pub(crate) fn get(&self, uid: PodUid) -> Option<&Arc<Pod>> {
-        let entry = self.entries.get(&uid).or_else(|| self.entries.get(self.mirrors.get(&uid)?));
+        let entry = self.entry(uid).or_else(|| self.entry(*self.mirrors.get(&uid)?));
         entry.map(|entry| &entry.pod)
+    }
+
+    fn entry(&self, key: PodUid) -> Option<&Entry> {
+        self.entries.find(self.hasher.hash_one(key), |entry| entry.key() == key)
+    }
+
+    /// Puts it in the place of the one before, which is answered.
+    fn insert(&mut self, key: PodUid, entry: Entry) -> Option<Entry> {
+        let hash = self.hasher.hash_one(key);
+        match self.entries.find_mut(hash, |known| known.key() == key) {
+            Some(known) => Some(mem::replace(known, entry)),
+            None => {
+                let hasher = &self.hasher;
+                self.entries.insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
+                None
+            }
+        }
     }
 
     /// By what source a pod is known.
     pub(crate) fn source(&self, pod: &Pod) -> Option<(Source, bool)> {
-        let key = pod.uid.unwrap_or_else(|| key_of_name(&pod.identity.namespace, &pod.name));
-        self.entries.get(&key).map(|entry| (entry.source, entry.gone_ns.is_some()))
+        self.entry(key_of(pod)).map(|entry| (entry.source, entry.is_gone))
     }
 
     /// Forgets those that are gone long enough.
@@ -213,10 +242,13 @@ impl Pods {
     /// Whether it has not come back since.
     fn pop_gone(&mut self) -> bool {
         let Some((since_ns, uid)) = self.gone.pop_front() else { return false };
-        let is_gone = self.entries.get(&uid).is_some_and(|entry| entry.gone_ns == Some(since_ns));
+        let is_gone = self.gone_ns.get(&uid) == Some(&since_ns);
         if is_gone {
-            self.entries.remove(&uid);
-            self.gone_now -= 1;
+            self.gone_ns.remove(&uid);
+            let hash = self.hasher.hash_one(uid);
+            if let Ok(entry) = self.entries.find_entry(hash, |entry| entry.key() == uid) {
+                entry.remove();
+            }
             self.mirrors.retain(|_, of| *of != uid);
         }
         is_gone
@@ -224,17 +256,17 @@ impl Pods {
 
     /// Those that are not gone.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
-        self.entries.values().filter(|entry| entry.gone_ns.is_none()).map(|entry| &entry.pod)
+        self.entries.iter().filter(|entry| !entry.is_gone).map(|entry| &entry.pod)
     }
 
     /// All that are kept, also those that are gone.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Pod>> {
-        self.entries.values().map(|entry| &entry.pod)
+        self.entries.iter().map(|entry| &entry.pod)
     }
 
     /// How many there are that are not gone.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.gone_now
+        self.entries.len() - self.gone_ns.len()
     }
 
     /// How many [`PODS_MAX`] kept from coming in.
@@ -254,6 +286,10 @@ impl Moment {
 /// What a pod is kept under.
 pub(crate) fn pod_key(object: &PodObject) -> PodUid {
     PodUid::parse(&object.uid).unwrap_or_else(|| key_of_name(&object.namespace, &object.name))
+}
+
+fn key_of(pod: &Pod) -> PodUid {
+    pod.uid.unwrap_or_else(|| key_of_name(&pod.identity.namespace, &pod.name))
 }
 
 /// What stands for the uid of a pod of which none is told.

@@ -274,7 +274,7 @@ impl From<PodSource> for Pod {
             uid: None,
             identity: Arc::new(identity),
             ips: std::iter::once(ip).chain(ips.into_iter().flatten()).collect(),
-            node: node.map(Into::into),
+            node: node.map(Arc::new),
         }
     }
 }

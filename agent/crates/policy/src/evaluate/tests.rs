@@ -28,7 +28,7 @@ fn end(name: &str) -> (Peer, IpAddr) {
             uid: None,
             identity: Arc::new(identity),
             ips: [ip(address)].into_iter().collect(),
-            node: Some(node.into()),
+            node: Some(Arc::new(node.to_owned())),
         };
         (Peer::Pod(Arc::new(pod)), ip(address))
     };
