@@ -63,7 +63,7 @@ pub fn agent() -> Agent {
 #[must_use]
 pub fn ready(agent: Agent) -> Agent {
     while !http_get(&agent, "/readyz").0.contains("200") {
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
     agent
 }

@@ -9,7 +9,7 @@ use watchfire_model::{Pod, PodUid};
 use super::Moment;
 use super::addresses::{Addresses, Holder};
 use super::identities::Identities;
-use crate::{ObjectKey, PodObject, Source};
+use crate::{ObjectKey, PodObject, PodRef, Source};
 
 /// Most pods that are kept, those included that are gone since a short while.
 pub const PODS_MAX: usize = 262_144;
@@ -184,6 +184,12 @@ impl Pods {
     pub(crate) fn get(&self, uid: PodUid) -> Option<&Arc<Pod>> {
         let entry = self.entries.get(&uid).or_else(|| self.entries.get(self.mirrors.get(&uid)?));
         entry.map(|entry| &entry.pod)
+    }
+
+    /// The pod that a container is said to be in. Runtimes take anything for a uid.
+    pub(crate) fn by_ref(&self, pod: &PodRef) -> Option<&Arc<Pod>> {
+        let key = PodUid::parse(&pod.uid).unwrap_or_else(|| key_of_name(&pod.namespace, &pod.name));
+        self.get(key)
     }
 
     /// By what source a pod is known.
