@@ -131,7 +131,12 @@ impl Knowledge {
     pub(crate) fn pod_of(&self, cgroup: &Cgroup) -> Option<Arc<Pod>> {
         match self.directory.cgroup_owner(cgroup) {
             CgroupOwner::Pod(pod) => Some(pod),
-            CgroupOwner::UnknownPod { .. } | CgroupOwner::NoPod => None,
+            CgroupOwner::UnknownPod { .. } => None,
+            // Clients of the runtime other than kubelet may leave the pod out of the path; the runtime knows.
+            CgroupOwner::NoPod => {
+                let container = self.containers.object(cgroup.container_id.as_ref()?)?;
+                self.directory.pod_by_ref(container.pod.as_ref()?).cloned()
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::lines::Lines;
 
 /// The longest that any wait lasts before the test fails; emulated machines are slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The agent's binary: `WATCHFIRE_BIN`, or where `cargo xtask build` puts it.
 #[must_use]

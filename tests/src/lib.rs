@@ -11,5 +11,8 @@ mod suite;
 
 pub use agent::{Agent, AgentCommand, watchfire};
 pub use need::{Need, cgroup2_root};
-pub use running::{FAMILIES, agent, bare, command, has_argument, http_get, metric, nonce, only, ready};
+pub use running::{
+    FAMILIES, agent, ask_who, bare, command, has_argument, http_get, metric, metric_until, nonce, only,
+    ready, until, who, who_until,
+};
 pub use suite::Suite;

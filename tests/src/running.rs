@@ -2,10 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{Agent, AgentCommand};
+use crate::agent::PATIENCE;
+use crate::{Agent, AgentCommand, watchfire};
 
 /// Arguments of an agent that disturbs no other: a free port, a socket in its own folder, records on stdout. Emulated
 /// machines need longer to detach and to drain than the default leaves them.
@@ -60,7 +63,7 @@ pub fn agent() -> Agent {
 #[must_use]
 pub fn ready(agent: Agent) -> Agent {
     while !http_get(&agent, "/readyz").0.contains("200") {
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
     agent
 }
@@ -93,9 +96,70 @@ pub fn http_get(agent: &Agent, path: &str) -> (String, String) {
 #[must_use]
 pub fn metric(agent: &Agent, series: &str) -> u64 {
     let (_, body) = http_get(agent, "/metrics");
-    let line = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    let value = line.unwrap_or_else(|| panic!("no series {series} in\n{body}"));
-    value.parse().unwrap_or_else(|_| panic!("{series} is {value}"))
+    value(&body, series).unwrap_or_else(|| panic!("no series {series} in\n{body}"))
+}
+
+/// Waits until a metric has a value: some are set about every second, and not there before.
+///
+/// # Panics
+/// When it has none like that in time.
+pub fn metric_until(agent: &Agent, series: &str, is_awaited: impl Fn(u64) -> bool) {
+    let look = || value(&http_get(agent, "/metrics").1, series).filter(|value| is_awaited(*value));
+    until(series, look);
+}
+
+fn value(body: &str, series: &str) -> Option<u64> {
+    let value = body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{series} is {value}")))
+}
+
+/// What `watchfire who` does with these arguments.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn ask_who(agent: &Agent, arguments: &[&str]) -> Output {
+    let socket = agent.folder().join("observe.sock");
+    let mut command = Command::new(watchfire());
+    command.arg("who").args(arguments).arg("--socket").arg(socket).output().expect("start `watchfire who`")
+}
+
+/// All that `watchfire who` tells of somebody, in JSON: nothing where nobody is known by that.
+///
+/// # Panics
+/// When the agent does not answer.
+#[must_use]
+pub fn who(agent: &Agent, query: &str) -> Vec<Value> {
+    let output = ask_who(agent, &["--output", "json", query]);
+    let answer: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let matches = answer["matches"].as_array().expect("an answer has matches").clone();
+    assert_eq!(output.status.code(), Some(i32::from(matches.is_empty())), "{answer}");
+    matches
+}
+
+/// Asks who somebody is, again and again, until the answer has what is awaited.
+///
+/// # Panics
+/// When it has not come in time.
+#[must_use]
+pub fn who_until(agent: &Agent, query: &str, is_awaited: impl Fn(&Value) -> bool) -> Value {
+    until(query, || who(agent, query).into_iter().find(&is_awaited))
+}
+
+/// Looks again and again, until there is something.
+///
+/// # Panics
+/// When it has not come in time.
+pub fn until<T>(awaited: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{awaited}: did not come");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 /// A text that no other process of this machine has among its arguments.

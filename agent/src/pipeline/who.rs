@@ -204,7 +204,7 @@ impl Stages {
     }
 
     fn pod_match(&mut self, pod: &Arc<Pod>) -> Match {
-        let is_of = |cgroup: &Cgroup| pod.uid.is_some() && cgroup.pod_uid == pod.uid;
+        let is_of = |cgroup: &Cgroup| self.knowledge.pod_of(cgroup).is_some_and(|of| Arc::ptr_eq(&of, pod));
         let cgroups = self.cgroups_that(is_of);
         let mut containers: Vec<_> =
             cgroups.iter().filter_map(|(_, cgroup)| self.knowledge.container_of(cgroup)).collect();

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use watchfire_inventory::{
-    Change, ContainerChange, ContainerObject, Mount, Object, PodObject, ResourceKind, Source, SourceBatch,
+    Change, ContainerChange, ContainerObject, Mount, Object, PodObject, PodRef, ResourceKind, Source,
+    SourceBatch,
 };
 
 use super::*;
@@ -58,12 +59,42 @@ fn a_container_is_told_by_the_beginning_of_its_id() {
 }
 
 #[test]
+fn a_pod_that_is_in_no_path_is_told_by_its_container() {
+    let mut stages = known();
+    let at = moment(stages.clock.timebase());
+    for uid in ["00000000-0000-4000-8000-000000000009", "of no form"] {
+        let id = CONTAINER.replace("4b", if uid.contains(' ') { "5b" } else { "6b" });
+        let path = format!("/k8s.io/{id}");
+        let made = Body::CgroupMade { id: 78 + uid.len() as u64, path };
+        stages.take(Observation { boot_ns: 3, body: made }, &mut Vec::new());
+        let Body::Exec(mut of_pod) = exec(10 + uid.len() as u32, &["/bin/web"], false) else {
+            unreachable!()
+        };
+        of_pod.cgroup_id = 78 + uid.len() as u64;
+        stages.take(Observation { boot_ns: 4, body: Body::Exec(of_pod) }, &mut Vec::new());
+        let (namespace, name) = ("shop".to_owned(), format!("web {uid}"));
+        let pod = PodObject { namespace, name, uid: uid.to_owned(), ..PodObject::default() };
+        let of = PodRef { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() };
+        let container = ContainerObject { id, pod: Some(of), ..ContainerObject::default() };
+        stages.take_container(ContainerChange::ApplyPod(Arc::new(pod)), at);
+        stages.take_container(ContainerChange::Apply(Arc::new(container)), at);
+        let pid = (10 + uid.len() as u32).to_string();
+        assert_eq!(who(&mut stages, &pid)[0]["process"]["pod"]["name"], format!("web {uid}"));
+    }
+}
+
+#[test]
 fn a_pod_is_told_by_its_name_with_or_without_its_namespace() {
     for query in ["db", "shop/db"] {
         let found = who(&mut known(), query);
         assert_eq!(found.len(), 1, "{query}");
         assert_eq!((&found[0]["from"], &found[0]["ips"][0]), (&"file".into(), &"10.1.0.3".into()));
         assert_eq!(found[0]["labels"]["app"], "db");
+        // By its cgroup, though it has no uid.
+        assert_eq!(
+            (&found[0]["containers"][0]["name"], &found[0]["processes"][0]),
+            (&"db".into(), &10.into())
+        );
     }
     assert_eq!(who(&mut known(), "other/db").len(), 0);
 }

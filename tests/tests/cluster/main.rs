@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
+mod containers;
 mod control;
+mod cri;
 mod deploy;
 mod flow;
 mod inventory;
@@ -40,6 +42,11 @@ fn main() {
         .test("process_of_a_deleted_pod_ends", AGENT, process::of_a_deleted_pod)
         .test("process_by_kubectl_exec_is_of_the_container", AGENT, process::by_exec)
         .test("process_of_a_container_without_kubernetes", CONTAINERS, process::without_kubernetes)
+        .test("containers_first_exec_of_each_has_its_names", CONTAINERS, containers::first_exec_of_each)
+        .test("containers_of_a_cgroup_without_a_pod", CONTAINERS, containers::of_a_cgroup_without_a_pod)
+        .test("containers_with_privileges_and_mounts", CONTAINERS, containers::privileges_and_mounts)
+        .test("containers_older_than_the_agent", CONTAINERS, containers::older_than_the_agent)
+        .test("containers_of_ctr_have_their_id", CONTAINERS, containers::of_ctr)
         .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
         .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
         .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
@@ -50,6 +57,7 @@ fn main() {
         .test("source_kinds_come_and_go", AGENT, source::kinds_that_come_and_go)
         .test("source_right_is_missing", AGENT, source::a_right_that_is_missing)
         .test("verdict_flips_with_the_policy", AGENT, verdict::flips_with_the_policy)
+        .test("containers_runtime_restarts", CONTAINERS, containers::runtime_restarts)
         // After these, the node's clients take their time to come back.
         .test("source_api_is_away", AGENT, source::an_api_that_is_away)
         .test("source_versions_have_expired", AGENT, source::versions_that_have_expired)

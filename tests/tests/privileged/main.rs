@@ -14,6 +14,7 @@ mod kernel;
 mod lifecycle;
 mod loss;
 mod memory;
+mod names;
 mod namespace;
 mod no_cgroups;
 #[expect(unsafe_code, reason = "system calls as an attacker makes them, of which no safe library knows")]
@@ -80,6 +81,26 @@ const SERVICES_BY_IPTABLES: &[Need] = &[
 
 /// What a cgroup namespace, as every container has one, needs.
 const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -C true")];
+
+/// What ids that are used again need.
+const PIDS: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Path("/proc/sys/kernel/ns_last_pid"),
+    Need::Runs("unshare -p -f true"),
+];
+
+/// What pods on wires of their own need.
+const WIRED_PODS: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("nsenter"),
+    Need::Program("mount"),
+    Need::Runs("unshare --net --mount sh -c 'mount -t tmpfs tmpfs /run && ip netns add pod'"),
+];
 
 const MULTIPATH: &[Need] =
     &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("test \"$(cat /proc/sys/net/mptcp/enabled)\" = 1")];
@@ -251,6 +272,24 @@ fn main() {
         .test("pin_overrun_is_accounted", PINS, pin::overrun)
         .test("pin_that_is_removed_is_noticed", PINS, pin::tampering)
         .test("pin_is_for_one_agent", PINS, pin::one_agent)
+        .test("process_ancestry_of_a_container", UNSHARE, names::ancestry::of_a_container)
+        .test("process_ancestry_of_the_host", AGENT, names::ancestry::of_the_host)
+        .test("names_pid_reuse_in_a_namespace", PIDS, names::pid::in_a_namespace)
+        .test("names_pid_reuse_on_the_host", PIDS, names::pid::on_the_host)
+        .test("names_cgroup_layouts", AGENT, names::layouts::all)
+        .test("names_address_reuse", WIRED_PODS, names::address::reuse)
+        .test("names_address_reuse_tombstone", WIRED_PODS, names::address::tombstone)
+        .test("names_manifests_verdicts", WIRED_PODS, names::manifests::verdicts)
+        .test("names_manifests_mistakes", AGENT, names::manifests::mistakes)
+        .test("names_manifests_contradictions", WIRED_PODS, names::manifests::contradictions)
+        .test("names_manifests_absurd_labels", AGENT, names::manifests::absurd_labels)
+        .test("names_hanging_runtime", AGENT, names::runtime::hangs)
+        .test("names_hanging_runtime_speaks_garbage", AGENT, names::runtime::speaks_garbage)
+        .test("names_hanging_runtime_appears_later", AGENT, names::runtime::appears_later)
+        .test("who_is_a_pid", AGENT, names::who::pid)
+        .test("who_is_an_address", AGENT, names::who::address)
+        .test("who_is_nobody", AGENT, names::who::nobody)
+        .test("who_without_an_agent", &[], names::who::without_an_agent)
         .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)
         .test("interop_udp_agrees_with_tshark", interop::CAPTURED, interop::datagrams)
         .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use watchfire_tests::cgroup2_root;
 pub(crate) use watchfire_tests::{
-    FAMILIES, agent, bare, command, has_argument, http_get, metric, nonce, only, ready,
+    FAMILIES, agent, ask_who, bare, command, has_argument, http_get, metric, metric_until, nonce, only,
+    ready, who, who_until,
 };
 
 /// A cgroup made for a test, named as kubelet names a container's, gone at the end.

@@ -6,6 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::CriError;
 
+/// Most errors of one socket that are named in the log until a runtime answers.
+const NAMED_MAX: usize = 8;
+
 /// A snapshot.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct CriState {
@@ -75,7 +78,7 @@ pub struct CriCounters {
 #[derive(Default, Debug)]
 pub(crate) struct Shared {
     state: Mutex<CriState>,
-    named: Mutex<HashMap<PathBuf, String>>,
+    named: Mutex<HashMap<PathBuf, Vec<String>>>,
 }
 
 impl Shared {
@@ -108,20 +111,22 @@ impl Shared {
         self.name(Some(socket), error);
     }
 
-    /// Names an error once per socket, until a runtime answers.
+    /// Names an error once per socket, until a runtime answers; the first few of them.
     fn name(&self, socket: Option<&Path>, error: &CriError) {
         let text = error.chain();
         self.update(|state| state.last_error = Some(text.clone()));
         let key = socket.map(Path::to_path_buf).unwrap_or_default();
         let mut named = lock(&self.named);
-        if named.get(&key) == Some(&text) {
+        let named = named.entry(key).or_default();
+        // What speaks another protocol fails in one way today and in another in a second.
+        if named.contains(&text) || named.len() >= NAMED_MAX {
             return;
         }
         match socket {
             None => tracing::info!("{text}: containers are known by their cgroups alone until one appears"),
             Some(socket) => tracing::warn!(socket = %socket.display(), "container runtime: {text}"),
         }
-        named.insert(key, text);
+        named.push(text);
     }
 
     /// A runtime answers: whatever fails from now on is named again.

@@ -19,7 +19,7 @@ use self::identities::Identities;
 use self::nodes::{Namespaces, Nodes};
 use self::pods::Pods;
 use crate::services::Services;
-use crate::{Cgroup, Change, Object, ResourceKind, ServicePort, Source};
+use crate::{Cgroup, Change, Object, PodRef, ResourceKind, ServicePort, Source};
 
 pub use self::addresses::{ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX};
 pub use self::nodes::{NAMESPACES_MAX, NODES_MAX};
@@ -204,6 +204,12 @@ impl Directory {
     #[must_use]
     pub fn pod(&self, uid: PodUid) -> Option<&Arc<Pod>> {
         self.pods.get(uid)
+    }
+
+    /// A pod by what a container says of it, also one that is gone since a short while.
+    #[must_use]
+    pub fn pod_by_ref(&self, pod: &PodRef) -> Option<&Arc<Pod>> {
+        self.pods.by_ref(pod)
     }
 
     /// By whom a pod is told, and whether it is gone.

@@ -82,6 +82,7 @@ impl Processes {
     /// A process was forked: it has its parent's image until it gets one of its own. One that is known already, from
     /// /proc or by a record of another CPU, keeps what is known of it.
     pub fn fork(&mut self, fork: &Fork, boot_ns: u64) -> &Process {
+        self.part(fork.child, boot_ns);
         if let Some(known) = self.entries.get_mut(&fork.child) {
             known.process.parent = Some(fork.parent);
             known.process.origin = ProcessOrigin::Observed;
@@ -278,6 +279,20 @@ impl Processes {
         self.exited.push_back((boot_ns, id));
         if self.exited.len() > EXITED_PROCESSES_MAX {
             self.evict_exited();
+        }
+    }
+
+    /// A pid that comes back within a clock tick, which takes asking the kernel for it (`set_tid` of clone3(2), ns_last_pid),
+    /// makes the identity of the one before. Who is forked after that one's end is another.
+    fn part(&mut self, id: ExecId, forked_ns: u64) {
+        let is_ended = |entry: &Entry| matches!(entry.process.state, ProcessState::Exited(_));
+        if !self.entries.get(&id).is_some_and(is_ended) {
+            return;
+        }
+        let ended = self.exited.iter().rposition(|&(ended_ns, ended)| ended == id && ended_ns < forked_ns);
+        if let Some(at) = ended {
+            self.exited.remove(at);
+            self.entries.remove(&id);
         }
     }
 

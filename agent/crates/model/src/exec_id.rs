@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The start time counts clock ticks (`USER_HZ`, 100 per second on every Linux architecture) since boot, as field
 /// 22 of `/proc/PID/stat` does (proc_pid_stat(5)), because that is the finest unit which both the kernel records and
 /// procfs tell: a process taken in from /proc at start and the same process in a later kernel record compare equal.
-/// A process id can come back within one tick only if the whole pid space is used up in 10 ms.
+/// A process id can come back within one tick only if the whole pid space is used up in 10 ms, or if who may choose ids
+/// chooses it (`set_tid` of clone3(2), `/proc/sys/kernel/ns_last_pid`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ExecId {
     /// First 32 bits of `/proc/sys/kernel/random/boot_id`.

@@ -11,7 +11,7 @@ use watchfire_model::{Pod, PodUid};
 use super::Moment;
 use super::addresses::{Addresses, Holder};
 use super::identities::Identities;
-use crate::{ObjectKey, PodObject, Source};
+use crate::{ObjectKey, PodObject, PodRef, Source};
 
 /// Most pods that are kept, those included that are gone since a short while.
 pub const PODS_MAX: usize = 262_144;
@@ -214,6 +214,12 @@ impl Pods {
                 None
             }
         }
+    }
+
+    /// The pod that a container is said to be in. Runtimes take anything for a uid.
+    pub(crate) fn by_ref(&self, pod: &PodRef) -> Option<&Arc<Pod>> {
+        let key = PodUid::parse(&pod.uid).unwrap_or_else(|| key_of_name(&pod.namespace, &pod.name));
+        self.get(key)
     }
 
     /// By what source a pod is known.

@@ -100,6 +100,25 @@ fn a_pid_that_comes_back_ends_its_last_owner() {
 }
 
 #[test]
+fn a_pid_that_comes_back_within_a_tick_is_another_process() {
+    let mut table = table();
+    table.exec(exec(id(1, 1), &["/bin/sh"]), 1);
+    table.fork(&fork(id(1, 1), id(2, 5)), 10);
+    table.exec(exec(id(2, 5), &["/bin/ls"]), 11);
+    table.exit(&exit(id(2, 5)), 12);
+    // The same again, told by another CPU.
+    assert_eq!(table.fork(&fork(id(1, 1), id(2, 5)), 10).binary, "/bin/ls");
+    assert!(table.running_pid(2).is_none());
+    assert_eq!(table.fork(&fork(id(1, 1), id(2, 5)), 13).binary, "/bin/sh");
+    assert_eq!(table.running_pid(2).map(|process| process.exec_id), Some(id(2, 5)));
+    table.exit(&exit(id(2, 5)), 14);
+    table.expire(12 + EXITED_KEEP_MS * 1_000_000);
+    assert!(table.get(id(2, 5)).is_some(), "it ended later than the one before");
+    table.expire(14 + EXITED_KEEP_MS * 1_000_000);
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
 fn the_end_of_an_unknown_process_is_kept() {
     let mut table = table();
     let process = table.exit(&Exit { uid: 1000, cgroup_id: 7, ..exit(id(9, 9)) }, 0);
