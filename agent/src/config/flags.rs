@@ -27,6 +27,9 @@ pub(crate) struct ConfigFlags {
     /// The node's kubelet, which tells the node's pods while the API does not
     #[arg(long, env = "WATCHFIRE_KUBELET", value_name = "auto|none|URL")]
     kubelet: Option<AutoOr<Url>>,
+    /// Whether to take any certificate for the kubelet's
+    #[arg(long, env = "WATCHFIRE_KUBELET_INSECURE_TLS", value_name = "BOOL")]
+    kubelet_insecure_tls: Option<bool>,
     /// Socket of the container runtime (CRI)
     #[arg(long, env = "WATCHFIRE_CONTAINER_RUNTIME", value_name = "auto|none|SOCKET")]
     container_runtime: Option<AutoOr<Place>>,
@@ -96,6 +99,7 @@ impl ConfigFlags {
             manifests,
             kubernetes,
             kubelet,
+            kubelet_insecure_tls,
             container_runtime,
             cluster_name,
             enrichment_wait,
@@ -121,6 +125,7 @@ impl ConfigFlags {
         set_some(&mut config.manifests, manifests);
         set(&mut config.kubernetes.api, kubernetes);
         set(&mut config.kubernetes.kubelet, kubelet);
+        set(&mut config.kubernetes.kubelet_insecure_tls, kubelet_insecure_tls);
         set(&mut config.container_runtime, container_runtime);
         set_some(&mut config.cluster_name, cluster_name);
         set(&mut config.enrichment.wait_milliseconds, enrichment_wait);

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchfire_tests::{has_argument, nonce};
 
-use crate::kube::{Kube, PATIENCE, told};
+use crate::kube::{Kube, PATIENCE, told, until};
 use crate::pod;
 
 /// Where a node has the agent's event log, unless told otherwise.
@@ -20,10 +20,15 @@ struct Deployment {
 }
 
 impl Deployment {
-    fn new() -> Self {
+    /// The base with these components.
+    fn new(components: &[&str]) -> Self {
         let kube = Kube::admin();
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/base");
-        let built = kube.run(["kustomize", &base.to_string_lossy()]);
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+        let overlay = tempfile::tempdir_in(&deploy).unwrap();
+        let components: Vec<String> = components.iter().map(|name| format!("../components/{name}")).collect();
+        let kustomization = json!({ "resources": ["../base"], "components": components });
+        std::fs::write(overlay.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+        let built = kube.run(["kustomize", &overlay.path().to_string_lossy()]);
         let folder = format!("{}/log/{}", told("WATCHFIRE_CLUSTER_DIR"), nonce("agent"));
         let image = |line: &str| line.trim_start().starts_with("image: localhost/watchfire:");
         assert!(built.lines().any(image) && built.contains(EVENT_LOG), "{built}");
@@ -62,7 +67,7 @@ impl Drop for Deployment {
 }
 
 pub(crate) fn daemon_set() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::new(&[]);
     let kube = &deployment.kube;
     kube.run(["-n", "watchfire", "rollout", "status", "daemonset/watchfire", "--timeout=90s"]);
     let agents = kube.json(&["-n", "watchfire", "get", "pods"]);
@@ -91,4 +96,41 @@ pub(crate) fn daemon_set() {
     let doctor = ["-n", "watchfire", "exec", "daemonset/watchfire", "--", "/watchfire", "doctor"];
     let said = kube.attempt(doctor).unwrap_or_else(|said| said);
     assert!(said.contains("ok       capabilities  all that are used"), "{said}");
+}
+
+pub(crate) fn told_by_the_kubelet() {
+    let deployment = Deployment::new(&["kubelet"]);
+    let kube = &deployment.kube;
+    // As where the API is out of the agent's reach. This kubelet signs its own certificate.
+    let node = kube.json(&["get", "nodes"])["items"][0]["status"]["addresses"][0]["address"].clone();
+    kube.run([
+        "-n",
+        "watchfire",
+        "set",
+        "env",
+        "daemonset/watchfire",
+        "WATCHFIRE_KUBERNETES=none",
+        "WATCHFIRE_KUBELET_INSECURE_TLS=true",
+        &format!("WATCHFIRE_KUBELET=https://{}:10250", node.as_str().unwrap()),
+    ]);
+    kube.run(["-n", "watchfire", "rollout", "status", "daemonset/watchfire", "--timeout=90s"]);
+    let namespace = kube.namespace("kubelet");
+    let pod = namespace.pod("long", &["sleep", "3600"]);
+    pod.ready();
+    let of_pod = format!("{}/long", namespace.name);
+    let who = ["-n", "watchfire", "exec", "daemonset/watchfire", "--", "/watchfire", "who", &of_pod];
+    let mut said = String::new();
+    until("the pod, by the kubelet", || {
+        said = kube.attempt(who).unwrap_or_default();
+        said.contains("known from    kubelet")
+    });
+    // What happens in it from now on has its name.
+    let nonce = nonce("kubelet");
+    pod.exec(&["sh", "-c", "exit 0", &nonce]);
+    let exec = deployment.record("the exec in the pod", |record| {
+        record["action"] == "exec"
+            && has_argument(record, &nonce)
+            && record["process"]["binary"] == "/bin/busybox"
+    });
+    assert_eq!(exec["process"]["pod"]["name"], "long", "{exec}");
 }

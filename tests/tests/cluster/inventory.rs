@@ -8,6 +8,8 @@ use crate::pod;
 
 /// Containers whose first process is looked at; `WATCHFIRE_CONTAINERS` sets another number.
 const CONTAINERS: usize = 100;
+/// Pods that come and go; `WATCHFIRE_SHORT_PODS` sets another number.
+const SHORT_PODS: usize = 24;
 /// Init containers of one pod: they run one after another.
 const CONTAINERS_OF_POD: usize = 25;
 
@@ -220,16 +222,18 @@ pub(crate) fn every_container_of_a_pod() {
 }
 
 pub(crate) fn short_lived_pods() {
-    const ROUNDS: usize = 3;
     const PODS_A_ROUND: usize = 8;
+    let count = std::env::var("WATCHFIRE_SHORT_PODS").map_or(SHORT_PODS, |text| text.parse().unwrap());
     let kube = Kube::admin();
     let agent = agent_of(&kube);
     let namespace = kube.namespace("short");
-    for round in 0..ROUNDS {
+    let mut resident_kib = Vec::new();
+    for round in 0..count.div_ceil(PODS_A_ROUND) {
         let pods: Vec<_> =
             (0..PODS_A_ROUND).map(|pod| namespace.pod(&format!("p{round}-{pod}"), &["true"])).collect();
         pods.iter().for_each(|pod| _ = pod.ended());
         namespace.run(&["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=true"]);
+        resident_kib.push(crate::source::resident_kib(agent.pid()));
     }
     crate::kube::until("as many pods as there are", || {
         let pods = kube.json(&["get", "pods", "--all-namespaces"])["items"].as_array().map_or(0, Vec::len);
@@ -239,4 +243,10 @@ pub(crate) fn short_lived_pods() {
         assert_eq!(metric(&agent, series), 0, "{series}");
     }
     crate::kube::until("nothing waits", || metric(&agent, "watchfire_observations_waiting") == 0);
+    let (half, last) = (resident_kib[resident_kib.len() / 2], resident_kib[resident_kib.len() - 1]);
+    println!(
+        "{count} pods, one after the other: {half} KiB resident after half of them, {last} KiB at the end"
+    );
+    // What is gone is kept for minutes, and bounded; a leak would go on.
+    assert!(last < half + 16 * 1024, "{resident_kib:?}");
 }

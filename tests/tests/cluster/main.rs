@@ -49,6 +49,7 @@ fn main() {
         .test("containers_of_ctr_have_their_id", CONTAINERS, containers::of_ctr)
         .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
         .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
+        .test("deployed_agent_is_told_by_the_kubelet", AGENT, deploy::told_by_the_kubelet)
         .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
         .test("names_workloads_of_pods", AGENT, inventory::workloads)
         .test("names_every_container_of_a_pod", AGENT, inventory::every_container_of_a_pod)

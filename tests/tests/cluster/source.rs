@@ -170,7 +170,7 @@ pub(crate) fn many_pods() {
     assert_eq!(metric(&agent, "watchfire_inventory_objects_refused_total"), 0);
 }
 
-fn resident_kib(pid: u32) -> u64 {
+pub(crate) fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
