@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_millis(500);
 const EXPECTED: Expected = Expected { pods: true, containers: true, peers: true };
 const CGROUP: u64 = 77;
 
+/// Pid, pod, container and how they came to be known.
+type Released = (u32, Option<String>, Option<String>, Option<Enrichment>);
+
 struct Waited {
     stages: Stages,
     start: Instant,
@@ -45,8 +48,8 @@ impl Waited {
         self.admit(ms, Body::Exec(exec));
     }
 
-    /// Pid, pod, container and how they came to be known, of the records since the last call.
-    fn released(&mut self, ms: u64) -> Vec<(u32, Option<String>, Option<String>, Option<Enrichment>)> {
+    /// What is told in the records since the last call.
+    fn released(&mut self, ms: u64) -> Vec<Released> {
         let now = self.at(ms);
         self.stages.release(now, &mut self.records);
         let shown = |record: Record| match record.body {

@@ -133,7 +133,7 @@ fn ended_pods_give_their_address_back_and_those_that_end_yield() {
 fn a_list_says_who_is_gone_and_the_api_knows_better_than_others() {
     let mut directory = Directory::default();
     let by_runtime = PodObject { created_unix_s: None, ..pod(1, "10.0.0.1") };
-    list(&mut directory, Source::Runtime, &[by_runtime.clone()], moment(5));
+    list(&mut directory, Source::Runtime, std::slice::from_ref(&by_runtime), moment(5));
     assert!(!directory.is_declared(), "a runtime knows one node's pods alone");
     list(&mut directory, Source::Kubelet, &[pod(1, "10.0.0.1"), pod(2, "10.0.0.2")], moment(6));
     let labelled = PodObject { labels: [("app".to_owned(), "web".to_owned())].into(), ..pod(1, "10.0.0.1") };
