@@ -7,7 +7,7 @@ use crate::kube::{Kube, told};
 use crate::pod;
 
 /// Containers whose first process is looked at; `WATCHFIRE_CONTAINERS` sets another number.
-const CONTAINERS: usize = 100;
+const CONTAINERS: usize = 50;
 /// Pods that come and go; `WATCHFIRE_SHORT_PODS` sets another number.
 const SHORT_PODS: usize = 24;
 /// Init containers of one pod: they run one after another.

@@ -9,7 +9,7 @@ use crate::kube::{Kube, until};
 use crate::pod;
 
 /// Pods that only the API knows; `WATCHFIRE_PODS` sets another number.
-const PODS: usize = 1000;
+const PODS: usize = 500;
 
 /// A kind that Cilium's custom resources have, without its schema.
 fn custom_kind() -> Value {
