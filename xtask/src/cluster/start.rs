@@ -15,7 +15,7 @@ use super::{JOURNAL, images, machine, plan};
 use crate::process::{Step, wait_until};
 
 /// The longest that any wait lasts before the task fails.
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 /// How much of a log an error shows.
 const LOG_LINES_SHOWN: usize = 15;
 
