@@ -39,13 +39,14 @@ fn main() {
         .test("process_of_a_deleted_pod_ends", AGENT, process::of_a_deleted_pod)
         .test("process_by_kubectl_exec_is_of_the_container", AGENT, process::by_exec)
         .test("process_of_a_container_without_kubernetes", CONTAINERS, process::without_kubernetes)
+        .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
+        .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
+        // Without kubelet, as long as each of them takes.
         .test("containers_first_exec_of_each_has_its_names", CONTAINERS, containers::first_exec_of_each)
         .test("containers_of_a_cgroup_without_a_pod", CONTAINERS, containers::of_a_cgroup_without_a_pod)
         .test("containers_with_privileges_and_mounts", CONTAINERS, containers::privileges_and_mounts)
         .test("containers_older_than_the_agent", CONTAINERS, containers::older_than_the_agent)
         .test("containers_of_ctr_have_their_id", CONTAINERS, containers::of_ctr)
-        .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
-        .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
         .test("containers_runtime_restarts", CONTAINERS, containers::runtime_restarts)
         // After these, the node's clients take their time to come back.
         .test("node_api_server_restarts", NODE, node::api_server_restart)
