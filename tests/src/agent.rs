@@ -120,6 +120,19 @@ impl Agent {
         self.output.wait(PATIENCE, pick).unwrap_or_else(|| self.give_up(awaited))
     }
 
+    /// The same, of the lines that contain a text: where there are very many others, it is found sooner.
+    ///
+    /// # Panics
+    /// See [`Self::record`].
+    #[must_use]
+    pub fn record_with(&self, text: &str, mut matches: impl FnMut(&Value) -> bool) -> Value {
+        let pick = |line: &str| {
+            let line = line.contains(text).then_some(line)?;
+            serde_json::from_str(line).ok().filter(|record| matches(record))
+        };
+        self.output.wait(PATIENCE, pick).unwrap_or_else(|| self.give_up(text))
+    }
+
     /// Every JSON line on standard output so far.
     #[must_use]
     pub fn records(&self) -> Vec<Value> {

@@ -10,7 +10,7 @@ use watchfire_tests::{
 
 use crate::control::{Stopped, cluster};
 use crate::cri::{Container, Cri, Mount, PodMetadata, Sandbox};
-use crate::kube::told;
+use crate::kube::{has_kubernetes, told};
 
 /// How many containers are started one after the other, unless the environment says so.
 const CONTAINERS: usize = 100;
@@ -22,6 +22,11 @@ const CGROUP: &str = "/watchfire-cluster/containers";
 
 fn agent() -> Agent {
     ready(command(&["--container-runtime", &told("WATCHFIRE_CRI_SOCKET")]).start())
+}
+
+/// Keeps kubelet away, which removes pods that nobody has told it of. To be held longer than any pod.
+fn alone() -> Option<Stopped> {
+    has_kubernetes().then(|| Stopped::new("kubelet"))
 }
 
 fn image() -> String {
@@ -90,7 +95,7 @@ impl Drop for Pod<'_> {
 
 /// The first of a record, of a process with that argument, that is of the image: runc's own have the arguments too.
 fn process(agent: &Agent, action: &str, argument: &str) -> Value {
-    agent.record(&format!("the {action} of {argument}"), |record| {
+    agent.record_with(argument, |record| {
         record["action"] == action
             && has_argument(record, argument)
             && record["process"]["binary"] == "/bin/busybox"
@@ -100,6 +105,7 @@ fn process(agent: &Agent, action: &str, argument: &str) -> Value {
 pub(crate) fn first_exec_of_each() {
     let number = std::env::var(CONTAINERS_VARIABLE).map_or(CONTAINERS, |text| text.parse().unwrap());
     let agent = agent();
+    let _alone = alone();
     let cri = Cri::connect();
     let (mut late, mut longest) = (0, 0);
     let mut started = 0;
@@ -124,6 +130,7 @@ pub(crate) fn first_exec_of_each() {
 
 pub(crate) fn of_a_cgroup_without_a_pod() {
     let agent = agent();
+    let _alone = alone();
     let cri = Cri::connect();
     // As clients other than kubelet leave it: nothing in the path tells of the pod.
     let pod = Pod::at(&cri, |uid| format!("{CGROUP}/{}", uid.replace('-', "")));
@@ -136,6 +143,7 @@ pub(crate) fn of_a_cgroup_without_a_pod() {
 
 pub(crate) fn privileges_and_mounts() {
     let agent = agent();
+    let _alone = alone();
     let cri = Cri::connect();
     let pod = Pod::new(&cri);
     let folder = tempfile::tempdir().unwrap();
@@ -162,6 +170,7 @@ pub(crate) fn privileges_and_mounts() {
 }
 
 pub(crate) fn older_than_the_agent() {
+    let _alone = alone();
     let cri = Cri::connect();
     let pod = Pod::new(&cri);
     let nonce = nonce("older");
@@ -188,6 +197,7 @@ pub(crate) fn runtime_restarts() {
         let body = watchfire_tests::http_get(&agent, "/metrics").1;
         body.contains(&format!("{series} 1")).then_some(())
     };
+    let _alone = alone();
     let cri = Cri::connect();
     let pod = Pod::new(&cri);
     let id = pod.run(Container::new("app", &image(), &["sh", "-c", script, &older]));
