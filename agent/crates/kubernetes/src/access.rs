@@ -170,8 +170,9 @@ pub(crate) fn with_files(
 
 pub(crate) fn prepare(config: &mut Config) {
     let is_verified = config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
-    if !is_verified && config.root_cert.is_none() {
-        // Where no certificate is looked at, an image without the system's authorities is no reason to give up.
+    if (!is_verified || config.root_cert_file.is_some()) && config.root_cert.is_none() {
+        // Where no certificate is looked at, or the authorities are those of a file (which stands over these), an image without
+        // the system's authorities is no reason to give up.
         config.root_cert = Some(Vec::new());
     }
     let agent = http::HeaderValue::from_static(concat!("watchfire/", env!("CARGO_PKG_VERSION")));
