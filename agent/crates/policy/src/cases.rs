@@ -5,6 +5,7 @@
 //!
 //! ```yaml
 //! source: where the expectations come from
+//! dialect: k8s                   # or cilium: whose reading they are, where it is not the caller's to say
 //! pods: []                       # for cases without their own; `nodes` likewise
 //! cases:
 //! - id: deny-all
@@ -17,8 +18,10 @@
 //! ```
 //!
 //! Pods are found by name, since two may have one address. Namespaces that no entry describes have no labels of their
-//! own.
+//! own. A case may tell more of its world, and what it does not tell is not known: `services: [{namespace, name, labels,
+//! selector, backends}]`, `names: {address: [name]}` as DNS answered them, `api_server: [address]`, and labels of nodes.
 
+mod cluster;
 mod file;
 mod probe;
 mod report;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use watchfire_model::{ContainerPort, Identity, Labels, Peer, Pod};
+use watchfire_model::Dialect;
 
-use super::probe::{Address, Probe, Target};
+use super::cluster::{Cluster, NamespaceSource, NodeSource, PodSource, ServiceSource};
+use super::probe::Probe;
 use crate::Policy;
 use crate::document::parse_object;
 use crate::split::split;
@@ -42,6 +43,8 @@ pub enum CaseFileError {
 /// A case file.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
+    /// Whose reading it is written for, where it says so.
+    pub(super) dialect: Option<Dialect>,
     pub(super) cases: Vec<Case>,
 }
 
@@ -55,7 +58,7 @@ pub struct Case {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Runnable {
-        cluster: Cluster,
+        cluster: Box<Cluster>,
         policies: Vec<Arc<Policy>>,
         probes: Vec<Probe>,
     },
@@ -63,14 +66,6 @@ pub(super) enum Content {
     Skipped(String),
     /// One of its policies is refused, with the reason.
     Refused(String),
-}
-
-/// The world of a case.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Cluster {
-    pub(super) namespaces: HashMap<String, Labels>,
-    pods: HashMap<String, (Arc<Pod>, IpAddr)>,
-    nodes: HashMap<IpAddr, String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +84,9 @@ struct CaseSource {
     namespaces: Option<Vec<NamespaceSource>>,
     pods: Option<Vec<PodSource>>,
     nodes: Option<Vec<NodeSource>>,
+    services: Option<Vec<ServiceSource>>,
+    names: Option<HashMap<IpAddr, Vec<Arc<str>>>>,
+    api_server: Option<Vec<IpAddr>>,
     probes: Vec<Probe>,
     known_wrong: Option<KnownWrong>,
 }
@@ -98,34 +96,6 @@ struct CaseSource {
 enum KnownWrong {
     Flag(bool),
     Reason(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NamespaceSource {
-    name: String,
-    labels: Option<Labels>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct PodSource {
-    namespace: String,
-    name: String,
-    ip: IpAddr,
-    ips: Option<Vec<IpAddr>>,
-    labels: Option<Labels>,
-    ports: Option<Vec<ContainerPort>>,
-    host_network: Option<bool>,
-    service_account: Option<String>,
-    node: Option<String>,
-}
-
-#[derive(Clone, Deserialize)]
-struct NodeSource {
-    name: String,
-    ip: Option<IpAddr>,
-    ips: Option<Vec<IpAddr>>,
 }
 
 impl CaseFile {
@@ -142,6 +112,14 @@ impl CaseFile {
             Some(_) => return Err(CaseFileError::NotACaseFile("its \"cases\" is no list")),
             None => return Err(CaseFileError::NotACaseFile("it has no \"cases\"")),
         };
+        let dialect = match file.get("dialect").map(Value::as_str) {
+            None => None,
+            Some(Some("k8s")) => Some(Dialect::K8s),
+            Some(Some("cilium")) => Some(Dialect::Cilium),
+            Some(_) => {
+                return Err(CaseFileError::NotACaseFile("its \"dialect\" is neither k8s nor cilium"));
+            }
+        };
         let shared = |field: &str| file.get(field).cloned().unwrap_or_default();
         let (pods, nodes) = (shared("pods"), shared("nodes"));
         cases
@@ -149,7 +127,7 @@ impl CaseFile {
             .enumerate()
             .map(|(index, case)| Case::read(index, case, &pods, &nodes))
             .collect::<Result<_, _>>()
-            .map(|cases| Self { cases })
+            .map(|cases| Self { dialect, cases })
     }
 }
 
@@ -194,87 +172,14 @@ impl Case {
             }
             Some(KnownWrong::Flag(false)) | None => {}
         }
-        let cluster = Cluster::new(case.namespaces, case.pods, case.nodes);
+        let mut cluster = Cluster::new(case.namespaces, case.pods, case.nodes);
+        cluster.tell(case.services, case.names, case.api_server);
         for probe in &case.probes {
             cluster.check(probe).map_err(fail)?;
         }
-        Ok(Self { id, content: Content::Runnable { cluster, policies, probes: case.probes } })
-    }
-}
-
-impl Cluster {
-    fn new(
-        namespaces: Option<Vec<NamespaceSource>>,
-        pods: Option<Vec<PodSource>>,
-        nodes: Option<Vec<NodeSource>>,
-    ) -> Self {
-        let mut cluster = Self::default();
-        for namespace in namespaces.into_iter().flatten() {
-            cluster.namespaces.insert(namespace.name, namespace.labels.unwrap_or_default());
-        }
-        for pod in pods.into_iter().flatten() {
-            cluster.namespaces.entry(pod.namespace.clone()).or_default();
-            cluster
-                .pods
-                .insert(format!("{}/{}", pod.namespace, pod.name), (Arc::new(pod.clone().into()), pod.ip));
-        }
-        for node in nodes.into_iter().flatten() {
-            for ip in node.ips.into_iter().flatten().chain(node.ip) {
-                cluster.nodes.insert(ip, node.name.clone());
-            }
-        }
-        cluster
-    }
-
-    /// Who a probe means, and the address they have. None for a pod that the case does not describe.
-    pub(super) fn resolve(&self, target: &Target) -> Option<(Peer, IpAddr)> {
-        match target {
-            Target::Pod(name) => self.pods.get(name).map(|(pod, ip)| (Peer::Pod(Arc::clone(pod)), *ip)),
-            Target::Other(Address { ip, unresolved: true }) => {
-                Some((Peer::Unresolved("as the case says"), *ip))
-            }
-            Target::Other(Address { ip, unresolved: false }) => Some((self.owner(*ip), *ip)),
-        }
-    }
-
-    fn owner(&self, ip: IpAddr) -> Peer {
-        if let Some(name) = self.nodes.get(&ip) {
-            return Peer::Node { name: name.as_str().into() };
-        }
-        let mut pods = self.pods.values().filter(|(pod, _)| pod.ips.contains(ip));
-        match (pods.next(), pods.next()) {
-            (Some((pod, _)), None) => Peer::Pod(Arc::clone(pod)),
-            (Some(_), Some(_)) => Peer::Unresolved("several pods have the address"),
-            (None, _) => Peer::World,
-        }
-    }
-
-    fn check(&self, probe: &Probe) -> Result<(), String> {
-        [&probe.from, &probe.to]
-            .into_iter()
-            .find(|target| self.resolve(target).is_none())
-            .map_or(Ok(()), |target| Err(format!("probe {probe}: no pod {target} in this case")))
-    }
-}
-
-impl From<PodSource> for Pod {
-    fn from(source: PodSource) -> Self {
-        let PodSource { namespace, name, ip, ips, labels, ports, host_network, service_account, node } =
-            source;
-        let identity = Identity {
-            namespace: namespace.into(),
-            labels: labels.unwrap_or_default(),
-            ports: ports.unwrap_or_default(),
-            host_network: host_network.unwrap_or(false),
-            service_account: service_account.map(Into::into),
-            workload: None,
-        };
-        Self {
-            name: name.into(),
-            uid: None,
-            identity: Arc::new(identity),
-            ips: std::iter::once(ip).chain(ips.into_iter().flatten()).collect(),
-            node: node.map(Into::into),
-        }
+        Ok(Self {
+            id,
+            content: Content::Runnable { cluster: Box::new(cluster), policies, probes: case.probes },
+        })
     }
 }

@@ -2,15 +2,17 @@
 
 use watchfire_model::{Dialect, Verdict};
 
-use super::file::{Case, CaseFile, Cluster, Content};
+use super::cluster::Cluster;
+use super::file::{Case, CaseFile, Content};
 use super::probe::{Probe, SideExpectation};
 use super::report::{Mismatch, Report, Skipped};
 use crate::{Connection, Endpoint, PolicySet};
 
 impl CaseFile {
-    /// Judges every probe of every case.
+    /// Judges every probe of every case, under the given reading where the file does not say for which it is written.
     #[must_use]
     pub fn run(&self, dialect: Dialect) -> Report {
+        let dialect = self.dialect.unwrap_or(dialect);
         let mut report = Report::default();
         for case in &self.cases {
             case.run(dialect, &mut report);
@@ -61,9 +63,10 @@ fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
         client: Endpoint { peer: &client, ip: client_ip },
         server: Endpoint { peer: &server, ip: probe.to_ip.unwrap_or(server_ip) },
         server_port: probe.port,
+        icmp_type: probe.icmp_type,
         direction_guessed: probe.guessed,
     };
-    Some(set.judge(&cluster.namespaces, &connection))
+    Some(set.judge(cluster, &connection))
 }
 
 /// What was expected and what was found, where they differ.
