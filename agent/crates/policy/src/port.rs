@@ -75,6 +75,23 @@ impl Ports {
 }
 
 impl Ports {
+    /// Whether the list names the connection's port by nothing but names.
+    pub(crate) fn are_named_only(&self, side: &Side<'_>) -> bool {
+        let is_named = |entry: &&PortEntry| {
+            matches!(entry.matcher, PortMatcher::Ports { ports: PortTest::LastNamed(_), .. })
+        };
+        match self {
+            Self::Any => false,
+            Self::Listed { entries, .. } => {
+                entries.iter().any(|entry| is_named(&entry))
+                    && entries
+                        .iter()
+                        .filter(|entry| !is_named(entry))
+                        .all(|entry| entry.matcher.matches(side) != Match::Yes)
+            }
+        }
+    }
+
     pub(crate) const fn field(&self) -> &'static str {
         match self {
             Self::Any => "",

@@ -136,7 +136,10 @@ impl Rule {
     /// Tries the rule. Ports first: they are the cheaper half.
     pub(crate) fn test(&self, context: &Context<'_>) -> Trial {
         let (port, port_at) = self.ports.matches(&context.side);
-        let (peer, peer_index, unresolved_service) = self.peers.matches(context);
+        let mut context = *context;
+        context.side.port_by_name =
+            self.direction == Direction::Egress && self.ports.are_named_only(&context.side);
+        let (peer, peer_index, unresolved_service) = self.peers.matches(&context);
         Trial { peer, port, peer_index, port_at, unresolved_service }
     }
 }

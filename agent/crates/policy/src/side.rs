@@ -20,6 +20,8 @@ pub(crate) struct Side<'a> {
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     pub(crate) icmp_type: Option<u8>,
+    /// Whether the rule that is being tried names the port and not its number, and the peer is who has it.
+    pub(crate) port_by_name: bool,
 }
 
 /// A side with the facts that rules may ask for.
@@ -47,6 +49,7 @@ impl<'a> Connection<'a> {
             protocol: self.protocol,
             port: self.server_port,
             icmp_type: self.icmp_type,
+            port_by_name: false,
         }
     }
 }

@@ -11,10 +11,10 @@ use watchfire_model::Dialect;
 
 use super::cluster::{Cluster, NamespaceSource, NodeSource, PodSource, ServiceSource};
 use super::probe::Probe;
-use crate::Policy;
 use crate::document::parse_object;
 use crate::split::split;
 use crate::yaml::{from_value, read};
+use crate::{CiliumOptions, Policy};
 
 /// Why a case file cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -59,6 +59,7 @@ pub struct Case {
 pub(super) enum Content {
     Runnable {
         cluster: Box<Cluster>,
+        options: CiliumOptions,
         policies: Vec<Arc<Policy>>,
         probes: Vec<Probe>,
     },
@@ -70,7 +71,7 @@ pub(super) enum Content {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CaseSource {
+pub(super) struct CaseSource {
     #[serde(rename = "name")]
     _name: Option<String>,
     #[serde(rename = "group")]
@@ -87,8 +88,28 @@ struct CaseSource {
     services: Option<Vec<ServiceSource>>,
     names: Option<HashMap<IpAddr, Vec<Arc<str>>>>,
     api_server: Option<Vec<IpAddr>>,
+    options: Option<OptionsSource>,
     probes: Vec<Probe>,
     known_wrong: Option<KnownWrong>,
+}
+
+/// Switches of Cilium that differ from how it is installed.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Cilium's own")]
+struct OptionsSource {
+    ipv6: bool,
+    node_selector_labels: bool,
+    extended_protocols: bool,
+    deny_localhost: bool,
+}
+
+impl From<OptionsSource> for CiliumOptions {
+    fn from(source: OptionsSource) -> Self {
+        let OptionsSource { ipv6, node_selector_labels, extended_protocols, deny_localhost } = source;
+        let allow_localhost = !deny_localhost;
+        Self { ipv6, node_selector_labels, extended_protocols, allow_localhost, ..Self::default() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -172,14 +193,18 @@ impl Case {
             }
             Some(KnownWrong::Flag(false)) | None => {}
         }
-        let mut cluster = Cluster::new(case.namespaces, case.pods, case.nodes);
-        cluster.tell(case.services, case.names, case.api_server);
-        for probe in &case.probes {
+        let (cluster, options, probes) = case.into_parts();
+        for probe in &probes {
             cluster.check(probe).map_err(fail)?;
         }
-        Ok(Self {
-            id,
-            content: Content::Runnable { cluster: Box::new(cluster), policies, probes: case.probes },
-        })
+        Ok(Self { id, content: Content::Runnable { cluster: Box::new(cluster), options, policies, probes } })
+    }
+}
+
+impl CaseSource {
+    pub(super) fn into_parts(self) -> (Cluster, CiliumOptions, Vec<Probe>) {
+        let mut cluster = Cluster::new(self.namespaces, self.pods, self.nodes);
+        cluster.tell(self.services, self.names, self.api_server);
+        (cluster, self.options.unwrap_or_default().into(), self.probes)
     }
 }

@@ -27,13 +27,13 @@ impl Case {
     }
 
     fn run(&self, dialect: Dialect, report: &mut Report) {
-        let (cluster, policies, probes) = match &self.content {
-            Content::Runnable { cluster, policies, probes } => (cluster, policies, probes),
+        let (cluster, options, policies, probes) = match &self.content {
+            Content::Runnable { cluster, options, policies, probes } => (cluster, options, policies, probes),
             Content::Skipped(reason) => return report.skipped.push(self.left_out(None, reason)),
             Content::Refused(reason) => return report.refused.push(self.left_out(None, reason)),
         };
         report.cases += 1;
-        let set = PolicySet::new(dialect, policies.iter().cloned());
+        let set = PolicySet::with_options(dialect, options.clone(), policies.iter().cloned());
         for probe in probes {
             if probe.loopback {
                 report.skipped.push(self.left_out(Some(probe), LOOPBACK));
@@ -55,7 +55,7 @@ impl Case {
 const LOOPBACK: &str = "a pod that talks to itself is exempt, the case judges it by policy";
 
 /// None for ends that the case does not describe, which reading the file has ruled out.
-fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
+pub(super) fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
     let (client, client_ip) = cluster.resolve(&probe.from)?;
     let (server, server_ip) = cluster.resolve(&probe.to)?;
     let connection = Connection {

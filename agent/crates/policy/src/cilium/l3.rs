@@ -195,16 +195,21 @@ fn cidr_rule(path: &str, source: &CidrRule) -> Result<PeerMatcher, InvalidPolicy
         (None, Some(name), None) => {
             Ok(PeerMatcher::Group { name: name.as_str().into(), except: excepted.collect::<Result<_, _>>()? })
         }
-        (None, None, Some(source)) => Ok(PeerMatcher::Groups {
-            selector: select::without_sources(
-                &format!("{path}.cidrGroupSelector"),
-                source,
-                &["cidrgroup", "any"],
-            )?,
-            except: excepted.collect::<Result<_, _>>()?,
-        }),
+        (None, None, Some(source)) => groups(path, source, excepted.collect::<Result<_, _>>()?),
         _ => Err(invalid(path, "expected one of cidr, cidrGroupRef and cidrGroupSelector")),
     }
+}
+
+/// Groups by their labels. Cilium keeps selectors by how they are written, and the empty one is written as that of everyone:
+/// it means pods and nodes as well (`identitySelector.IsWildcard` of pkg/policy/selectorcache_selector.go).
+fn groups(path: &str, source: &LabelSelector, except: Box<[IpNet]>) -> Result<PeerMatcher, InvalidPolicy> {
+    let path = format!("{path}.cidrGroupSelector");
+    let selector = select::without_sources(&path, source, &["cidrgroup", "any"])?;
+    Ok(if selector.requirements().is_empty() && except.is_empty() {
+        PeerMatcher::Entity(Entity::All)
+    } else {
+        PeerMatcher::Groups { selector, except }
+    })
 }
 
 /// An entry that names neither a service nor a selector is about nothing.

@@ -94,10 +94,32 @@ impl LabelMatcher {
         };
         let names_a_cluster = self.local_cluster && context.options.default_local_cluster;
         match side.peer {
-            // Their labels name no cluster.
-            Party::Node(_) | Party::World if names_a_cluster => Match::No,
+            // What no label says the cluster of.
+            Party::World if names_a_cluster => Match::No,
+            Party::Node(_) if names_a_cluster && !context.options.node_selector_labels => Match::No,
+            _ if self.means_all_alike(context) => Match::Yes,
             _ => found,
         }
+    }
+
+    /// Whether the selector means all pods or all addresses outside, since it means the identity that stands for them all and
+    /// has no labels but its own: it does if it asks for the absence of labels alone (pkg/policy/aggregate.go of Cilium 1.20).
+    /// Names of ports are looked up at the peers themselves.
+    fn means_all_alike(&self, context: &Context<'_>) -> bool {
+        let stands_for_it = match context.side.peer {
+            Party::Pod(_) | Party::World => true,
+            // Their own identity stands for no others.
+            Party::Node(name) => {
+                context.options.node_selector_labels && is_own_node(name, context) == Match::No
+            }
+            Party::Unresolved => false,
+        };
+        let asks_for_absence = |requirement: &LabelRequirement| requirement.test.holds(None);
+        let names_a_cluster = self.local_cluster && context.options.default_local_cluster;
+        stands_for_it
+            && !context.side.port_by_name
+            && !names_a_cluster
+            && self.requirements.iter().all(asks_for_absence)
     }
 
     fn all<'a>(&self, look_up: impl Fn(&LabelRequirement) -> Found<'a>) -> Match {
@@ -160,7 +182,13 @@ impl LabelRequirement {
                 None => {}
             }
         }
-        if self.source.includes(Source::Node) && context.options.node_selector_labels {
+        if !context.options.node_selector_labels {
+            return Found::Absent;
+        }
+        if self.source.includes(Source::Kubernetes) && self.pod_key == PodKey::Cluster {
+            return Found::Value(&context.options.cluster);
+        }
+        if self.source.includes(Source::Node) {
             return match name.and_then(|name| context.world.node_labels(name)) {
                 Some(labels) => labels.get(&*self.key).map_or(Found::Absent, |value| Found::Value(value)),
                 None => Found::Unknown(UnknownReason::NodeUnresolved),
