@@ -15,9 +15,34 @@ type Case struct {
 	Services   []Service           `json:"services"`
 	Names      map[string][]string `json:"names"`
 	APIServer  []string            `json:"api_server"`
-	Options    Options             `json:"options"`
+	Options    *Options            `json:"options"`
 	Policies   []json.RawMessage   `json:"policies"`
 	Probes     []Probe             `json:"probes"`
+}
+
+// inherit takes what the case does not say of its world from its file.
+func (c *Case) inherit(file *Case) {
+	if c.Namespaces == nil {
+		c.Namespaces = file.Namespaces
+	}
+	if c.Pods == nil {
+		c.Pods = file.Pods
+	}
+	if c.Nodes == nil {
+		c.Nodes = file.Nodes
+	}
+	if c.Services == nil {
+		c.Services = file.Services
+	}
+	if c.Names == nil {
+		c.Names = file.Names
+	}
+	if c.APIServer == nil {
+		c.APIServer = file.APIServer
+	}
+	if c.Options == nil {
+		c.Options = file.Options
+	}
 }
 
 // Options are switches of Cilium that differ from how it is installed.

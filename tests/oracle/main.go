@@ -62,20 +62,14 @@ func files(names []string) error {
 			return err
 		}
 		var file struct {
-			Pods  []Pod  `json:"pods"`
-			Nodes []Node `json:"nodes"`
+			Case
 			Cases []Case `json:"cases"`
 		}
 		if err := json.Unmarshal(text, &file); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, c := range file.Cases {
-			if c.Pods == nil {
-				c.Pods = file.Pods
-			}
-			if c.Nodes == nil {
-				c.Nodes = file.Nodes
-			}
+			c.inherit(&file.Case)
 			answer, err := c.answer()
 			if err != nil {
 				return fmt.Errorf("%s: case %s: %w", name, c.ID, err)

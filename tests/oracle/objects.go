@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	cmtypes "github.com/cilium/cilium/pkg/clustermesh/types"
 	ipcachetypes "github.com/cilium/cilium/pkg/ipcache/types"
@@ -138,16 +140,16 @@ func read(raw json.RawMessage, services *services) (*object, error) {
 	return nil, fmt.Errorf("kind %s is not known", head.Kind)
 }
 
-// groups reads the groups of blocks.
-func groups(policies []json.RawMessage) ([]cilium.CiliumCIDRGroup, error) {
-	var found []cilium.CiliumCIDRGroup
+// groups reads the groups of blocks. Of two with one name the later counts, as if both had been applied.
+func groups(policies []json.RawMessage) []cilium.CiliumCIDRGroup {
+	found := map[string]cilium.CiliumCIDRGroup{}
 	for _, raw := range policies {
 		var group cilium.CiliumCIDRGroup
 		if err := json.Unmarshal(raw, &group); err == nil && group.Kind == "CiliumCIDRGroup" {
-			found = append(found, group)
+			found[group.Name] = group
 		}
 	}
-	return found, nil
+	return slices.Collect(maps.Values(found))
 }
 
 // names gathers the selectors of names of some entries.

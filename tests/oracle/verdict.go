@@ -86,6 +86,9 @@ func (c *Case) answer() (answer *Answer, err error) {
 }
 
 func (c *Case) judge() (*Answer, error) {
+	if c.Options == nil {
+		c.Options = &Options{}
+	}
 	c.Options.apply()
 	answer := &Answer{Refused: map[int]string{}, Probes: [][2]string{}}
 	services, err := newServices(c.Services)
@@ -105,11 +108,7 @@ func (c *Case) judge() (*Answer, error) {
 			selectors = append(selectors, names(object.entries)...)
 		}
 	}
-	groups, err := groups(c.Policies)
-	if err != nil {
-		return nil, err
-	}
-	world, err := newWorld(c, selectors, groups)
+	world, err := newWorld(c, selectors, groups(c.Policies))
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,8 @@ use watchfire_policy::cases::{CaseFile, Report};
 
 use rows::{Row, rows};
 
-const OWN: [(&str, &str); 2] = [
+const OWN: [(&str, &str); 3] = [
+    ("cilium", include_str!("../data/policy/cilium.yaml")),
     ("mistakes", include_str!("../data/policy/mistakes.yaml")),
     ("unknowns", include_str!("../data/policy/unknowns.yaml")),
 ];

@@ -56,10 +56,11 @@ pub(super) fn selector(
     for _ in 0..random.below(3) {
         let (key, values) = random.pick(words);
         // One key with two sources would be one with either value, as chance has it.
-        if used.contains(&key) {
+        let bare = key.trim_start_matches("any:");
+        if used.contains(&bare) {
             continue;
         }
-        used.push(key);
+        used.push(bare);
         pairs.insert(format!("{}{key}", prefix(random)), random.pick(values).into());
     }
     if !pairs.is_empty() {

@@ -74,8 +74,10 @@ impl World {
         });
         let names = Value::Object(names.collect());
         let services = random.some(3, service);
-        let services = services.into_iter().zip(0..).map(|(mut service, index)| {
+        let services = services.into_iter().enumerate().map(|(index, mut service)| {
             service["name"] = format!("s{}", index % 2).into();
+            // One name for two of them, in different namespaces.
+            service["namespace"] = NAMESPACES[index].into();
             service
         });
         // No pod runs where the API server does, which may also be outside.
@@ -174,8 +176,7 @@ fn template(random: &mut Random, namespace: &str, pods: &mut Vec<Value>) {
 }
 
 fn service(random: &mut Random) -> Value {
-    let mut service =
-        json!({"namespace": random.pick(&NAMESPACES), "labels": labels(random, &SERVICE_LABELS)});
+    let mut service = json!({"labels": labels(random, &SERVICE_LABELS)});
     if random.one_in(2) {
         let (key, values) = random.pick(&POD_LABELS[..3]);
         service["selector"] = json!({ key: random.pick(values) });

@@ -120,7 +120,7 @@ impl PeerMatcher {
             Self::LabelledNodes { labels, with_own } => match side.peer {
                 Party::Node(name) => {
                     let is_meant = if *with_own { Match::Yes } else { !is_own_node(name, context) };
-                    is_meant & labels.matches(context)
+                    is_meant & labels.matches_labels(context)
                 }
                 Party::Pod(_) | Party::World => Match::No,
                 Party::Unresolved => Match::Unknown(UnknownReason::PeerUnresolved),

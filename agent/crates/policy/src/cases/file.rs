@@ -141,19 +141,20 @@ impl CaseFile {
                 return Err(CaseFileError::NotACaseFile("its \"dialect\" is neither k8s nor cilium"));
             }
         };
-        let shared = |field: &str| file.get(field).cloned().unwrap_or_default();
-        let (pods, nodes) = (shared("pods"), shared("nodes"));
         cases
             .into_iter()
             .enumerate()
-            .map(|(index, case)| Case::read(index, case, &pods, &nodes))
+            .map(|(index, case)| Case::read(index, case, &file))
             .collect::<Result<_, _>>()
             .map(|cases| Self { dialect, cases })
     }
 }
 
+/// What a case has from its file where it has none of its own.
+const SHARED: [&str; 7] = ["namespaces", "pods", "nodes", "services", "names", "api_server", "options"];
+
 impl Case {
-    fn read(index: usize, mut source: Value, pods: &Value, nodes: &Value) -> Result<Self, CaseFileError> {
+    fn read(index: usize, mut source: Value, file: &Value) -> Result<Self, CaseFileError> {
         let text = |field: &str| source.get(field).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").or_else(|| text("name")).unwrap_or_else(|| format!("#{index}"));
 
@@ -177,8 +178,8 @@ impl Case {
         if source.get("probes").is_none() {
             return Ok(Self { id, content: Content::Skipped("it has no probes".to_owned()) });
         }
-        for (field, shared) in [("pods", pods), ("nodes", nodes)] {
-            if let (Some(case), false) = (source.as_object_mut(), shared.is_null()) {
+        for field in SHARED {
+            if let (Some(case), Some(shared)) = (source.as_object_mut(), file.get(field)) {
                 case.entry(field).or_insert_with(|| shared.clone());
             }
         }

@@ -82,23 +82,23 @@ impl LabelMatcher {
         self.all(|requirement| requirement.on_pod(pod, context))
     }
 
-    /// Whether the peer has the labels.
+    /// Whether the peer is meant.
     pub(crate) fn matches(&self, context: &Context<'_>) -> Match {
-        let side = &context.side;
-        let found = match side.peer {
-            Party::Pod(pod) => self.all(|requirement| requirement.on_pod(pod, context)),
-            Party::Node(name) => self.all(|requirement| requirement.on_node(name, context)),
-            Party::World => self.all(|requirement| requirement.on_world(side.peer_ip, context)),
-            Party::Unresolved if self.requirements.is_empty() => Match::Yes,
-            Party::Unresolved => Match::Unknown(UnknownReason::PeerUnresolved),
-        };
+        if self.means_all_alike(context) { Match::Yes } else { self.matches_labels(context) }
+    }
+
+    /// Whether the peer has the labels.
+    pub(crate) fn matches_labels(&self, context: &Context<'_>) -> Match {
         let names_a_cluster = self.local_cluster && context.options.default_local_cluster;
-        match side.peer {
+        match context.side.peer {
+            Party::Pod(pod) => self.all(|requirement| requirement.on_pod(pod, context)),
             // What no label says the cluster of.
             Party::World if names_a_cluster => Match::No,
             Party::Node(_) if names_a_cluster && !context.options.node_selector_labels => Match::No,
-            _ if self.means_all_alike(context) => Match::Yes,
-            _ => found,
+            Party::World => self.all(|requirement| requirement.on_world(context.side.peer_ip, context)),
+            Party::Node(name) => self.all(|requirement| requirement.on_node(name, context)),
+            Party::Unresolved if self.requirements.is_empty() && !names_a_cluster => Match::Yes,
+            Party::Unresolved => Match::Unknown(UnknownReason::PeerUnresolved),
         }
     }
 
