@@ -4,10 +4,14 @@
 
 #[path = "policy_cases/examples.rs"]
 mod examples;
+#[path = "policy_cases/mesh.rs"]
+mod mesh;
 #[path = "policy_cases/names.rs"]
 mod names;
 #[path = "policy_cases/rows.rs"]
 mod rows;
+#[path = "policy_cases/tiers.rs"]
+mod tiers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,6 +84,8 @@ const LAST_PORT: &str = "\"endPort\": 65535";
 
 const NAMES: &str = "cilium-misc/fqdn_matchpattern.json";
 const EXAMPLES: &str = "cilium-examples/policies";
+const TIERS: &str = "kube-network-policies/clusternetworkpolicy_cases.json";
+const MESH: &str = "istio-ztunnel-rbac/cases.json";
 const ROWS: &str = "kube-network-policies/unit_tables.json";
 
 fn main() {
@@ -102,6 +108,8 @@ fn main() {
         }));
     }
     trials.push(with_data("upstream_cilium_names".to_owned(), NAMES, names::check));
+    trials.push(with_data("upstream_tiers".to_owned(), TIERS, tiers::check));
+    trials.push(with_data("upstream_mesh".to_owned(), MESH, mesh::check));
     trials.push(examples::trial(data().join(EXAMPLES)));
     for Row { name, check } in rows() {
         trials.push(with_data(name, ROWS, check));

@@ -19,6 +19,7 @@ mod explain;
 mod groups;
 mod kind;
 mod matching;
+pub mod mesh;
 mod netpol;
 mod network;
 mod options;
