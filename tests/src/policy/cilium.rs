@@ -207,7 +207,12 @@ fn cidr_rule(random: &mut Random) -> Value {
         1 => json!({"cidr": "198.51.100.0/24", "except": ["198.51.100.0/24"]}),
         2 => json!({"cidrGroupRef": random.pick(&["g0", "g1", "g2"])}),
         3 => json!({"cidrGroupRef": "g1", "except": [random.pick(&BLOCKS[1..])]}),
-        4 => json!({"cidrGroupSelector": plain(random, &SERVICE_LABELS)}),
+        // Never the empty one: Cilium keeps it under the key of everyone, and what a rule about everyone then means turns on
+        // which of the two was there first.
+        4 => match plain(random, &SERVICE_LABELS) {
+            Value::Object(empty) if empty.is_empty() => json!({"cidrGroupRef": "g0"}),
+            selector => json!({ "cidrGroupSelector": selector }),
+        },
         _ => json!({"cidr": random.pick(&BLOCKS)}),
     }
 }

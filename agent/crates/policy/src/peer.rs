@@ -69,6 +69,8 @@ pub(crate) enum PeerMatcher {
         selector: Selector,
         except: Box<[IpNet]>,
     },
+    /// Everyone, as Cilium reads the selector of groups that asks for nothing; but where ports have names, addresses outside.
+    AllGroups,
     /// Addresses outside the cluster under a name.
     Named(NamePattern),
     NamedAny(Box<[NamePattern]>),
@@ -136,6 +138,8 @@ impl PeerMatcher {
             Self::Groups { selector, except } => if_outside(context, || {
                 (!has(except, side.peer_ip) && context.groups.selected(selector, side.peer_ip)).into()
             }),
+            Self::AllGroups if side.port_by_name => if_outside(context, || Match::Yes),
+            Self::AllGroups => Match::Yes,
             Self::Named(pattern) => has_name(context, |name| pattern.means(name)),
             Self::NamedAny(patterns) => {
                 has_name(context, |name| patterns.iter().any(|pattern| pattern.means(name)))

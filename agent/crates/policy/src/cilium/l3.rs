@@ -206,7 +206,7 @@ fn groups(path: &str, source: &LabelSelector, except: Box<[IpNet]>) -> Result<Pe
     let path = format!("{path}.cidrGroupSelector");
     let selector = select::without_sources(&path, source, &["cidrgroup", "any"])?;
     Ok(if selector.requirements().is_empty() && except.is_empty() {
-        PeerMatcher::Entity(Entity::All)
+        PeerMatcher::AllGroups
     } else {
         PeerMatcher::Groups { selector, except }
     })
