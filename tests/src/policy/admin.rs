@@ -41,7 +41,8 @@ fn priority(random: &mut Random, name: &str, kinds: Kinds) -> usize {
     let own: usize = name.trim_start_matches('p').parse().unwrap_or_default();
     match kinds {
         Kinds::Cilium => random.below(PRIORITIES),
-        Kinds::Kubernetes => (own * 7) % 10,
+        // The baseline policy of v1alpha1 has none and comes first.
+        Kinds::Kubernetes => 1 + (own * 7) % 10,
     }
 }
 

@@ -70,12 +70,9 @@ impl Admin {
     pub(crate) fn as_the_api_says(&self) -> impl Iterator<Item = Arc<Rule>> {
         let Pods { namespaces, pods } = self.subject.clone();
         let subject = Arc::new(Subject::PodsOf { namespaces, pods });
-        self.rules.iter().flat_map(move |rule| {
-            let lowered =
-                |action, peers| rule.lower(self.tier, self.priority, &subject, action, peers, false);
-            rule.split(AdminPeer::of_the_api)
-                .map(|(action, peers)| lowered(action, peers))
-                .collect::<Vec<_>>()
+        self.rules.iter().map(move |rule| {
+            let (action, peers) = rule.split(AdminPeer::of_the_api);
+            rule.lower(self.tier, self.priority, &subject, action, peers, false)
         })
     }
 
@@ -87,14 +84,15 @@ impl Admin {
         rules.flat_map(move |rule| {
             let priority = self.priority * CILIUM_STEPS + rule.index;
             let lowered = |action, peers| rule.lower(self.tier, priority, &subject, action, peers, true);
-            let split = rule.split(AdminPeer::of_cilium).map(|(action, peers)| lowered(action, peers));
+            let (action, peers) = rule.split(AdminPeer::of_cilium);
+            let own = lowered(action, peers);
             // Whoever may talk to names may ask for them.
             let has_names = rule.peers.iter().any(|peer| matches!(peer, AdminPeer::Names(_)));
             let dns = has_names.then(|| {
                 let rule = Arc::unwrap_or_clone(lowered(Action::Allow, dns_servers()));
                 Arc::new(Rule { ports: dns_ports(), needs_l7: true, ..rule })
             });
-            split.chain(dns).collect::<Vec<_>>()
+            [own].into_iter().chain(dns)
         })
     }
 }
@@ -115,15 +113,17 @@ fn dns_ports() -> Ports {
 }
 
 impl AdminRule {
-    /// The rule, and where it has peers that are not known the one that fails closed in its place.
-    fn split(&self, peer: fn(&AdminPeer) -> Option<PeerMatcher>) -> impl Iterator<Item = (Action, Peers)> {
+    /// What the rule does to whom. One with peers that are not known fails closed: it denies everyone, or if it allows, it
+    /// leaves them out.
+    fn split(&self, peer: fn(&AdminPeer) -> Option<PeerMatcher>) -> (Action, Peers) {
+        if self.action != Action::Allow && self.peers.contains(&AdminPeer::Unknown) {
+            return (Action::Deny, Peers::Any);
+        }
         let field = if self.direction == Direction::Ingress { "from" } else { "to" };
         // Positions count: what is unknown stays in its place, as something that matches no one.
         let nobody = || PeerMatcher::Blocks(Box::default());
         let entries = self.peers.iter().map(|source| peer(source).unwrap_or_else(nobody)).collect();
-        let fails_closed = self.action != Action::Allow && self.peers.contains(&AdminPeer::Unknown);
-        let closed = fails_closed.then_some((Action::Deny, Peers::Any));
-        [(self.action, Peers::Listed { field, entries })].into_iter().chain(closed)
+        (self.action, Peers::Listed { field, entries })
     }
 
     fn lower(
