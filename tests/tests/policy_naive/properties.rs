@@ -15,7 +15,8 @@ const DIALECTS: [(&str, Kinds, Dialect); 2] =
 
 type Property = fn(&Value, &mut Random, Dialect);
 
-const PROPERTIES: [(&str, Property); 4] = [
+const PROPERTIES: [(&str, Property); 5] = [
+    ("memory_changes_nothing", memory),
     ("order_of_objects_does_not_matter", order),
     ("a_permission_more_denies_nothing", permission),
     ("a_policy_of_pods_that_are_not_there_changes_nothing", stranger),
@@ -57,6 +58,12 @@ fn effective(case: &Value, dialect: Dialect) -> Vec<Value> {
     let mut kept: Vec<Value> = kept.map(|(_, policy)| (*policy).clone()).collect();
     kept.sort_by_key(key);
     kept
+}
+
+fn memory(case: &Value, _random: &mut Random, dialect: Dialect) {
+    let remembered =
+        Answer::from_memory(case.clone(), dialect).unwrap_or_else(|error| panic!("{error}: {case}"));
+    assert_eq!(judge(case, dialect), remembered, "{case}");
 }
 
 fn order(case: &Value, random: &mut Random, dialect: Dialect) {

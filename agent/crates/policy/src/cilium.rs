@@ -15,5 +15,5 @@ mod service;
 
 pub(crate) use entity::Entity;
 pub use fqdn::NamePattern;
-pub(crate) use labels::{LabelMatcher, is_own_node};
+pub(crate) use labels::{Anchor, LabelMatcher, is_own_node};
 pub(crate) use service::ServiceMatcher;

@@ -41,6 +41,14 @@ impl Decided<'_> {
     }
 }
 
+/// How a subject stands, whatever the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Standing {
+    pub(crate) isolated: Match,
+    /// Whether any rule selects it.
+    pub(crate) is_selected: bool,
+}
+
 /// What has been found on the way.
 struct Progress {
     /// Why something that would have let it pass is not certain.
@@ -76,10 +84,8 @@ impl<'a> Level<'a> {
     fn new(context: &Context<'_>, entries: &[(&'a Entry, Match)]) -> Self {
         let mut level = Self::default();
         for (entry, selects) in entries {
-            let trial = entry.rule.test(context);
-            let found = *selects & trial.found();
-            if found.is_possible() {
-                level.add((entry, trial, found));
+            if let Some(trial) = entry.rule.try_to_match(context) {
+                level.add((entry, trial, *selects & trial.found()));
             }
         }
         level
@@ -116,10 +122,15 @@ impl<'a> Level<'a> {
 const TIERS: [Tier; 3] = [Tier::Admin, Tier::Normal, Tier::Baseline];
 
 impl PolicySet {
-    pub(crate) fn decide<'a>(&'a self, context: &'a Context<'a>) -> Decision<'a> {
+    /// Decides by the rules that select the subject, of which those may be left out that are not about the peer.
+    pub(crate) fn decide<'a>(
+        &self,
+        context: &Context<'_>,
+        selecting: &[(&'a Entry, Match)],
+        standing: Standing,
+    ) -> Decision<'a> {
         let mut progress = Progress { may_pass: None, may_stop: None };
-        let selecting: Vec<_> = self.selecting(context).collect();
-        let isolated = self.isolated(&selecting);
+        let isolated = standing.isolated;
         for tier in TIERS {
             let from = selecting.partition_point(|(entry, _)| entry.rule.tier < tier);
             let to = selecting.partition_point(|(entry, _)| entry.rule.tier <= tier);
@@ -142,7 +153,7 @@ impl PolicySet {
         if let Party::Node(peer) = context.side.peer
             && context.side.direction == Direction::Ingress
             && self.options.allow_localhost
-            && !selecting.is_empty()
+            && standing.is_selected
         {
             match is_own_node(peer, context) {
                 Match::Yes => return progress.end(Decided::OwnNode),
@@ -156,12 +167,12 @@ impl PolicySet {
         progress.end(Decided::Isolated)
     }
 
-    fn isolated(&self, selecting: &[(&Entry, Match)]) -> Match {
-        if self.dialect == Dialect::Cilium && self.options.enforcement == Enforcement::Always {
-            return Match::Yes;
-        }
+    /// What follows from all rules that select a subject, whatever the peer.
+    pub(crate) fn standing(&self, selecting: &[(&Entry, Match)]) -> Standing {
         let isolating = selecting.iter().filter(|(entry, _)| entry.rule.isolates);
-        isolating.fold(Match::No, |so_far, (_, selects)| !(!so_far & !*selects))
+        let isolated = isolating.fold(Match::No, |so_far, (_, selects)| !(!so_far & !*selects));
+        let always = self.dialect == Dialect::Cilium && self.options.enforcement == Enforcement::Always;
+        Standing { isolated: if always { Match::Yes } else { isolated }, is_selected: !selecting.is_empty() }
     }
 
     /// What the rules of one tier decide; none where they leave it to the next.

@@ -1,7 +1,10 @@
 //! The verdict.
 
+use std::sync::Arc;
+
 use watchfire_model::{
-    Dialect, Direction, ExemptReason, Protocol, RuleDetail, RuleRef, SideVerdict, UnknownReason, Verdict,
+    Dialect, Direction, ExemptReason, PolicyRef, Protocol, RuleDetail, RuleRef, SideVerdict, UnknownReason,
+    Verdict,
 };
 
 use crate::address::is_loopback;
@@ -50,54 +53,68 @@ impl PolicySet {
     }
 
     fn side(&self, context: &Context<'_>, direction_guessed: bool) -> SideVerdict {
+        self.settled(context).unwrap_or_else(|| {
+            let selecting: Vec<_> = self.selecting(context).collect();
+            let standing = self.standing(&selecting);
+            let isolating = || {
+                let entries = selecting.iter().map(|(entry, _)| *entry);
+                policies_of(entries.filter(|entry| entry.rule.isolates))
+            };
+            let decision = self.decide(context, &selecting, standing);
+            self.verdict(context, &decision, &isolating, direction_guessed)
+        })
+    }
+
+    /// What is settled before any rule is asked.
+    pub(crate) fn settled(&self, context: &Context<'_>) -> Option<SideVerdict> {
         let side = &context.side;
         match side.subject {
             Party::Pod(_) => {}
-            Party::Node(_) | Party::World => return SideVerdict::NotCovered,
+            Party::Node(_) | Party::World => return Some(SideVerdict::NotCovered),
             // It may be a pod that some policy selects.
-            Party::Unresolved if self.directed(side.direction).is_empty() => return SideVerdict::NotCovered,
-            Party::Unresolved => return SideVerdict::Unknown { reason: UnknownReason::PeerUnresolved },
+            Party::Unresolved if self.directed(side.direction).is_empty() => {
+                return Some(SideVerdict::NotCovered);
+            }
+            Party::Unresolved => return Some(SideVerdict::Unknown { reason: UnknownReason::PeerUnresolved }),
         }
         // "Traffic to and from the node where a Pod is running is always allowed" (NetworkPolicy reference).
         if self.dialect == Dialect::K8s
             && let Party::Node(peer) = side.peer
             && is_own_node(peer, context) == Match::Yes
         {
-            return SideVerdict::Exempt { reason: ExemptReason::LocalNode };
+            return Some(SideVerdict::Exempt { reason: ExemptReason::LocalNode });
         }
-        if self.dialect == Dialect::Cilium && self.options.enforcement == Enforcement::Never {
-            return SideVerdict::NotCovered;
-        }
-        match self.decide(context) {
-            Decision::Certain(decided) => match self.verdict(context, &decided) {
-                SideVerdict::DenyDefault { .. } | SideVerdict::DenyRule { .. } if direction_guessed => {
-                    SideVerdict::Unknown { reason: UnknownReason::DirectionGuessed }
-                }
-                certain => certain,
-            },
-            Decision::Open(reason) => SideVerdict::Unknown { reason },
-        }
+        let is_off = self.dialect == Dialect::Cilium && self.options.enforcement == Enforcement::Never;
+        is_off.then_some(SideVerdict::NotCovered)
     }
 
-    /// Puts a decision into words.
-    fn verdict(&self, context: &Context<'_>, decided: &Decided<'_>) -> SideVerdict {
+    /// Puts a decision into words. A denial of what was guessed would be a guess as well.
+    pub(crate) fn verdict(
+        &self,
+        context: &Context<'_>,
+        decision: &Decision<'_>,
+        isolating: &dyn Fn() -> Arc<[Arc<PolicyRef>]>,
+        direction_guessed: bool,
+    ) -> SideVerdict {
+        let unknown = |reason| SideVerdict::Unknown { reason };
+        let decided = match decision {
+            Decision::Certain(decided) => decided,
+            Decision::Open(reason) => return unknown(*reason),
+        };
         match decided {
             Decided::Allow(entry, trial) => SideVerdict::Allow { rule: self.rule_ref(entry, trial) },
-            Decided::Deny(entry, trial) => SideVerdict::DenyRule { rule: self.rule_ref(entry, trial) },
+            Decided::OwnNode => SideVerdict::Exempt { reason: ExemptReason::LocalNode },
+            Decided::Nothing => SideVerdict::NotCovered,
             Decided::Isolated => {
                 let why = match self.dialect {
                     Dialect::K8s => why_undefined(context),
                     Dialect::Cilium => why_unresolved(context),
                 };
-                if let Some(reason) = why {
-                    return SideVerdict::Unknown { reason };
-                }
-                let isolating =
-                    self.selecting(context).map(|(entry, _)| entry).filter(|entry| entry.rule.isolates);
-                SideVerdict::DenyDefault { isolating: policies_of(isolating) }
+                let guessed = direction_guessed.then_some(UnknownReason::DirectionGuessed);
+                why.or(guessed).map_or_else(|| SideVerdict::DenyDefault { isolating: isolating() }, unknown)
             }
-            Decided::OwnNode => SideVerdict::Exempt { reason: ExemptReason::LocalNode },
-            Decided::Nothing => SideVerdict::NotCovered,
+            Decided::Deny(..) if direction_guessed => unknown(UnknownReason::DirectionGuessed),
+            Decided::Deny(entry, trial) => SideVerdict::DenyRule { rule: self.rule_ref(entry, trial) },
         }
     }
 
@@ -154,7 +171,7 @@ const fn why_unresolved(context: &Context<'_>) -> Option<UnknownReason> {
 }
 
 /// Whether a pod talks to its own address or to a loopback address, neither of which leaves it.
-fn is_to_itself(connection: &Connection<'_>) -> bool {
+pub(crate) fn is_to_itself(connection: &Connection<'_>) -> bool {
     let Party::Pod(client) = connection.client.peer.into() else { return false };
     let address = connection.server.ip.to_canonical();
     if is_loopback(address) {

@@ -8,6 +8,7 @@
 
 mod address;
 mod admin;
+mod cache;
 pub mod cases;
 mod cilium;
 mod compile;
@@ -17,6 +18,7 @@ mod document;
 mod evaluate;
 mod explain;
 mod groups;
+mod index;
 mod kind;
 mod matching;
 pub mod mesh;
@@ -33,6 +35,7 @@ mod side;
 mod split;
 mod yaml;
 
+pub use cache::VerdictCache;
 pub use cilium::NamePattern;
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, Service, World};

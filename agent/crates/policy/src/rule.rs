@@ -133,7 +133,16 @@ impl Rule {
         }
     }
 
-    /// Tries the rule. Ports first: they are the cheaper half.
+    /// Tries the rule as far as it takes to tell that it does not match: ports first, which are the cheaper half.
+    pub(crate) fn try_to_match(&self, context: &Context<'_>) -> Option<Trial> {
+        if self.ports.matches(&context.side).0 == Match::No {
+            return None;
+        }
+        let trial = self.test(context);
+        trial.found().is_possible().then_some(trial)
+    }
+
+    /// Tries both halves of the rule.
     pub(crate) fn test(&self, context: &Context<'_>) -> Trial {
         let (port, port_at) = self.ports.matches(&context.side);
         let mut context = *context;

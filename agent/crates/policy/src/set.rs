@@ -14,14 +14,22 @@ use crate::{CiliumOptions, Policy};
 /// An immutable snapshot of all policies. A change of policies is a new set; the compiled policies are shared.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
+    /// Tells one set from another.
+    pub(crate) token: Arc<Token>,
     pub(crate) dialect: Dialect,
     pub(crate) options: Arc<CiliumOptions>,
     pub(crate) groups: Groups,
+    /// Whether rules may look at the addresses of pods and not at their identities alone.
+    pub(crate) looks_at_addresses_of_pods: bool,
     policies: Vec<Arc<Policy>>,
     refused: Vec<Arc<Policy>>,
     ingress: Directed,
     egress: Directed,
 }
+
+/// Something that is the same only as itself. Not empty, so that each has an address of its own.
+#[derive(Debug)]
+pub(crate) struct Token(#[expect(dead_code, reason = "its address is all that counts")] u8);
 
 /// A rule in its place among all others.
 #[derive(Clone, Debug)]
@@ -69,6 +77,8 @@ impl PolicySet {
             .filter_map(|policy| Some((policy.reference().name.clone(), policy.group()?.clone())));
         let directed = |direction| Directed::new(dialect, direction, &policies);
         Self {
+            token: Arc::new(Token(0)),
+            looks_at_addresses_of_pods: dialect == Dialect::K8s || options.cidr_matches_pods,
             dialect,
             groups: Groups(groups.collect()),
             options: Arc::new(options),
@@ -130,9 +140,13 @@ impl Directed {
 
     /// The rules that may select pods of the namespace, in order.
     pub(crate) fn of(&self, namespace: &str) -> impl Iterator<Item = &Entry> {
+        self.positions_of(namespace).map(|position| &self.entries[position as usize])
+    }
+
+    /// Their positions among all.
+    pub(crate) fn positions_of(&self, namespace: &str) -> impl Iterator<Item = u32> {
         let namespaced = self.namespaced.get(namespace).map_or(&[][..], Vec::as_slice);
-        let merged = Merged { one: namespaced.iter().peekable(), other: self.clusterwide.iter().peekable() };
-        merged.map(|index| &self.entries[index as usize])
+        Merged { one: namespaced.iter().peekable(), other: self.clusterwide.iter().peekable() }
     }
 
     /// Whether any rule selects anyone.

@@ -1,6 +1,6 @@
 //! The world of a case.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -71,11 +71,17 @@ impl Cluster {
         for namespace in namespaces.into_iter().flatten() {
             cluster.namespaces.insert(namespace.name, namespace.labels.unwrap_or_default());
         }
+        // Pods that are alike share an identity, as those of the inventory do.
+        let mut identities = HashSet::<Arc<Identity>>::new();
         for pod in pods.into_iter().flatten() {
             cluster.namespaces.entry(pod.namespace.clone()).or_default();
-            cluster
-                .pods
-                .insert(format!("{}/{}", pod.namespace, pod.name), (Arc::new(pod.clone().into()), pod.ip));
+            let (title, ip) = (format!("{}/{}", pod.namespace, pod.name), pod.ip);
+            let mut pod = Pod::from(pod);
+            match identities.get(&pod.identity) {
+                Some(known) => pod.identity = Arc::clone(known),
+                None => _ = identities.insert(Arc::clone(&pod.identity)),
+            }
+            cluster.pods.insert(title, (Arc::new(pod), ip));
         }
         for node in nodes.into_iter().flatten() {
             cluster.node_labels.insert(node.name.clone(), node.labels.unwrap_or_default());

@@ -9,7 +9,7 @@ use super::file::{CaseFileError, CaseSource};
 use super::run::judge;
 use crate::document::parse_object;
 use crate::yaml::from_value;
-use crate::{Policy, PolicySet};
+use crate::{Connection, Policy, PolicySet, VerdictCache, World};
 
 /// Verdicts of a case.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,7 +22,24 @@ pub struct Answer {
 
 impl Answer {
     /// Judges the probes of one case, written as in a case file.
-    pub fn of(mut case: Value, dialect: Dialect) -> Result<Self, CaseFileError> {
+    pub fn of(case: Value, dialect: Dialect) -> Result<Self, CaseFileError> {
+        Self::by(case, dialect, |set, world, connection| set.judge(world, connection))
+    }
+
+    /// As `of`, but each connection is judged twice, the second time from memory.
+    pub fn from_memory(case: Value, dialect: Dialect) -> Result<Self, CaseFileError> {
+        let mut cache = VerdictCache::new();
+        Self::by(case, dialect, |set, world, connection| {
+            set.judge_with(&mut cache, world, connection);
+            set.judge_with(&mut cache, world, connection)
+        })
+    }
+
+    fn by(
+        mut case: Value,
+        dialect: Dialect,
+        mut judge_one: impl FnMut(&PolicySet, &dyn World, &Connection<'_>) -> Verdict,
+    ) -> Result<Self, CaseFileError> {
         let id = case.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let fail = |reason| CaseFileError::Case { case: id.clone(), reason };
         let objects = case.get_mut("policies").map(Value::take).unwrap_or_default();
@@ -43,7 +60,8 @@ impl Answer {
         let by_options = policies.iter().filter(|(_, policy)| is_refused(policy));
         refused.extend(by_options.map(|(index, _)| (*index, "not switched on".to_owned())));
         refused.sort();
-        let verdicts = probes.iter().filter_map(|probe| judge(&cluster, &set, probe)).collect();
+        let mut judge_one = |connection: &Connection<'_>| judge_one(&set, &cluster, connection);
+        let verdicts = probes.iter().filter_map(|probe| judge(&cluster, probe, &mut judge_one)).collect();
         Ok(Self { refused, verdicts })
     }
 }

@@ -39,7 +39,8 @@ impl Case {
                 report.skipped.push(self.left_out(Some(probe), LOOPBACK));
                 continue;
             }
-            let Some(verdict) = judge(cluster, &set, probe) else { continue };
+            let judged = judge(cluster, probe, &mut |connection| set.judge(cluster.as_ref(), connection));
+            let Some(verdict) = judged else { continue };
             report.probes += 1;
             report.mismatches.extend(mismatch(probe, &verdict).map(|(expected, got)| Mismatch {
                 case: self.id.clone(),
@@ -55,18 +56,21 @@ impl Case {
 const LOOPBACK: &str = "a pod that talks to itself is exempt, the case judges it by policy";
 
 /// None for ends that the case does not describe, which reading the file has ruled out.
-pub(super) fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
+pub(super) fn judge(
+    cluster: &Cluster,
+    probe: &Probe,
+    judge_one: &mut dyn FnMut(&Connection<'_>) -> Verdict,
+) -> Option<Verdict> {
     let (client, client_ip) = cluster.resolve(&probe.from)?;
     let (server, server_ip) = cluster.resolve(&probe.to)?;
-    let connection = Connection {
+    Some(judge_one(&Connection {
         protocol: probe.proto,
         client: Endpoint { peer: &client, ip: client_ip },
         server: Endpoint { peer: &server, ip: probe.to_ip.unwrap_or(server_ip) },
         server_port: probe.port,
         icmp_type: probe.icmp_type,
         direction_guessed: probe.guessed,
-    };
-    Some(set.judge(cluster, &connection))
+    }))
 }
 
 /// What was expected and what was found, where they differ.

@@ -29,6 +29,18 @@ struct LabelRequirement {
     test: Test,
 }
 
+/// Something that a peer must have to be meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Anchor<'a> {
+    Block(IpNet),
+    /// A label of the pod, with its value.
+    Label(&'a str, &'a str),
+    Namespace(&'a str),
+}
+
+/// Keys under which others than pods have labels.
+const RESERVED: [&str; 6] = ["host", "remote-node", "kube-apiserver", "world", "world-ipv4", "world-ipv6"];
+
 /// What a peer has under a key.
 enum Found<'a> {
     Value(&'a str),
@@ -75,6 +87,28 @@ impl LabelMatcher {
         let any = namespaces.requirements().is_empty().then(|| (format!("k8s:{NAMESPACE}"), Test::Exists));
         let pods = pods.into_iter().flat_map(|pods| of_kubernetes(pods, ""));
         Self::new(of_kubernetes(namespaces, &prefix).chain(any).chain(pods), local_cluster)
+    }
+
+    /// Something that only pods have, and none but those that are meant; a label sooner than the namespace.
+    pub(crate) fn anchor(&self) -> Option<Anchor<'_>> {
+        let of_pods = self.requirements.iter().filter_map(|requirement| match &requirement.test {
+            Test::Equals(value)
+                if requirement.source == Source::Kubernetes
+                    || (requirement.source == Source::Any && !RESERVED.contains(&&*requirement.key)) =>
+            {
+                Some((requirement, &**value))
+            }
+            _ => None,
+        });
+        let mut namespace = None;
+        for (requirement, value) in of_pods {
+            match requirement.pod_key {
+                PodKey::Label => return Some(Anchor::Label(&requirement.key, value)),
+                PodKey::Namespace => namespace = Some(Anchor::Namespace(value)),
+                _ => {}
+            }
+        }
+        namespace
     }
 
     /// Whether a pod, as a subject of policy, has the labels.
