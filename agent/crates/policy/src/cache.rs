@@ -16,7 +16,8 @@ use crate::connection::Party;
 use crate::decision::Standing;
 use crate::evaluate::is_to_itself;
 use crate::index::PeerIndex;
-use crate::set::{Entry, Token, policies_of};
+use crate::rule::Subject;
+use crate::set::{Directed, Entry, Token, policies_of};
 use crate::side::Context;
 use crate::{Connection, Match, PolicySet, World};
 
@@ -231,27 +232,66 @@ impl PolicySet {
             cache.token = Some(Arc::clone(&self.token));
         }
         let directed = self.directed(direction);
-        let selecting = directed.positions_of(&identity.namespace).filter_map(|position| {
-            let selects = directed.entries[position as usize].rule.selects(context);
-            selects.is_possible().then_some((position, selects))
-        });
-        let entries: Selecting = selecting.collect();
-        let shared = cache.shared.entry((direction, Arc::clone(&entries)));
-        let program = Arc::clone(shared.or_insert_with(|| {
-            let at = |&(position, selects): &(u32, Match)| (&directed.entries[position as usize], selects);
-            let all: Vec<_> = entries.iter().map(at).collect();
-            Arc::new(Program {
-                index: PeerIndex::new(all.iter().map(|(entry, _)| &entry.rule.peers)),
-                standing: self.standing(&all),
-                isolating: policies_of(
-                    all.iter().map(|(entry, _)| *entry).filter(|entry| entry.rule.isolates),
-                ),
-                entries,
-            })
-        }));
+        let subjects = self.subjects(context, identity);
+        let program = match cache.shared.get(&(direction, Arc::clone(&subjects))) {
+            Some(program) => Arc::clone(program),
+            None => {
+                let program = Arc::new(self.select(directed, identity, &subjects));
+                cache.shared.insert((direction, subjects), Arc::clone(&program));
+                program
+            }
+        };
         cache.held.push(Arc::clone(identity));
         cache.programs.insert(key, Arc::clone(&program));
         program
+    }
+}
+
+impl PolicySet {
+    /// Where in the list of rules subjects begin that the identity is of. Rules of one policy stand together and have one subject,
+    /// which is asked once.
+    fn subjects(&self, context: &Context<'_>, identity: &Identity) -> Selecting {
+        let directed = self.directed(context.side.direction);
+        let mut last: Option<&Arc<Subject>> = None;
+        let mut subjects = Vec::new();
+        for position in directed.positions_of(&identity.namespace) {
+            let rule = &directed.entries[position as usize].rule;
+            if last.is_some_and(|last| Arc::ptr_eq(last, &rule.subject)) {
+                continue;
+            }
+            last = Some(&rule.subject);
+            let selects = rule.selects(context);
+            if selects.is_possible() {
+                subjects.push((position, selects));
+            }
+        }
+        subjects.into()
+    }
+
+    /// All rules of those subjects.
+    fn select(&self, directed: &Directed, identity: &Identity, subjects: &Selecting) -> Program {
+        let mut subjects = subjects.iter().peekable();
+        let mut current: Option<(&Arc<Subject>, Match)> = None;
+        let mut entries = Vec::new();
+        for position in directed.positions_of(&identity.namespace) {
+            let subject = &directed.entries[position as usize].rule.subject;
+            if let Some((_, selects)) = subjects.next_if(|(first, _)| *first == position) {
+                current = Some((subject, *selects));
+            }
+            match current {
+                Some((own, selects)) if Arc::ptr_eq(own, subject) => entries.push((position, selects)),
+                _ => current = None,
+            }
+        }
+        let at = |&(position, selects): &(u32, Match)| (&directed.entries[position as usize], selects);
+        let all: Vec<_> = entries.iter().map(at).collect();
+        let isolating = all.iter().map(|(entry, _)| *entry).filter(|entry| entry.rule.isolates);
+        Program {
+            index: PeerIndex::new(all.iter().map(|(entry, _)| &entry.rule.peers)),
+            standing: self.standing(&all),
+            isolating: policies_of(isolating),
+            entries: entries.into(),
+        }
     }
 }
 
