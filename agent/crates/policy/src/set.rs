@@ -178,7 +178,8 @@ impl Iterator for Merged<'_> {
 pub(crate) fn policies_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Arc<[Arc<PolicyRef>]> {
     let mut found: Vec<&Arc<Policy>> = Vec::new();
     for entry in entries {
-        if !found.iter().any(|policy| Arc::ptr_eq(policy, &entry.policy)) {
+        // Mostly it is the one before.
+        if !found.iter().rev().any(|policy| Arc::ptr_eq(policy, &entry.policy)) {
             found.push(&entry.policy);
         }
     }
