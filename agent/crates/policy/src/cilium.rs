@@ -17,3 +17,6 @@ pub(crate) use entity::Entity;
 pub use fqdn::NamePattern;
 pub(crate) use labels::{Anchor, LabelMatcher, is_own_node};
 pub(crate) use service::ServiceMatcher;
+
+#[cfg(test)]
+mod tests;
