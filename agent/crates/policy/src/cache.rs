@@ -5,7 +5,6 @@
 //! identities of both ends. An address counts where a rule may look at it, a node where the other end is one.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::connection::Party;
 use crate::decision::Standing;
 use crate::evaluate::is_to_itself;
 use crate::index::PeerIndex;
+use crate::mix::Mix;
 use crate::rule::Subject;
 use crate::set::{Directed, Entry, Token, policies_of};
 use crate::side::Context;
@@ -46,7 +46,7 @@ type Selecting = Arc<[(u32, Match)]>;
 /// A verdict, with what its key is the address of.
 #[derive(Debug)]
 struct Kept {
-    verdict: Verdict,
+    verdict: Arc<Verdict>,
     _ends: [Held; 2],
 }
 
@@ -128,18 +128,18 @@ impl PolicySet {
         cache: &mut VerdictCache,
         world: &dyn World,
         connection: &Connection<'_>,
-    ) -> Verdict {
+    ) -> Arc<Verdict> {
         if !cache.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, &self.token)) {
             cache.forget();
             cache.token = Some(Arc::clone(&self.token));
         }
         if is_to_itself(connection) {
             let exempt = || SideVerdict::Exempt { reason: ExemptReason::SelfTraffic };
-            return Verdict::combine(exempt(), exempt());
+            return Arc::new(Verdict::combine(exempt(), exempt()));
         }
         let key = self.key(connection);
         if let Some(kept) = cache.verdicts.get(&key) {
-            return kept.verdict.clone();
+            return Arc::clone(&kept.verdict);
         }
         let kept = cache.older.remove(&key).unwrap_or_else(|| {
             let mut side = |direction| {
@@ -148,11 +148,11 @@ impl PolicySet {
             };
             let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
             Kept {
-                verdict: Verdict::combine(egress, ingress),
+                verdict: Arc::new(Verdict::combine(egress, ingress)),
                 _ends: [connection.client.peer, connection.server.peer].map(held),
             }
         });
-        let verdict = kept.verdict.clone();
+        let verdict = Arc::clone(&kept.verdict);
         cache.keep(key, kept);
         verdict
     }
@@ -300,60 +300,5 @@ fn held(peer: &Peer) -> Held {
         Peer::Pod(pod) => Held::Pod(Arc::clone(&pod.identity), pod.node.clone()),
         Peer::Node { name } => Held::Node(Arc::clone(name)),
         Peer::World | Peer::Unresolved(_) => Held::Nothing,
-    }
-}
-
-/// Makes hashers that begin with a number of their own, so that nobody outside can choose addresses that all fall together.
-#[derive(Clone, Debug)]
-struct Mix(u64);
-
-impl Default for Mix {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Mix {
-    type Hasher = Mixer;
-
-    fn build_hasher(&self) -> Mixer {
-        Mixer(self.0)
-    }
-}
-
-/// Mixes a few words faster than the standard hasher.
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(word.into());
-    }
-
-    fn write_u16(&mut self, word: u16) {
-        self.write_u64(word.into());
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
     }
 }

@@ -22,6 +22,7 @@ mod index;
 mod kind;
 mod matching;
 pub mod mesh;
+mod mix;
 mod netpol;
 mod network;
 mod options;

@@ -31,7 +31,7 @@ impl Answer {
         let mut cache = VerdictCache::new();
         Self::by(case, dialect, |set, world, connection| {
             set.judge_with(&mut cache, world, connection);
-            set.judge_with(&mut cache, world, connection)
+            Verdict::clone(&set.judge_with(&mut cache, world, connection))
         })
     }
 
