@@ -6,6 +6,7 @@
 mod agent;
 mod lines;
 mod need;
+pub mod policy;
 mod running;
 mod suite;
 

@@ -2,8 +2,16 @@
 //!
 //! The other projects' files lie outside the repository; without them their trials are skipped by name.
 
+#[path = "policy_cases/examples.rs"]
+mod examples;
+#[path = "policy_cases/mesh.rs"]
+mod mesh;
+#[path = "policy_cases/names.rs"]
+mod names;
 #[path = "policy_cases/rows.rs"]
 mod rows;
+#[path = "policy_cases/tiers.rs"]
+mod tiers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +22,8 @@ use watchfire_policy::cases::{CaseFile, Report};
 
 use rows::{Row, rows};
 
-const OWN: [(&str, &str); 2] = [
+const OWN: [(&str, &str); 3] = [
+    ("cilium", include_str!("../data/policy/cilium.yaml")),
     ("mistakes", include_str!("../data/policy/mistakes.yaml")),
     ("unknowns", include_str!("../data/policy/unknowns.yaml")),
 ];
@@ -25,18 +34,46 @@ struct Upstream {
     file: &'static str,
     probes: usize,
     skipped: usize,
+    dialect: Dialect,
 }
 
-const UPSTREAM: [Upstream; 3] = [
-    Upstream { name: "k8s_e2e", file: "k8s-e2e-netpol/cases.json", probes: 506, skipped: 0 },
+const UPSTREAM: [Upstream; 5] = [
+    Upstream {
+        name: "k8s_e2e",
+        file: "k8s-e2e-netpol/cases.json",
+        probes: 506,
+        skipped: 0,
+        dialect: Dialect::K8s,
+    },
     // Of 162 probes, 18 go from a pod to itself.
-    Upstream { name: "cyclonus", file: "cyclonus/cases.json", probes: 144, skipped: 18 },
+    Upstream {
+        name: "cyclonus",
+        file: "cyclonus/cases.json",
+        probes: 144,
+        skipped: 18,
+        dialect: Dialect::K8s,
+    },
     // One of 20 cases is marked as wrong.
     Upstream {
         name: "kube_network_policies",
         file: "kube-network-policies/networkpolicy_cases.json",
         probes: 19,
         skipped: 1,
+        dialect: Dialect::K8s,
+    },
+    Upstream {
+        name: "cilium_network_policy",
+        file: "cilium-k8s-np-examples/cases.json",
+        probes: 33,
+        skipped: 0,
+        dialect: Dialect::Cilium,
+    },
+    Upstream {
+        name: "cilium_deny",
+        file: "cilium-misc/deny_table.json",
+        probes: 15,
+        skipped: 0,
+        dialect: Dialect::Cilium,
     },
 ];
 
@@ -45,20 +82,24 @@ const UPSTREAM: [Upstream; 3] = [
 const BEYOND_THE_LAST_PORT: &str = "\"endPort\": 65537";
 const LAST_PORT: &str = "\"endPort\": 65535";
 
+const NAMES: &str = "cilium-misc/fqdn_matchpattern.json";
+const EXAMPLES: &str = "cilium-examples/policies";
+const TIERS: &str = "kube-network-policies/clusternetworkpolicy_cases.json";
+const MESH: &str = "istio-ztunnel-rbac/cases.json";
 const ROWS: &str = "kube-network-policies/unit_tables.json";
 
 fn main() {
     let mut trials = Vec::new();
     for (name, text) in OWN {
         trials.push(Trial::test(format!("own_{name}"), move || {
-            let report = run(text);
+            let report = run(text, Dialect::K8s);
             assert!(report.probes > 0 && report.skipped.is_empty(), "{report}");
             Ok(())
         }));
     }
-    for Upstream { name, file, probes, skipped } in UPSTREAM {
+    for Upstream { name, file, probes, skipped, dialect } in UPSTREAM {
         trials.push(with_data(format!("upstream_{name}"), file, move |text| {
-            let report = run(&text.replace(BEYOND_THE_LAST_PORT, LAST_PORT));
+            let report = run(&text.replace(BEYOND_THE_LAST_PORT, LAST_PORT), dialect);
             for skipped in &report.skipped {
                 println!("\nleft out of {name}: {skipped}");
             }
@@ -66,6 +107,10 @@ fn main() {
             Completion::Completed
         }));
     }
+    trials.push(with_data("upstream_cilium_names".to_owned(), NAMES, names::check));
+    trials.push(with_data("upstream_tiers".to_owned(), TIERS, tiers::check));
+    trials.push(with_data("upstream_mesh".to_owned(), MESH, mesh::check));
+    trials.push(examples::trial(data().join(EXAMPLES)));
     for Row { name, check } in rows() {
         trials.push(with_data(name, ROWS, check));
     }
@@ -73,8 +118,8 @@ fn main() {
 }
 
 /// Runs a case file, in which nothing may be other than expected.
-fn run(text: &str) -> Report {
-    let report = CaseFile::parse(text).unwrap_or_else(|error| panic!("{error}")).run(Dialect::K8s);
+fn run(text: &str, dialect: Dialect) -> Report {
+    let report = CaseFile::parse(text).unwrap_or_else(|error| panic!("{error}")).run(dialect);
     let mismatches: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
     assert_eq!(mismatches, [""; 0], "{report}");
     assert_eq!(report.refused, []);

@@ -32,7 +32,7 @@ struct TestArgs {
     /// Case files, or folders of them (YAML and JSON)
     #[arg(required = true, value_name = "CASES")]
     cases: Vec<PathBuf>,
-    /// Whose reading of the policies is followed
+    /// Whose reading of the policies is followed, where a file does not say it
     #[arg(long, value_enum, default_value_t = DialectName::K8s)]
     dialect: DialectName,
 }
@@ -41,12 +41,15 @@ struct TestArgs {
 enum DialectName {
     /// The Kubernetes API text and the SIG-network tests
     K8s,
+    /// Cilium's policy engine
+    Cilium,
 }
 
 impl From<DialectName> for Dialect {
     fn from(name: DialectName) -> Self {
         match name {
             DialectName::K8s => Self::K8s,
+            DialectName::Cilium => Self::Cilium,
         }
     }
 }

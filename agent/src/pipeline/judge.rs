@@ -22,6 +22,7 @@ impl Stages {
                 client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
                 server: Endpoint { peer, ip: server.ip() },
                 server_port: server.port(),
+                icmp_type: flow.icmp.map(|icmp| icmp.icmp_type),
                 direction_guessed: flow.direction_guessed,
             };
             self.knowledge.policies().judge(&self.knowledge, &connection)

@@ -60,7 +60,7 @@ pub use namespace::{NamespaceEvent, NamespaceView};
 pub use observation::{BinaryFile, Body, Exec, Exit, Fork, Gap, Observation};
 pub use operation::Operation;
 pub use pod::{Identity, Pod, PodIps, PodUid, WorkloadRef};
-pub use policy_ref::{Dialect, Direction, PolicyRef, RuleRef, Tier};
+pub use policy_ref::{Dialect, Direction, PolicyRef, RuleDetail, RuleRef, Tier};
 pub use process::{ExitStatus, Namespaces, Process, ProcessOrigin, ProcessState};
 pub use protocol::{ParseProtocolError, Protocol};
 pub use record::{LossRecord, PodView, ProcessAction, ProcessRecord, ProcessView, Record, RecordBody};

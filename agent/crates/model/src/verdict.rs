@@ -31,6 +31,41 @@ pub enum UnknownReason {
     HostNetwork,
     /// It is not known which of a service's backends the connection led to, and policy says different things of them.
     BackendUnresolved,
+    /// A rule names host names, and it is not known which names the address has.
+    NamesUnresolved,
+    /// A rule names a service, and it is not known which services there are.
+    ServiceUnresolved,
+    /// A rule tells the pod's own node from others, and it is not known which one this is.
+    NodeUnresolved,
+    /// A rule names the API server, and it is not known where it is.
+    ApiServerUnresolved,
+    /// A rule names types of ICMP messages, and the message's is not known.
+    IcmpTypeUnknown,
+    /// A rule names a group that something outside the cluster resolves.
+    GroupUnresolved,
+    /// Rules of the same priority say different things, and the API does not say which of them counts.
+    PriorityAmbiguous,
+}
+
+impl UnknownReason {
+    /// The reason in a phrase.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PeerUnresolved => "peer not resolved",
+            Self::ProtocolUndefined => "protocol undefined by the API under isolation",
+            Self::DirectionGuessed => "direction was guessed",
+            Self::HostNetwork => "host-network pods are undefined by the API",
+            Self::BackendUnresolved => "backend not resolved",
+            Self::NamesUnresolved => "names of the address not known",
+            Self::ServiceUnresolved => "services not known",
+            Self::NodeUnresolved => "node not resolved",
+            Self::ApiServerUnresolved => "address of the API server not known",
+            Self::IcmpTypeUnknown => "type of the ICMP message not known",
+            Self::GroupUnresolved => "external group not resolved",
+            Self::PriorityAmbiguous => "rules of one priority disagree",
+        }
+    }
 }
 
 /// The answer for one direction of one subject.
@@ -191,13 +226,7 @@ impl fmt::Display for SideVerdict {
                 ExemptReason::LocalNode => "exempt: the pod's own node",
                 ExemptReason::SelfTraffic => "exempt: the pod itself",
             }),
-            Self::Unknown { reason } => f.write_str(match reason {
-                UnknownReason::PeerUnresolved => "peer not resolved",
-                UnknownReason::ProtocolUndefined => "protocol undefined by the API under isolation",
-                UnknownReason::DirectionGuessed => "direction was guessed",
-                UnknownReason::HostNetwork => "host-network pods are undefined by the API",
-                UnknownReason::BackendUnresolved => "backend not resolved",
-            }),
+            Self::Unknown { reason } => f.write_str(reason.as_str()),
         }
     }
 }

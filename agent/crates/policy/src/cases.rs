@@ -5,7 +5,8 @@
 //!
 //! ```yaml
 //! source: where the expectations come from
-//! pods: []                       # for cases without their own; `nodes` likewise
+//! dialect: k8s                   # or cilium: whose reading they are, where it is not the caller's to say
+//! pods: []                       # for cases without their own, as everything else of the world
 //! cases:
 //! - id: deny-all
 //!   namespaces: [{name: prod, labels: {env: prod}}]
@@ -17,13 +18,18 @@
 //! ```
 //!
 //! Pods are found by name, since two may have one address. Namespaces that no entry describes have no labels of their
-//! own.
+//! own. A case may tell more of its world, and what it does not tell is not known: `services: [{namespace, name, labels,
+//! selector, backends}]`, `names: {address: [name]}` as DNS answered them, `api_server: [address]`, and labels of nodes.
+//! `options` are switches of Cilium: `ipv6`, `node_selector_labels`, `extended_protocols`, `deny_localhost`.
 
+mod cluster;
 mod file;
+mod judge;
 mod probe;
 mod report;
 mod run;
 
 pub use file::{Case, CaseFile, CaseFileError};
+pub use judge::Answer;
 pub use probe::{Expectation, Probe, SideExpectation};
 pub use report::{Mismatch, Report, Skipped};

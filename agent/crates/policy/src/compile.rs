@@ -2,14 +2,12 @@
 //! (kubernetes/kubernetes, pkg/apis/networking/validation), apart from the syntax of names and labels: a malformed
 //! one matches nothing.
 
-use std::sync::Arc;
-
-use watchfire_model::{Direction, PolicyRef, Protocol, Tier};
+use watchfire_model::{Direction, Protocol};
 
 use crate::address::{Block, parse_cidr, strictly_inside};
-use crate::peer::{NamespaceMatcher, PeerMatcher};
-use crate::policy::Rule;
-use crate::port::{PortMatcher, Ports};
+use crate::network::{Network, NetworkPeer, NetworkPort, NetworkRule};
+use crate::policy::Body;
+use crate::port::PortTest;
 use crate::{
     IntOrString, IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec, Policy, Selector,
@@ -55,33 +53,18 @@ impl TryFrom<&NetworkPolicy> for Policy {
         let egress = rules("spec.egress", spec.egress.as_deref(), "to", |rule| {
             (rule.to.as_deref(), rule.ports.as_deref())
         })?;
-        let listed = directions(spec)?;
-        let reference = Arc::new(PolicyRef { kind: KIND, namespace, name });
-        Ok(Self {
-            alone: Arc::from([Arc::clone(&reference)]),
-            reference,
-            tier: Tier::Normal,
-            subjects: spec
-                .pod_selector
-                .as_ref()
-                .map_or_else(|| Ok(Selector::default()), |source| selector("spec.podSelector", source))?,
-            ingress: listed.contains(&Direction::Ingress).then_some(ingress),
-            egress: listed.contains(&Direction::Egress).then_some(egress),
-        })
+        let subjects = spec
+            .pod_selector
+            .as_ref()
+            .map_or_else(|| Ok(Selector::default()), |source| selector("spec.podSelector", source))?;
+        let network = Network { subjects, types: directions(spec)?, ingress, egress };
+        Ok(Self::new(KIND, namespace, name, Body::Network(network)))
     }
 }
 
-/// The directions a policy is about.
-fn directions(spec: &NetworkPolicySpec) -> Result<Vec<Direction>, InvalidPolicy> {
+/// The directions that `policyTypes` lists.
+fn directions(spec: &NetworkPolicySpec) -> Result<Box<[Direction]>, InvalidPolicy> {
     let listed = spec.policy_types.as_deref().unwrap_or_default();
-    if listed.is_empty() {
-        let has_egress = spec.egress.as_ref().is_some_and(|rules| !rules.is_empty());
-        return Ok(if has_egress {
-            vec![Direction::Ingress, Direction::Egress]
-        } else {
-            vec![Direction::Ingress]
-        });
-    }
     if listed.len() > 2 {
         return Err(invalid("spec.policyTypes", "expected at most two entries"));
     }
@@ -104,11 +87,11 @@ fn rules<R>(
     source: Option<&[R]>,
     peers_field: &str,
     parts: impl Fn(&R) -> (Option<&[NetworkPolicyPeer]>, Option<&[NetworkPolicyPort]>),
-) -> Result<Box<[Rule]>, InvalidPolicy> {
+) -> Result<Box<[NetworkRule]>, InvalidPolicy> {
     let mut compiled = Vec::new();
     for (index, rule) in source.unwrap_or_default().iter().enumerate() {
         let (peers, ports) = parts(rule);
-        compiled.push(Rule {
+        compiled.push(NetworkRule {
             peers: entries(&format!("{path}[{index}].{peers_field}"), peers, peer)?,
             ports: entries(&format!("{path}[{index}].ports"), ports, port)?,
         });
@@ -134,22 +117,20 @@ fn entries<S, C>(
         .transpose()
 }
 
-fn peer(path: &str, source: &NetworkPolicyPeer) -> Result<PeerMatcher, InvalidPolicy> {
+fn peer(path: &str, source: &NetworkPolicyPeer) -> Result<NetworkPeer, InvalidPolicy> {
     let NetworkPolicyPeer { pod_selector, namespace_selector, ip_block } = source;
+    let read = |field: &str, source: &Option<LabelSelector>| {
+        source.as_ref().map(|source| selector(&format!("{path}.{field}"), source)).transpose()
+    };
     match (pod_selector, namespace_selector, ip_block) {
         (None, None, None) => {
             Err(invalid(path, "expected podSelector, namespaceSelector or ipBlock, found none"))
         }
-        (None, None, Some(source)) => block(&format!("{path}.ipBlock"), source).map(PeerMatcher::Block),
+        (None, None, Some(source)) => block(&format!("{path}.ipBlock"), source).map(NetworkPeer::Block),
         (_, _, Some(_)) => Err(invalid(path, "ipBlock must not be combined with a selector in one entry")),
-        (pods, namespaces, None) => Ok(PeerMatcher::Pods {
-            pods: pods.as_ref().map_or_else(
-                || Ok(Selector::default()),
-                |pods| selector(&format!("{path}.podSelector"), pods),
-            )?,
-            namespaces: namespaces.as_ref().map_or(Ok(NamespaceMatcher::Own), |namespaces| {
-                selector(&format!("{path}.namespaceSelector"), namespaces).map(NamespaceMatcher::Selected)
-            })?,
+        (pods, namespaces, None) => Ok(NetworkPeer::Pods {
+            pods: read("podSelector", pods)?,
+            namespaces: read("namespaceSelector", namespaces)?,
         }),
     }
 }
@@ -178,7 +159,7 @@ fn block(path: &str, source: &IpBlock) -> Result<Block, InvalidPolicy> {
     Ok(Block { cidr: outer, except })
 }
 
-fn port(path: &str, source: &NetworkPolicyPort) -> Result<PortMatcher, InvalidPolicy> {
+fn port(path: &str, source: &NetworkPolicyPort) -> Result<NetworkPort, InvalidPolicy> {
     let NetworkPolicyPort { protocol, port, end_port } = source;
     let protocol = match protocol.as_deref() {
         None | Some("TCP") => Protocol::Tcp,
@@ -191,10 +172,10 @@ fn port(path: &str, source: &NetworkPolicyPort) -> Result<PortMatcher, InvalidPo
     };
     let end_path = || format!("{path}.endPort");
     let ports = match (port, end_port) {
-        (None, None) => Ports::Any,
+        (None, None) => PortTest::Any,
         (Some(IntOrString::Int(first)), None) => {
             let first = number(&format!("{path}.port"), *first)?;
-            Ports::Range(first..=first)
+            PortTest::Range(first..=first)
         }
         (Some(IntOrString::Int(first)), Some(last)) => {
             let first = number(&format!("{path}.port"), *first)?;
@@ -202,9 +183,11 @@ fn port(path: &str, source: &NetworkPolicyPort) -> Result<PortMatcher, InvalidPo
             if last < first {
                 return Err(invalid(end_path(), format!("{last} is less than port {first}")));
             }
-            Ports::Range(first..=last)
+            PortTest::Range(first..=last)
         }
-        (Some(IntOrString::String(name)), None) if is_port_name(name) => Ports::Named(name.as_str().into()),
+        (Some(IntOrString::String(name)), None) if is_port_name(name) => {
+            PortTest::Named(name.as_str().into())
+        }
         (Some(IntOrString::String(name)), None) => {
             let reason = format!(
                 "expected a port name of at most {PORT_NAME_BYTES_MAX} lower-case letters, digits and single \
@@ -217,10 +200,10 @@ fn port(path: &str, source: &NetworkPolicyPort) -> Result<PortMatcher, InvalidPo
         }
         (None, Some(_)) => return Err(invalid(end_path(), "must not be set without port")),
     };
-    Ok(PortMatcher { protocol, ports })
+    Ok(NetworkPort { protocol, ports })
 }
 
-fn number(path: &str, number: i64) -> Result<u16, InvalidPolicy> {
+pub(crate) fn number(path: &str, number: i64) -> Result<u16, InvalidPolicy> {
     u16::try_from(number)
         .ok()
         .filter(|port| *port != 0)
@@ -234,11 +217,11 @@ fn is_port_name(name: &str) -> bool {
         && !(name.starts_with('-') || name.ends_with('-') || name.contains("--"))
 }
 
-fn selector(path: &str, source: &LabelSelector) -> Result<Selector, InvalidPolicy> {
+pub(crate) fn selector(path: &str, source: &LabelSelector) -> Result<Selector, InvalidPolicy> {
     Selector::compile(source).map_err(|error| invalid(format!("{path}.{}", error.path), error.reason))
 }
 
-fn invalid(path: impl Into<String>, reason: impl Into<String>) -> InvalidPolicy {
+pub(crate) fn invalid(path: impl Into<String>, reason: impl Into<String>) -> InvalidPolicy {
     InvalidPolicy { path: path.into(), reason: reason.into() }
 }
 

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use crate::Policy;
 use crate::compile::DEFAULT_NAMESPACE;
+use crate::kind::{Kind, Text};
 use crate::split::{Document, split};
-use crate::yaml::{from_value, read};
-use crate::{NetworkPolicy, Policy};
+use crate::yaml::read;
 
 /// What a file holds.
 #[derive(Clone, Default, Debug)]
@@ -59,10 +60,13 @@ pub struct Rejection {
     pub reason: String,
 }
 
-/// What is done with an object of a given kind.
-enum Kind {
-    NetworkPolicy,
-    List { of: Option<&'static str> },
+/// What is done with an object.
+enum Role {
+    Policy(Kind),
+    /// Its items are read; what they are of where it says so.
+    List {
+        of: Option<(String, String)>,
+    },
     Other,
 }
 
@@ -139,9 +143,11 @@ fn with_kind(mut item: Value, (kind, api_version): (Option<&str>, Option<&str>))
 pub fn parse_object(value: Value) -> Result<Option<Arc<Policy>>, String> {
     let object = ObjectId::of(&value);
     match object.classify()? {
-        Kind::NetworkPolicy => compile(from_value(value)).map(Some),
-        Kind::List { .. } => Err("a list is not expected here".to_owned()),
-        Kind::Other => Ok(None),
+        Role::Policy(kind) => {
+            kind.read(Text::Value(value)).map(|policy| Some(Arc::new(policy))).map_err(|error| error.reason)
+        }
+        Role::List { .. } => Err("a list is not expected here".to_owned()),
+        Role::Other => Ok(None),
     }
 }
 
@@ -159,21 +165,19 @@ impl Parsed {
         };
         match object.classify() {
             Err(reason) => self.rejected.push(reject(line, object, reason)),
-            Ok(Kind::Other) => self.ignored.push(Ignored { line, object }),
+            Ok(Role::Other) => self.ignored.push(Ignored { line, object }),
             // Read anew from the text, because only then does a mistake know its line.
-            Ok(Kind::NetworkPolicy) => match read::<NetworkPolicy>(document.text) {
-                Ok(policy) => match compile(Ok(policy)) {
-                    Ok(policy) => self.policies.push(policy),
-                    Err(reason) => self.rejected.push(reject(line, object, reason)),
-                },
+            Ok(Role::Policy(kind)) => match kind.read(Text::Document(document.text)) {
+                Ok(policy) => self.policies.push(Arc::new(policy)),
                 Err(error) => {
-                    self.rejected.push(reject(line_in_file(error.line), object, error.reason));
+                    let line = error.line.map_or(line, |line| line_in_file(Some(line)));
+                    self.rejected.push(reject(line, object, error.reason));
                 }
             },
-            Ok(Kind::List { of }) => match read::<List>(document.text) {
+            Ok(Role::List { of }) => match read::<List>(document.text) {
                 Ok(list) => {
                     for item in list.items.into_iter().flatten() {
-                        self.item(file, line_in_file(Some(item.referenced.line())), item.value, of);
+                        self.item(file, line_in_file(Some(item.referenced.line())), item.value, of.as_ref());
                     }
                 }
                 Err(error) => {
@@ -183,17 +187,19 @@ impl Parsed {
         }
     }
 
-    /// An item of a list; `of` is the kind of those that do not say it themselves.
-    fn item(&mut self, file: &str, line: u64, value: Value, of: Option<&'static str>) {
-        let mut object = ObjectId::of(&value);
-        if let (None, Some(kind)) = (&object.kind, of) {
-            object.kind = Some(kind.to_owned());
-            object.api_version = Some(NETWORKING_V1.to_owned());
+    /// An item of a list; `of` are apiVersion and kind of those that do not say it themselves.
+    fn item(&mut self, file: &str, line: u64, mut value: Value, of: Option<&(String, String)>) {
+        if let Some((api_version, kind)) = of {
+            value = with_kind(value, (Some(kind), Some(api_version)));
         }
+        let object = ObjectId::of(&value);
         let outcome = match object.classify() {
-            Ok(Kind::NetworkPolicy) => compile(from_value(value)).map(|policy| self.policies.push(policy)),
-            Ok(Kind::List { .. }) => Err("a list inside a list is not expected".to_owned()),
-            Ok(Kind::Other) => {
+            Ok(Role::Policy(kind)) => kind
+                .read(Text::Value(value))
+                .map(|policy| self.policies.push(Arc::new(policy)))
+                .map_err(|error| error.reason),
+            Ok(Role::List { .. }) => Err("a list inside a list is not expected".to_owned()),
+            Ok(Role::Other) => {
                 self.ignored.push(Ignored { line, object });
                 return;
             }
@@ -203,12 +209,6 @@ impl Parsed {
             self.rejected.push(Rejection { file: file.to_owned(), line, object, reason });
         }
     }
-}
-
-const NETWORKING_V1: &str = "networking.k8s.io/v1";
-
-fn compile(object: Result<NetworkPolicy, String>) -> Result<Arc<Policy>, String> {
-    Policy::try_from(&object?).map(Arc::new).map_err(|error| error.to_string())
 }
 
 impl ObjectId {
@@ -222,14 +222,18 @@ impl ObjectId {
         }
     }
 
-    fn classify(&self) -> Result<Kind, String> {
+    fn classify(&self) -> Result<Role, String> {
         let kind = self.kind.as_deref().ok_or("kind is required")?;
         let api_version = self.api_version.as_deref().ok_or("apiVersion is required")?;
-        Ok(match (api_version, kind) {
-            (NETWORKING_V1, "NetworkPolicy") => Kind::NetworkPolicy,
-            (NETWORKING_V1, "NetworkPolicyList") => Kind::List { of: Some("NetworkPolicy") },
-            ("v1", "List") => Kind::List { of: None },
-            _ => Kind::Other,
+        if let Some(kind) = Kind::of(api_version, kind) {
+            return Ok(Role::Policy(kind));
+        }
+        Ok(match kind.strip_suffix("List") {
+            Some("") if api_version == "v1" => Role::List { of: None },
+            Some(item) if Kind::of(api_version, item).is_some() => {
+                Role::List { of: Some((api_version.to_owned(), item.to_owned())) }
+            }
+            _ => Role::Other,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Three-valued matching.
 
-use std::ops::BitAnd;
+use std::ops::{BitAnd, Not};
+
+use watchfire_model::UnknownReason;
 
 /// Whether something matches, where a fact needed to tell may be missing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -10,7 +12,7 @@ pub enum Match {
     /// It does not, whatever the missing facts are.
     No,
     /// It depends on a fact that is not known.
-    Unknown,
+    Unknown(UnknownReason),
 }
 
 impl BitAnd for Match {
@@ -19,8 +21,20 @@ impl BitAnd for Match {
     fn bitand(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown(reason), _) | (_, Self::Unknown(reason)) => Self::Unknown(reason),
             (Self::Yes, Self::Yes) => Self::Yes,
-            _ => Self::Unknown,
+        }
+    }
+}
+
+impl Not for Match {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            unknown @ Self::Unknown(_) => unknown,
         }
     }
 }
@@ -31,44 +45,51 @@ impl From<bool> for Match {
     }
 }
 
+impl Match {
+    /// Whether it may match, as far as is known.
+    pub(crate) const fn is_possible(self) -> bool {
+        !matches!(self, Self::No)
+    }
+}
+
 /// The position of the first entry that matches, or the best that can be said of all of them.
 pub(crate) fn first<T>(entries: &[T], test: impl Fn(&T) -> Match) -> (Match, Option<usize>) {
-    let mut unknown = None;
+    let mut best = (Match::No, None);
     for (index, entry) in entries.iter().enumerate() {
         match test(entry) {
             Match::Yes => return (Match::Yes, Some(index)),
-            Match::Unknown => unknown = unknown.or(Some(index)),
-            Match::No => {}
+            unknown @ Match::Unknown(_) if best.1.is_none() => best = (unknown, Some(index)),
+            Match::Unknown(_) | Match::No => {}
         }
     }
-    (if unknown.is_some() { Match::Unknown } else { Match::No }, unknown)
+    best
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PEER: Match = Match::Unknown(UnknownReason::PeerUnresolved);
+    const NAMES: Match = Match::Unknown(UnknownReason::NamesUnresolved);
+
     #[test]
     fn a_certain_no_outweighs_a_missing_fact() {
-        use Match::{No, Unknown, Yes};
-        for (a, b, expected) in [
-            (Yes, Yes, Yes),
-            (Yes, Unknown, Unknown),
-            (Unknown, No, No),
-            (No, Unknown, No),
-            (Unknown, Unknown, Unknown),
-        ] {
+        use Match::{No, Yes};
+        for (a, b, expected) in
+            [(Yes, Yes, Yes), (Yes, PEER, PEER), (PEER, No, No), (No, PEER, No), (NAMES, PEER, NAMES)]
+        {
             assert_eq!(a & b, expected, "{a:?} & {b:?}");
         }
+        assert_eq!((!Yes, !No, !PEER), (No, Yes, PEER));
     }
 
     #[test]
     fn the_first_certain_entry_is_reported() {
-        use Match::{No, Unknown, Yes};
+        use Match::{No, Yes};
         for (entries, expected) in [
             (vec![No, Yes, Yes], (Yes, Some(1))),
-            (vec![Unknown, Yes], (Yes, Some(1))),
-            (vec![No, Unknown, Unknown], (Unknown, Some(1))),
+            (vec![PEER, Yes], (Yes, Some(1))),
+            (vec![No, NAMES, PEER], (NAMES, Some(1))),
             (vec![No], (No, None)),
             (vec![], (No, None)),
         ] {

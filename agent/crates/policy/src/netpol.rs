@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
+use watchfire_model::Labels;
 
 use crate::LabelSelector;
 
@@ -35,6 +36,8 @@ pub struct ObjectMeta {
     pub name: Option<String>,
     /// Namespace; `default` where absent.
     pub namespace: Option<String>,
+    /// Labels, by which objects of some kinds are found.
+    pub labels: Option<Labels>,
     #[serde(default, rename = "annotations")]
     _annotations: Skipped,
     #[serde(default, rename = "creationTimestamp")]
@@ -49,8 +52,6 @@ pub struct ObjectMeta {
     _generate_name: Skipped,
     #[serde(default, rename = "generation")]
     _generation: Skipped,
-    #[serde(default, rename = "labels")]
-    _labels: Skipped,
     #[serde(default, rename = "managedFields")]
     _managed_fields: Skipped,
     #[serde(default, rename = "ownerReferences")]
@@ -172,7 +173,7 @@ impl<'de> Deserialize<'de> for IntOrString {
 
 /// A field of any shape that is accepted and dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Skipped;
+pub(crate) struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

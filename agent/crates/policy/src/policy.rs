@@ -1,102 +1,91 @@
-//! Compiled policies.
+//! Policies that have passed validation.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use watchfire_model::{Direction, Pod, PolicyRef, Protocol, Tier};
+use watchfire_model::{Dialect, Direction, PolicyRef};
 
-use crate::connection::{Party, World};
-use crate::matching::first;
-use crate::peer::PeerMatcher;
-use crate::port::PortMatcher;
-use crate::{Match, Selector};
+use crate::admin::Admin;
+use crate::groups::Group;
+use crate::network::Network;
+use crate::rule::Rule;
 
-/// One policy that has passed validation, ready to be matched.
-#[derive(Clone, PartialEq, Debug)]
+/// One policy that has passed validation, ready to be judged by. What it says depends on whose reading is followed.
+#[derive(Clone, Debug)]
 pub struct Policy {
-    pub(crate) reference: Arc<PolicyRef>,
+    reference: Arc<PolicyRef>,
     /// The list of just this policy, so that the commonest denial costs no allocation.
-    pub(crate) alone: Arc<[Arc<PolicyRef>]>,
-    pub(crate) tier: Tier,
-    pub(crate) subjects: Selector,
-    /// None where the policy has nothing to say about the direction; without rules it isolates.
-    pub(crate) ingress: Option<Box<[Rule]>>,
-    pub(crate) egress: Option<Box<[Rule]>>,
+    alone: Arc<[Arc<PolicyRef>]>,
+    body: Body,
+    /// Its rules by dialect, made when first asked for.
+    k8s: OnceLock<Arc<[Arc<Rule>]>>,
+    cilium: OnceLock<Arc<[Arc<Rule>]>>,
 }
 
-/// One entry of `ingress` or `egress`.
+/// What the object says, by kind.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Rule {
-    /// None means anyone.
-    pub(crate) peers: Option<Box<[PeerMatcher]>>,
-    /// None means every port of every protocol.
-    pub(crate) ports: Option<Box<[PortMatcher]>>,
+pub(crate) enum Body {
+    Network(Network),
+    Admin(Admin),
+    /// Cilium's own kinds mean nothing to others.
+    Cilium(Arc<[Arc<Rule>]>),
+    Group(Group),
 }
 
-/// One direction of a connection, from the point of view of the pod that policies select.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Side<'a> {
-    pub(crate) direction: Direction,
-    pub(crate) subject: Party<'a>,
-    pub(crate) peer: Party<'a>,
-    pub(crate) peer_ip: IpAddr,
-    /// The end that answers: where named ports are looked up.
-    pub(crate) destination: Party<'a>,
-    pub(crate) protocol: Protocol,
-    pub(crate) port: u16,
-}
-
-/// How a rule fared, with the positions of the entries that speak for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Trial {
-    pub(crate) peer: Match,
-    pub(crate) port: Match,
-    pub(crate) peer_index: Option<usize>,
-    pub(crate) port_index: Option<usize>,
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.reference == other.reference && self.body == other.body
+    }
 }
 
 impl Policy {
+    pub(crate) fn new(kind: &'static str, namespace: String, name: String, body: Body) -> Self {
+        let reference = Arc::new(PolicyRef { kind, namespace, name });
+        Self {
+            alone: Arc::from([Arc::clone(&reference)]),
+            reference,
+            body,
+            k8s: OnceLock::new(),
+            cilium: OnceLock::new(),
+        }
+    }
+
     /// Which object this is.
     #[must_use]
     pub const fn reference(&self) -> &Arc<PolicyRef> {
         &self.reference
     }
 
-    /// Whether the policy isolates the pods it selects in this direction.
+    /// Whether the policy isolates the pods it selects in this direction, as the dialect reads it.
     #[must_use]
-    pub const fn isolates(&self, direction: Direction) -> bool {
-        self.rules(direction).is_some()
+    pub fn isolates(&self, dialect: Dialect, direction: Direction) -> bool {
+        self.rules(dialect).iter().any(|rule| rule.isolates && rule.direction == direction)
     }
 
-    /// Whether the policy selects the pod. Host-network pods are never selected.
-    #[must_use]
-    pub fn selects(&self, pod: &Pod) -> bool {
-        !pod.identity.host_network
-            && *pod.identity.namespace == *self.reference.namespace
-            && self.subjects.matches(&pod.identity.labels)
+    pub(crate) const fn alone(&self) -> &Arc<[Arc<PolicyRef>]> {
+        &self.alone
     }
 
-    pub(crate) const fn rules(&self, direction: Direction) -> Option<&[Rule]> {
-        let rules = match direction {
-            Direction::Ingress => &self.ingress,
-            Direction::Egress => &self.egress,
-        };
-        match rules {
-            Some(rules) => Some(rules),
-            None => None,
+    pub(crate) const fn group(&self) -> Option<&Group> {
+        match &self.body {
+            Body::Group(group) => Some(group),
+            Body::Network(_) | Body::Admin(_) | Body::Cilium(_) => None,
         }
     }
-}
 
-impl Rule {
-    /// Tries the rule; `namespace` is the policy's own.
-    pub(crate) fn test(&self, namespace: &str, world: &dyn World, side: &Side<'_>) -> Trial {
-        let (port, port_index) = self.ports.as_deref().map_or((Match::Yes, None), |ports| {
-            first(ports, |entry| entry.matches(side.protocol, side.port, side.destination))
-        });
-        let (peer, peer_index) = self.peers.as_deref().map_or((Match::Yes, None), |peers| {
-            first(peers, |entry| entry.matches(namespace, world, side.peer, side.peer_ip))
-        });
-        Trial { peer, port, peer_index, port_index }
+    /// Its rules as the dialect reads them; none where it means nothing to it.
+    pub(crate) fn rules(&self, dialect: Dialect) -> &Arc<[Arc<Rule>]> {
+        match dialect {
+            Dialect::K8s => self.k8s.get_or_init(|| match &self.body {
+                Body::Network(network) => network.as_the_api_says(&self.reference.namespace).collect(),
+                Body::Admin(admin) => admin.as_the_api_says().collect(),
+                Body::Cilium(_) | Body::Group(_) => Arc::from([]),
+            }),
+            Dialect::Cilium => self.cilium.get_or_init(|| match &self.body {
+                Body::Network(network) => network.as_cilium_reads_it(&self.reference.namespace).collect(),
+                Body::Admin(admin) => admin.as_cilium_reads_it().collect(),
+                Body::Cilium(rules) => Arc::clone(rules),
+                Body::Group(_) => Arc::from([]),
+            }),
+        }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use watchfire_model::Labels;
+use watchfire_model::{Labels, UnknownReason};
 
 use crate::Match;
 
 /// The label that the API server sets on every namespace to the namespace's own name.
-const METADATA_NAME: &str = "kubernetes.io/metadata.name";
+pub(crate) const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
 /// `metav1.LabelSelector` as written. An empty one selects everything; what an absent one means is for the field
 /// that holds it to say.
@@ -51,13 +51,13 @@ pub struct Selector {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Requirement {
-    key: Box<str>,
-    test: Test,
+pub(crate) struct Requirement {
+    pub(crate) key: Box<str>,
+    pub(crate) test: Test,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Test {
+pub(crate) enum Test {
     Equals(Box<str>),
     In(Box<[String]>),
     NotIn(Box<[String]>),
@@ -84,6 +84,16 @@ impl Selector {
         Ok(Self { requirements: requirements.into() })
     }
 
+    /// A selector of requirements that have passed validation.
+    pub(crate) fn of(requirements: impl Iterator<Item = (String, Test)>) -> Self {
+        let requirements = requirements.map(|(key, test)| Requirement { key: key.into(), test });
+        Self { requirements: requirements.collect() }
+    }
+
+    pub(crate) const fn requirements(&self) -> &[Requirement] {
+        &self.requirements
+    }
+
     /// Whether a pod with these labels is selected.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
@@ -102,7 +112,7 @@ impl Selector {
                 & if key == METADATA_NAME {
                     requirement.test.holds(Some(name)).into()
                 } else {
-                    labels.map_or(Match::Unknown, |labels| {
+                    labels.map_or(Match::Unknown(UnknownReason::PeerUnresolved), |labels| {
                         requirement.test.holds(labels.get(key).map(String::as_str)).into()
                     })
                 }
@@ -111,7 +121,7 @@ impl Selector {
 }
 
 impl Test {
-    fn holds(&self, value: Option<&str>) -> bool {
+    pub(crate) fn holds(&self, value: Option<&str>) -> bool {
         let is_one_of = |values: &[String]| value.is_some_and(|value| values.iter().any(|v| v == value));
         match self {
             Self::Equals(expected) => value == Some(expected.as_ref()),
@@ -153,6 +163,8 @@ fn invalid(path: &str, reason: &str) -> InvalidSelector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UNKNOWN: Match = Match::Unknown(UnknownReason::PeerUnresolved);
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -227,8 +239,8 @@ mod tests {
             (&by_name, "other", None, Match::No),
             (&by_team, "prod", Some(&lying), Match::Yes),
             (&by_team, "prod", Some(&Labels::new()), Match::No),
-            (&by_team, "prod", None, Match::Unknown),
-            (&by_both, "prod", None, Match::Unknown),
+            (&by_team, "prod", None, UNKNOWN),
+            (&by_both, "prod", None, UNKNOWN),
             (&by_both, "other", None, Match::No),
             (&Selector::default(), "prod", None, Match::Yes),
         ] {

@@ -1,40 +1,53 @@
 //! All policies of a cluster, indexed by what they can select.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::Peekable;
+use std::slice::Iter;
 use std::sync::Arc;
 
-use watchfire_model::{Dialect, Direction, Pod, PolicyRef};
+use watchfire_model::{Dialect, Direction, PolicyRef, Tier};
 
-use crate::Policy;
+use crate::groups::Groups;
+use crate::rule::Rule;
+use crate::{CiliumOptions, Policy};
 
 /// An immutable snapshot of all policies. A change of policies is a new set; the compiled policies are shared.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
+    /// Tells one set from another.
+    pub(crate) token: Arc<Token>,
     pub(crate) dialect: Dialect,
+    pub(crate) options: Arc<CiliumOptions>,
+    pub(crate) groups: Groups,
+    /// Whether rules may look at the addresses of pods and not at their identities alone.
+    pub(crate) looks_at_addresses_of_pods: bool,
     policies: Vec<Arc<Policy>>,
-    namespaces: HashMap<String, Namespaced>,
-    isolates_ingress: bool,
-    isolates_egress: bool,
-}
-
-#[derive(Clone, Default, Debug)]
-struct Namespaced {
+    refused: Vec<Arc<Policy>>,
     ingress: Directed,
     egress: Directed,
 }
 
-/// The policies of a namespace that isolate in one direction.
+/// Something that is the same only as itself. Not empty, so that each has an address of its own.
+#[derive(Debug)]
+pub(crate) struct Token(#[expect(dead_code, reason = "its address is all that counts")] u8);
+
+/// A rule in its place among all others.
 #[derive(Clone, Debug)]
-pub(crate) struct Directed {
-    policies: Vec<Arc<Policy>>,
-    /// All of them, for the subjects that all of them select.
-    all: Arc<[Arc<PolicyRef>]>,
+pub(crate) struct Entry {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) rule: Arc<Rule>,
+    /// Rules of one level are weighed against each other; those of lower levels come first.
+    pub(crate) level: u32,
 }
 
-impl Default for Directed {
-    fn default() -> Self {
-        Self { policies: Vec::new(), all: Arc::from([]) }
-    }
+/// The rules of one direction, in the order in which they are asked.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Directed {
+    pub(crate) entries: Vec<Entry>,
+    /// Those that select in one namespace alone.
+    namespaced: HashMap<String, Vec<u32>>,
+    /// Those that may select anywhere.
+    clusterwide: Vec<u32>,
 }
 
 impl PolicySet {
@@ -42,33 +55,37 @@ impl PolicySet {
     /// counts, as if both had been applied in turn.
     #[must_use]
     pub fn new(dialect: Dialect, policies: impl IntoIterator<Item = Arc<Policy>>) -> Self {
+        Self::with_options(dialect, CiliumOptions::default(), policies)
+    }
+
+    /// As `new`, where Cilium is configured in its own way.
+    #[must_use]
+    pub fn with_options(
+        dialect: Dialect,
+        options: CiliumOptions,
+        policies: impl IntoIterator<Item = Arc<Policy>>,
+    ) -> Self {
         let policies: BTreeMap<_, _> =
             policies.into_iter().map(|policy| (Arc::clone(policy.reference()), policy)).collect();
-        let policies: Vec<_> = policies.into_values().collect();
-        let mut namespaces = HashMap::<String, Namespaced>::new();
-        for policy in &policies {
-            let namespaced = namespaces.entry(policy.reference().namespace.clone()).or_default();
-            for (direction, directed) in
-                [(Direction::Ingress, &mut namespaced.ingress), (Direction::Egress, &mut namespaced.egress)]
-            {
-                if policy.isolates(direction) {
-                    directed.policies.push(Arc::clone(policy));
-                }
-            }
-        }
-        for namespaced in namespaces.values_mut() {
-            for directed in [&mut namespaced.ingress, &mut namespaced.egress] {
-                directed.all =
-                    directed.policies.iter().map(|policy| Arc::clone(policy.reference())).collect();
-            }
-        }
-        let isolates = |direction| policies.iter().any(|policy| policy.isolates(direction));
+        let is_accepted = |policy: &Arc<Policy>| {
+            dialect == Dialect::K8s
+                || policy.rules(dialect).iter().all(|rule| rule.requires.is_met_by(&options))
+        };
+        let (policies, refused): (Vec<_>, Vec<_>) = policies.into_values().partition(is_accepted);
+        let groups = policies
+            .iter()
+            .filter_map(|policy| Some((policy.reference().name.clone(), policy.group()?.clone())));
+        let directed = |direction| Directed::new(dialect, direction, &policies);
         Self {
+            token: Arc::new(Token(0)),
+            looks_at_addresses_of_pods: dialect == Dialect::K8s || options.cidr_matches_pods,
             dialect,
-            isolates_ingress: isolates(Direction::Ingress),
-            isolates_egress: isolates(Direction::Egress),
-            namespaces,
+            groups: Groups(groups.collect()),
+            options: Arc::new(options),
+            ingress: directed(Direction::Ingress),
+            egress: directed(Direction::Egress),
             policies,
+            refused,
         }
     }
 
@@ -78,38 +95,97 @@ impl PolicySet {
         &self.policies
     }
 
-    /// Whether any pod at all is isolated in this direction.
-    pub(crate) const fn isolates_anyone(&self, direction: Direction) -> bool {
-        match direction {
-            Direction::Ingress => self.isolates_ingress,
-            Direction::Egress => self.isolates_egress,
-        }
+    /// Policies that Cilium as configured refuses, by kind, namespace and name: those that use what has to be switched on.
+    #[must_use]
+    pub fn refused(&self) -> &[Arc<Policy>] {
+        &self.refused
     }
 
-    /// The policies that may isolate pods of this namespace.
-    pub(crate) fn directed(&self, namespace: &str, direction: Direction) -> Option<&Directed> {
-        self.namespaces.get(namespace).map(|namespaced| match direction {
-            Direction::Ingress => &namespaced.ingress,
-            Direction::Egress => &namespaced.egress,
-        })
+    pub(crate) const fn directed(&self, direction: Direction) -> &Directed {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
     }
 }
 
 impl Directed {
-    /// The policies that isolate this pod, in stable order.
-    pub(crate) fn selecting<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Arc<Policy>> {
-        self.policies.iter().filter(|policy| policy.selects(pod))
+    fn new(dialect: Dialect, direction: Direction, policies: &[Arc<Policy>]) -> Self {
+        let mut entries = Vec::new();
+        for policy in policies {
+            for rule in policy.rules(dialect).iter().filter(|rule| rule.direction == direction) {
+                entries.push(Entry { policy: Arc::clone(policy), rule: Arc::clone(rule), level: 0 });
+            }
+        }
+        // The policies are in stable order, and so are the rules of each.
+        entries.sort_by_key(|entry| (entry.rule.tier, entry.rule.priority));
+        let mut level = 0;
+        for index in 1..entries.len() {
+            let (before, rule) = (&entries[index - 1].rule, &entries[index].rule);
+            let is_next = (before.tier, before.priority) != (rule.tier, rule.priority)
+                // By the API the rules of admin policies are asked one by one.
+                || (dialect == Dialect::K8s && rule.tier != Tier::Normal);
+            level += u32::from(is_next);
+            entries[index].level = level;
+        }
+        let mut directed = Self { entries, ..Self::default() };
+        for (entry, index) in directed.entries.iter().zip(0..) {
+            match entry.rule.subject.namespace() {
+                Some(namespace) => directed.namespaced.entry(namespace.to_owned()).or_default().push(index),
+                None => directed.clusterwide.push(index),
+            }
+        }
+        directed
     }
 
-    /// References of the policies that isolate this pod. Allocates only where several do and others do not.
-    pub(crate) fn isolating(&self, pod: &Pod) -> Arc<[Arc<PolicyRef>]> {
-        let mut selecting = self.selecting(pod);
-        match (selecting.next(), selecting.count() + 1) {
-            (None, _) => Arc::from([]),
-            (Some(_), count) if count == self.all.len() => Arc::clone(&self.all),
-            (Some(only), 1) => Arc::clone(&only.alone),
-            (Some(_), _) => self.selecting(pod).map(|policy| Arc::clone(policy.reference())).collect(),
+    /// The rules that may select pods of the namespace, in order.
+    pub(crate) fn of(&self, namespace: &str) -> impl Iterator<Item = &Entry> {
+        self.positions_of(namespace).map(|position| &self.entries[position as usize])
+    }
+
+    /// Their positions among all.
+    pub(crate) fn positions_of(&self, namespace: &str) -> impl Iterator<Item = u32> {
+        let namespaced = self.namespaced.get(namespace).map_or(&[][..], Vec::as_slice);
+        Merged { one: namespaced.iter().peekable(), other: self.clusterwide.iter().peekable() }
+    }
+
+    /// Whether any rule selects anyone.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Two ascending lists as one.
+struct Merged<'a> {
+    one: Peekable<Iter<'a, u32>>,
+    other: Peekable<Iter<'a, u32>>,
+}
+
+impl Iterator for Merged<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let next = match (self.one.peek(), self.other.peek()) {
+            (Some(one), Some(other)) if one > other => self.other.next(),
+            (None, _) => self.other.next(),
+            _ => self.one.next(),
+        };
+        next.copied()
+    }
+}
+
+/// The policies of some rules, each once. Rules of one policy need not stand together, as where some are denials.
+pub(crate) fn policies_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Arc<[Arc<PolicyRef>]> {
+    let mut found: Vec<&Arc<Policy>> = Vec::new();
+    for entry in entries {
+        // Mostly it is the one before.
+        if !found.iter().rev().any(|policy| Arc::ptr_eq(policy, &entry.policy)) {
+            found.push(&entry.policy);
         }
+    }
+    match found.as_slice() {
+        [only] => Arc::clone(only.alone()),
+        several => several.iter().map(|policy| Arc::clone(policy.reference())).collect(),
     }
 }
 
@@ -144,6 +220,6 @@ mod tests {
         let second = policy("a", "p", r#"{"policyTypes": ["Ingress"]}"#);
         let set = PolicySet::new(Dialect::K8s, [first, second]);
         assert_eq!(set.policies().len(), 1);
-        assert!(set.isolates_anyone(Direction::Ingress) && !set.isolates_anyone(Direction::Egress));
+        assert!(!set.directed(Direction::Ingress).is_empty() && set.directed(Direction::Egress).is_empty());
     }
 }

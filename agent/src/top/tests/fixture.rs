@@ -11,8 +11,8 @@ use watchfire_export::Encoder;
 use watchfire_model::{
     Dialect, Direction, DnsAnswer, DnsRecord, EndpointView, ExecId, FlowCounters, FlowRecord, FlowStage,
     KindCounters, LossRecord, Namespaces, Origin, Packets, PodView, PolicyRef, ProcessAction, ProcessOrigin,
-    ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleRef, Side, SideVerdict, Tier,
-    TlsView, Verdict, WallTime,
+    ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleDetail, RuleRef, Side,
+    SideVerdict, Tier, TlsView, Verdict, WallTime,
 };
 
 use crate::top::app::App;
@@ -205,6 +205,7 @@ fn allowed() -> Verdict {
         rule: 0,
         peer: Some(1),
         port: None,
+        detail: RuleDetail::default(),
     };
     Verdict::combine(SideVerdict::NotCovered, SideVerdict::Allow { rule })
 }

@@ -12,8 +12,8 @@ use watchfire_model::{
     KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent, MemoryView, NamespaceEvent,
     NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, Packets, PodUid, PodView, PolicyRef,
     ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind,
-    RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent, TargetView,
-    Tier, TlsView, UnknownReason, Verdict, WallTime, WorkloadRef, clone_flag_names,
+    RuleDetail, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent,
+    TargetView, Tier, TlsView, UnknownReason, Verdict, WallTime, WorkloadRef, clone_flag_names,
 };
 
 /// Long enough for any machine; reaching it is a failure, not a measurement.
@@ -91,6 +91,7 @@ pub(crate) fn allow(direction: Direction, name: &str) -> SideVerdict {
             rule: 0,
             peer: Some(1),
             port: None,
+            detail: RuleDetail::default(),
         },
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use watchfire_model::{ContainerPort, Identity, Labels, Peer, Pod};
+use watchfire_model::Dialect;
 
-use super::probe::{Address, Probe, Target};
-use crate::Policy;
+use super::cluster::{Cluster, NamespaceSource, NodeSource, PodSource, ServiceSource};
+use super::probe::Probe;
 use crate::document::parse_object;
 use crate::split::split;
 use crate::yaml::{from_value, read};
+use crate::{CiliumOptions, Policy};
 
 /// Why a case file cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub enum CaseFileError {
 /// A case file.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
+    /// Whose reading it is written for, where it says so.
+    pub(super) dialect: Option<Dialect>,
     pub(super) cases: Vec<Case>,
 }
 
@@ -55,7 +58,8 @@ pub struct Case {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Runnable {
-        cluster: Cluster,
+        cluster: Box<Cluster>,
+        options: CiliumOptions,
         policies: Vec<Arc<Policy>>,
         probes: Vec<Probe>,
     },
@@ -65,17 +69,9 @@ pub(super) enum Content {
     Refused(String),
 }
 
-/// The world of a case.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Cluster {
-    pub(super) namespaces: HashMap<String, Labels>,
-    pods: HashMap<String, (Arc<Pod>, IpAddr)>,
-    nodes: HashMap<IpAddr, String>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CaseSource {
+pub(super) struct CaseSource {
     #[serde(rename = "name")]
     _name: Option<String>,
     #[serde(rename = "group")]
@@ -89,8 +85,31 @@ struct CaseSource {
     namespaces: Option<Vec<NamespaceSource>>,
     pods: Option<Vec<PodSource>>,
     nodes: Option<Vec<NodeSource>>,
+    services: Option<Vec<ServiceSource>>,
+    names: Option<HashMap<IpAddr, Vec<Arc<str>>>>,
+    api_server: Option<Vec<IpAddr>>,
+    options: Option<OptionsSource>,
     probes: Vec<Probe>,
     known_wrong: Option<KnownWrong>,
+}
+
+/// Switches of Cilium that differ from how it is installed.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Cilium's own")]
+struct OptionsSource {
+    ipv6: bool,
+    node_selector_labels: bool,
+    extended_protocols: bool,
+    deny_localhost: bool,
+}
+
+impl From<OptionsSource> for CiliumOptions {
+    fn from(source: OptionsSource) -> Self {
+        let OptionsSource { ipv6, node_selector_labels, extended_protocols, deny_localhost } = source;
+        let allow_localhost = !deny_localhost;
+        Self { ipv6, node_selector_labels, extended_protocols, allow_localhost, ..Self::default() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,34 +117,6 @@ struct CaseSource {
 enum KnownWrong {
     Flag(bool),
     Reason(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NamespaceSource {
-    name: String,
-    labels: Option<Labels>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct PodSource {
-    namespace: String,
-    name: String,
-    ip: IpAddr,
-    ips: Option<Vec<IpAddr>>,
-    labels: Option<Labels>,
-    ports: Option<Vec<ContainerPort>>,
-    host_network: Option<bool>,
-    service_account: Option<String>,
-    node: Option<String>,
-}
-
-#[derive(Clone, Deserialize)]
-struct NodeSource {
-    name: String,
-    ip: Option<IpAddr>,
-    ips: Option<Vec<IpAddr>>,
 }
 
 impl CaseFile {
@@ -142,19 +133,28 @@ impl CaseFile {
             Some(_) => return Err(CaseFileError::NotACaseFile("its \"cases\" is no list")),
             None => return Err(CaseFileError::NotACaseFile("it has no \"cases\"")),
         };
-        let shared = |field: &str| file.get(field).cloned().unwrap_or_default();
-        let (pods, nodes) = (shared("pods"), shared("nodes"));
+        let dialect = match file.get("dialect").map(Value::as_str) {
+            None => None,
+            Some(Some("k8s")) => Some(Dialect::K8s),
+            Some(Some("cilium")) => Some(Dialect::Cilium),
+            Some(_) => {
+                return Err(CaseFileError::NotACaseFile("its \"dialect\" is neither k8s nor cilium"));
+            }
+        };
         cases
             .into_iter()
             .enumerate()
-            .map(|(index, case)| Case::read(index, case, &pods, &nodes))
+            .map(|(index, case)| Case::read(index, case, &file))
             .collect::<Result<_, _>>()
-            .map(|cases| Self { cases })
+            .map(|cases| Self { dialect, cases })
     }
 }
 
+/// What a case has from its file where it has none of its own.
+const SHARED: [&str; 7] = ["namespaces", "pods", "nodes", "services", "names", "api_server", "options"];
+
 impl Case {
-    fn read(index: usize, mut source: Value, pods: &Value, nodes: &Value) -> Result<Self, CaseFileError> {
+    fn read(index: usize, mut source: Value, file: &Value) -> Result<Self, CaseFileError> {
         let text = |field: &str| source.get(field).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").or_else(|| text("name")).unwrap_or_else(|| format!("#{index}"));
 
@@ -178,8 +178,8 @@ impl Case {
         if source.get("probes").is_none() {
             return Ok(Self { id, content: Content::Skipped("it has no probes".to_owned()) });
         }
-        for (field, shared) in [("pods", pods), ("nodes", nodes)] {
-            if let (Some(case), false) = (source.as_object_mut(), shared.is_null()) {
+        for field in SHARED {
+            if let (Some(case), Some(shared)) = (source.as_object_mut(), file.get(field)) {
                 case.entry(field).or_insert_with(|| shared.clone());
             }
         }
@@ -194,87 +194,18 @@ impl Case {
             }
             Some(KnownWrong::Flag(false)) | None => {}
         }
-        let cluster = Cluster::new(case.namespaces, case.pods, case.nodes);
-        for probe in &case.probes {
+        let (cluster, options, probes) = case.into_parts();
+        for probe in &probes {
             cluster.check(probe).map_err(fail)?;
         }
-        Ok(Self { id, content: Content::Runnable { cluster, policies, probes: case.probes } })
+        Ok(Self { id, content: Content::Runnable { cluster: Box::new(cluster), options, policies, probes } })
     }
 }
 
-impl Cluster {
-    fn new(
-        namespaces: Option<Vec<NamespaceSource>>,
-        pods: Option<Vec<PodSource>>,
-        nodes: Option<Vec<NodeSource>>,
-    ) -> Self {
-        let mut cluster = Self::default();
-        for namespace in namespaces.into_iter().flatten() {
-            cluster.namespaces.insert(namespace.name, namespace.labels.unwrap_or_default());
-        }
-        for pod in pods.into_iter().flatten() {
-            cluster.namespaces.entry(pod.namespace.clone()).or_default();
-            cluster
-                .pods
-                .insert(format!("{}/{}", pod.namespace, pod.name), (Arc::new(pod.clone().into()), pod.ip));
-        }
-        for node in nodes.into_iter().flatten() {
-            for ip in node.ips.into_iter().flatten().chain(node.ip) {
-                cluster.nodes.insert(ip, node.name.clone());
-            }
-        }
-        cluster
-    }
-
-    /// Who a probe means, and the address they have. None for a pod that the case does not describe.
-    pub(super) fn resolve(&self, target: &Target) -> Option<(Peer, IpAddr)> {
-        match target {
-            Target::Pod(name) => self.pods.get(name).map(|(pod, ip)| (Peer::Pod(Arc::clone(pod)), *ip)),
-            Target::Other(Address { ip, unresolved: true }) => {
-                Some((Peer::Unresolved("as the case says"), *ip))
-            }
-            Target::Other(Address { ip, unresolved: false }) => Some((self.owner(*ip), *ip)),
-        }
-    }
-
-    fn owner(&self, ip: IpAddr) -> Peer {
-        if let Some(name) = self.nodes.get(&ip) {
-            return Peer::Node { name: name.as_str().into() };
-        }
-        let mut pods = self.pods.values().filter(|(pod, _)| pod.ips.contains(ip));
-        match (pods.next(), pods.next()) {
-            (Some((pod, _)), None) => Peer::Pod(Arc::clone(pod)),
-            (Some(_), Some(_)) => Peer::Unresolved("several pods have the address"),
-            (None, _) => Peer::World,
-        }
-    }
-
-    fn check(&self, probe: &Probe) -> Result<(), String> {
-        [&probe.from, &probe.to]
-            .into_iter()
-            .find(|target| self.resolve(target).is_none())
-            .map_or(Ok(()), |target| Err(format!("probe {probe}: no pod {target} in this case")))
-    }
-}
-
-impl From<PodSource> for Pod {
-    fn from(source: PodSource) -> Self {
-        let PodSource { namespace, name, ip, ips, labels, ports, host_network, service_account, node } =
-            source;
-        let identity = Identity {
-            namespace: namespace.into(),
-            labels: labels.unwrap_or_default(),
-            ports: ports.unwrap_or_default(),
-            host_network: host_network.unwrap_or(false),
-            service_account: service_account.map(Into::into),
-            workload: None,
-        };
-        Self {
-            name: name.into(),
-            uid: None,
-            identity: Arc::new(identity),
-            ips: std::iter::once(ip).chain(ips.into_iter().flatten()).collect(),
-            node: node.map(Arc::new),
-        }
+impl CaseSource {
+    pub(super) fn into_parts(self) -> (Cluster, CiliumOptions, Vec<Probe>) {
+        let mut cluster = Cluster::new(self.namespaces, self.pods, self.nodes);
+        cluster.tell(self.services, self.names, self.api_server);
+        (cluster, self.options.unwrap_or_default().into(), self.probes)
     }
 }

@@ -37,9 +37,7 @@ pub struct Probe {
     pub(super) proto: Protocol,
     #[serde(default)]
     pub(super) port: u16,
-    /// Accepted for files that tell it; no policy of this dialect looks at it.
-    #[serde(rename = "icmp_type")]
-    pub(super) _icmp_type: Option<u8>,
+    pub(super) icmp_type: Option<u8>,
     #[serde(default)]
     pub(super) guessed: bool,
     /// Upstream expects policy to apply to a pod that talks to itself.

@@ -2,15 +2,17 @@
 
 use watchfire_model::{Dialect, Verdict};
 
-use super::file::{Case, CaseFile, Cluster, Content};
+use super::cluster::Cluster;
+use super::file::{Case, CaseFile, Content};
 use super::probe::{Probe, SideExpectation};
 use super::report::{Mismatch, Report, Skipped};
 use crate::{Connection, Endpoint, PolicySet};
 
 impl CaseFile {
-    /// Judges every probe of every case.
+    /// Judges every probe of every case, under the given reading where the file does not say for which it is written.
     #[must_use]
     pub fn run(&self, dialect: Dialect) -> Report {
+        let dialect = self.dialect.unwrap_or(dialect);
         let mut report = Report::default();
         for case in &self.cases {
             case.run(dialect, &mut report);
@@ -25,19 +27,20 @@ impl Case {
     }
 
     fn run(&self, dialect: Dialect, report: &mut Report) {
-        let (cluster, policies, probes) = match &self.content {
-            Content::Runnable { cluster, policies, probes } => (cluster, policies, probes),
+        let (cluster, options, policies, probes) = match &self.content {
+            Content::Runnable { cluster, options, policies, probes } => (cluster, options, policies, probes),
             Content::Skipped(reason) => return report.skipped.push(self.left_out(None, reason)),
             Content::Refused(reason) => return report.refused.push(self.left_out(None, reason)),
         };
         report.cases += 1;
-        let set = PolicySet::new(dialect, policies.iter().cloned());
+        let set = PolicySet::with_options(dialect, options.clone(), policies.iter().cloned());
         for probe in probes {
             if probe.loopback {
                 report.skipped.push(self.left_out(Some(probe), LOOPBACK));
                 continue;
             }
-            let Some(verdict) = judge(cluster, &set, probe) else { continue };
+            let judged = judge(cluster, probe, &mut |connection| set.judge(cluster.as_ref(), connection));
+            let Some(verdict) = judged else { continue };
             report.probes += 1;
             report.mismatches.extend(mismatch(probe, &verdict).map(|(expected, got)| Mismatch {
                 case: self.id.clone(),
@@ -53,17 +56,21 @@ impl Case {
 const LOOPBACK: &str = "a pod that talks to itself is exempt, the case judges it by policy";
 
 /// None for ends that the case does not describe, which reading the file has ruled out.
-fn judge(cluster: &Cluster, set: &PolicySet, probe: &Probe) -> Option<Verdict> {
+pub(super) fn judge(
+    cluster: &Cluster,
+    probe: &Probe,
+    judge_one: &mut dyn FnMut(&Connection<'_>) -> Verdict,
+) -> Option<Verdict> {
     let (client, client_ip) = cluster.resolve(&probe.from)?;
     let (server, server_ip) = cluster.resolve(&probe.to)?;
-    let connection = Connection {
+    Some(judge_one(&Connection {
         protocol: probe.proto,
         client: Endpoint { peer: &client, ip: client_ip },
         server: Endpoint { peer: &server, ip: probe.to_ip.unwrap_or(server_ip) },
         server_port: probe.port,
+        icmp_type: probe.icmp_type,
         direction_guessed: probe.guessed,
-    };
-    Some(set.judge(&cluster.namespaces, &connection))
+    }))
 }
 
 /// What was expected and what was found, where they differ.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use watchfire_model::{ContainerPort, Dialect, Identity, Labels, Outcome, Peer};
+use watchfire_model::{ContainerPort, Identity, Labels, Outcome, Peer, Pod};
 
 use super::*;
 use crate::{Endpoint, Explanation, parse_documents};
@@ -75,6 +75,7 @@ fn explain(policies: &str, flow: &str) -> Explanation {
         client: Endpoint { peer: &client, ip: client_ip },
         server: Endpoint { peer: &server, ip: server_ip },
         server_port: words[3].parse().unwrap(),
+        icmp_type: None,
         direction_guessed: words.get(4) == Some(&"guessed"),
     };
     set.explain(&world, &connection)
@@ -288,8 +289,9 @@ fn explanations_name_near_misses() {
     let expect = "denied
 egress: not covered
 ingress: isolated by NetworkPolicy/prod/p0
+  nearest: NetworkPolicy/prod/p0 spec.ingress[0] from[0]: peer but not port
   NetworkPolicy/prod/p0
-    ingress[0]: peer but not port
+    ingress[0] from[0]: peer but not port
     ingress[1]: port but not peer";
     assert_eq!(explain(policies, "prod/web prod/db TCP 2").to_string(), expect);
 }

@@ -78,14 +78,14 @@ fn what_cannot_be_judged_is_skipped_by_name() {
   tier_probes: []
 - id: three
   tier_probes: []
-  policies: [{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy}]
+  policies: [{apiVersion: example.com/v1, kind: OtherPolicy}]
 ",
         "1 cases, 0 probes, 0 mismatches, 4 skipped",
         &[
             "one: a/x -> a/x TCP/80: a pod that talks to itself is exempt, the case judges it by policy",
             "two: known to be wrong: upstream says so",
             "four: it has no probes",
-            "three: kind CiliumNetworkPolicy is not evaluated",
+            "three: kind OtherPolicy is not evaluated",
         ],
     );
 }
@@ -120,4 +120,24 @@ fn a_refused_policy_costs_its_case_alone() {
     let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
     assert_eq!(report.to_string(), "1 cases, 0 probes, 0 mismatches, 0 skipped, 1 refused");
     assert_eq!(report.refused[0].to_string(), "x: policies[0]: apiVersion is required");
+}
+
+#[test]
+fn a_file_may_say_whose_reading_it_is_written_for() {
+    let text = "dialect: cilium
+pods: [{namespace: a, name: x, ip: 10.0.0.1}]
+cases:
+- id: node-by-address
+  nodes: [{name: node, ip: 192.0.2.1}]
+  policies:
+  - apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: p, namespace: a}
+    spec: {ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}
+  probes: [{from: {ip: 192.0.2.1}, to: a/x, proto: TCP, port: 80, expect: unknown}]
+";
+    let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
+    assert_eq!((report.probes, report.mismatches.len()), (1, 0), "{report} {:?}", report.mismatches);
+    let error = CaseFile::parse("dialect: other\ncases: []").unwrap_err();
+    assert_eq!(error.to_string(), "not a case file: its \"dialect\" is neither k8s nor cilium");
 }
