@@ -81,7 +81,7 @@ fn pod(number: usize, set: usize) -> Peer {
         uid: None,
         identity: Arc::new(identity),
         ips: [address].into_iter().collect(),
-        node: Some("node".into()),
+        node: Some(Arc::new("node".to_owned())),
     }))
 }
 
