@@ -11,11 +11,14 @@ use watchfire_inventory::{
     Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, ObjectKey, PodRef,
     ResourceKind, Source, SourceBatch, UnknownReason,
 };
-use watchfire_model::{ContainerView, Labels, Pod};
+use watchfire_model::{ContainerView, Dialect, Labels, Pod};
 use watchfire_policy::{PolicySet, World};
 
 pub(crate) use loaded::Loaded;
 use policies::Policies;
+
+/// Whose reading of policies connections are judged by.
+const DIALECT: Dialect = Dialect::K8s;
 
 /// Inventory and policies as they stand.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Knowledge {
     pub(crate) fn take(&mut self, batch: SourceBatch, at: Moment) {
         let SourceBatch { source, changes } = batch;
         for change in changes {
-            self.policies.take(source, &change);
+            self.policies.take(&change);
             if let Change::Apply(object) = &change
                 && let Object::Pod(pod) = &**object
                 && pod.node.as_deref().is_none_or(|node| node == &*self.node)

@@ -1,13 +1,14 @@
 //! The policies that are in force: those of files, and those that the cluster has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
 use watchfire_export::PolicyObjects;
-use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind, Source};
-use watchfire_model::Dialect;
+use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind};
 use watchfire_policy::{Policy, PolicySet, parse_object};
+
+use super::DIALECT;
 
 /// Most policy objects of the cluster that are kept.
 const POLICIES_MAX: usize = 20_000;
@@ -38,6 +39,8 @@ pub(super) struct Policies {
     of_cluster: BTreeMap<Key, Entry>,
     lists: BTreeMap<ResourceKind, u32>,
     refused: usize,
+    /// Kinds that were said not to be judged by.
+    ignored_kinds: BTreeSet<ResourceKind>,
     set: PolicySet,
     is_stale: bool,
 }
@@ -50,7 +53,8 @@ impl Default for Policies {
             of_cluster: BTreeMap::new(),
             lists: BTreeMap::new(),
             refused: 0,
-            set: PolicySet::new(Dialect::K8s, Vec::new()),
+            ignored_kinds: BTreeSet::new(),
+            set: PolicySet::new(DIALECT, Vec::new()),
             is_stale: false,
         }
     }
@@ -65,7 +69,7 @@ impl Policies {
     }
 
     /// Takes in what a source tells of policies.
-    pub(super) fn take(&mut self, _source: Source, change: &Change) {
+    pub(super) fn take(&mut self, change: &Change) {
         match change {
             Change::ListBegins(kind) => *self.lists.entry(*kind).or_default() += 1,
             Change::ListEnds(kind) => {
@@ -105,8 +109,16 @@ impl Policies {
             return;
         }
         let outcome = match parse_object(policy.value.clone()) {
-            Ok(Some(policy)) => Outcome::Loaded(policy),
-            Ok(None) => Outcome::Ignored,
+            Ok(Some(policy)) if policy.is_known_to(DIALECT) => Outcome::Loaded(policy),
+            Ok(_) => {
+                if self.ignored_kinds.insert(policy.kind) {
+                    let kind = policy.kind;
+                    tracing::warn!(
+                        "the cluster has objects of kind {kind}, which this agent does not judge by"
+                    );
+                }
+                Outcome::Ignored
+            }
             Err(reason) => {
                 tracing::warn!(kind = ?policy.kind, namespace, name, reason, "policy object left out");
                 Outcome::Rejected
@@ -127,7 +139,7 @@ impl Policies {
             Outcome::Rejected | Outcome::Ignored => None,
         });
         let all: Vec<_> = self.of_files.iter().cloned().chain(of_cluster).collect();
-        self.set = PolicySet::new(Dialect::K8s, all);
+        self.set = PolicySet::new(DIALECT, all);
     }
 
     pub(super) const fn set(&self) -> &PolicySet {
@@ -152,6 +164,20 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_of_others_are_not_judged_by_and_counted_so() {
+        let value = serde_json::json!({
+            "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+            "metadata": { "name": "c", "namespace": "shop" }, "spec": { "endpointSelector": {}, "ingress": [{}] },
+        });
+        let key = ObjectKey { namespace: "shop".to_owned(), name: "c".to_owned(), uid: String::new() };
+        let kind = ResourceKind::CiliumNetworkPolicy;
+        let mut policies = Policies::default();
+        policies.take(&Change::Apply(Box::new(Object::Policy(PolicyObject { kind, key, value }))));
+        assert_eq!(names(&mut policies), [""; 0]);
+        assert_eq!(policies.objects(), PolicyObjects { loaded: 0, rejected: 0, ignored: 1 });
+    }
 
     fn policy(name: &str, spec: &str) -> Change {
         let text = format!(
@@ -180,19 +206,19 @@ mod tests {
             policy("c", r#"{"podSelector":7}"#),
             Change::ListEnds(KIND),
         ] {
-            policies.take(Source::Api, &change);
+            policies.take(&change);
         }
         assert_eq!(names(&mut policies), ["a", "b"]);
         assert_eq!(policies.objects(), PolicyObjects { loaded: 2, rejected: 1, ignored: 0 });
         let key = ObjectKey { namespace: "shop".to_owned(), name: "a".to_owned(), uid: String::new() };
-        policies.take(Source::Api, &Change::Delete(KIND, key));
+        policies.take(&Change::Delete(KIND, key));
         assert_eq!(names(&mut policies), ["b"]);
         for change in [Change::ListBegins(KIND), policy("d", r#"{"podSelector":{}}"#), Change::ListEnds(KIND)]
         {
-            policies.take(Source::Api, &change);
+            policies.take(&change);
         }
         assert_eq!(names(&mut policies), ["d"]);
-        policies.take(Source::Api, &Change::Absent(KIND));
+        policies.take(&Change::Absent(KIND));
         assert_eq!(names(&mut policies), [""; 0]);
     }
 }

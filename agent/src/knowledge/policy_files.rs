@@ -7,6 +7,7 @@ use anyhow::Result;
 use watchfire_export::PolicyObjects;
 use watchfire_policy::{Policy, parse_documents};
 
+use super::DIALECT;
 use crate::yaml_files::{files, read};
 
 /// Reads every `*.yaml`, `*.yml` and `*.json` of a directory in the order of their names, or the one file given.
@@ -30,10 +31,15 @@ pub(super) fn load(path: &Path) -> Result<(Vec<Arc<Policy>>, PolicyObjects)> {
             let kind = ignored.object.kind.as_deref().unwrap_or_default();
             tracing::debug!(file = %file.display(), line = ignored.line, kind, "object is no policy that is judged by");
         }
-        objects.loaded += parsed.policies.len();
+        let (judged, others): (Vec<_>, Vec<_>) =
+            parsed.policies.into_iter().partition(|policy| policy.is_known_to(DIALECT));
+        for policy in &others {
+            tracing::warn!(file = %file.display(), "{} is of a kind that this agent does not judge by", policy.reference());
+        }
+        objects.loaded += judged.len();
         objects.rejected += parsed.rejected.len();
-        objects.ignored += parsed.ignored.len();
-        policies.extend(parsed.policies);
+        objects.ignored += parsed.ignored.len() + others.len();
+        policies.extend(judged);
     }
     Ok((policies, objects))
 }
@@ -65,6 +71,17 @@ mod tests {
         assert_eq!(policies.len(), 1);
         assert_eq!(objects, PolicyObjects { loaded: 1, rejected: 3, ignored: 1 });
         assert_eq!(load(&dir.path().join("a.yaml")).unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn kinds_of_others_are_not_judged_by_and_counted_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let cilium = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n\
+                      metadata: {name: c, namespace: a}\nspec: {endpointSelector: {}, ingress: [{}]}\n";
+        fs::write(dir.path().join("a.yaml"), format!("{GOOD}---\n{cilium}")).unwrap();
+        let (policies, objects) = load(dir.path()).unwrap();
+        assert_eq!(policies.len(), 1);
+        assert_eq!(objects, PolicyObjects { loaded: 1, rejected: 0, ignored: 1 });
     }
 
     #[test]

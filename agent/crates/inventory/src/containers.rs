@@ -1,10 +1,11 @@
 //! Containers by id: as the runtime tells of them, or else as the status of their pod does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use watchfire_model::ContainerView;
 
+use crate::gone::Gone;
 use crate::{ContainerObject, PodContainer};
 
 /// Most containers that are kept, those included that are gone since a short while. A node runs some hundreds.
@@ -20,15 +21,13 @@ struct Entry {
     /// What the runtime tells; none where only the status of the pod does.
     object: Option<Arc<ContainerObject>>,
     list: u32,
-    /// Since when it is gone, if it is.
-    gone_ns: Option<u64>,
 }
 
 /// Containers of this node.
 #[derive(Default, Debug)]
 pub struct Containers {
     entries: HashMap<Arc<str>, Entry>,
-    gone: VecDeque<(u64, Arc<str>)>,
+    gone: Gone<Arc<str>>,
     list: u32,
     refused: u64,
 }
@@ -41,8 +40,8 @@ impl Containers {
 
     /// What the list did not tell of is gone.
     pub fn list_ends(&mut self, now_ns: u64) {
-        let is_stale =
-            |entry: &Entry| entry.object.is_some() && entry.gone_ns.is_none() && entry.list != self.list;
+        // Those that are gone already stay so.
+        let is_stale = |entry: &Entry| entry.object.is_some() && entry.list != self.list;
         let stale: Vec<_> =
             self.entries.iter().filter(|(_, entry)| is_stale(entry)).map(|(id, _)| Arc::clone(id)).collect();
         for id in stale {
@@ -98,52 +97,36 @@ impl Containers {
             if *known.view != view {
                 known.view = Arc::new(view);
             }
-            (known.object, known.list, known.gone_ns) = (object, self.list, None);
+            (known.object, known.list) = (object, self.list);
+            self.gone.remove(&id);
             return;
         }
         if self.entries.len() >= CONTAINERS_MAX && !self.forget_first_gone() {
             self.refused += 1;
             return;
         }
-        self.entries.insert(id, Entry { view: Arc::new(view), object, list: self.list, gone_ns: None });
+        self.entries.insert(id, Entry { view: Arc::new(view), object, list: self.list });
     }
 
     /// A container was removed; it is kept for a while.
     pub fn delete(&mut self, id: &str, now_ns: u64) {
-        let Some((id, entry)) = self.entries.get_key_value(id) else { return };
-        if entry.gone_ns.is_none() {
-            let id = Arc::clone(id);
-            self.gone.push_back((now_ns, Arc::clone(&id)));
-            self.entries.get_mut(&id).expect("it was just found").gone_ns = Some(now_ns);
+        if let Some((id, _)) = self.entries.get_key_value(id) {
+            self.gone.insert(Arc::clone(id), now_ns);
         }
     }
 
     /// Forgets those that are gone long enough.
     pub fn expire(&mut self, now_ns: u64) {
         let keep_ns = CONTAINER_GONE_KEEP_MS * NS_PER_MS;
-        while self.gone.front().is_some_and(|(since_ns, _)| since_ns.saturating_add(keep_ns) <= now_ns) {
-            self.pop_gone();
+        while let Some(id) = self.gone.expired(now_ns, keep_ns) {
+            self.entries.remove(&id);
         }
     }
 
     /// Whether there was one.
     fn forget_first_gone(&mut self) -> bool {
-        while !self.gone.is_empty() {
-            if self.pop_gone() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Whether it has not come back since.
-    fn pop_gone(&mut self) -> bool {
-        let Some((since_ns, id)) = self.gone.pop_front() else { return false };
-        let is_gone = self.entries.get(&id).is_some_and(|entry| entry.gone_ns == Some(since_ns));
-        if is_gone {
-            self.entries.remove(&id);
-        }
-        is_gone
+        let first = self.gone.first();
+        first.is_some_and(|id| self.entries.remove(&id).is_some())
     }
 
     /// A container as records name it.

@@ -76,8 +76,6 @@ pub struct Directory {
     by_cgroup: HashMap<String, PodUid>,
     /// Ranges that the configuration says pods get their addresses from.
     cluster: Vec<IpNet>,
-    /// Grows with each change.
-    generation: u64,
 }
 
 impl Directory {
@@ -93,7 +91,6 @@ impl Directory {
 
     /// Takes in what a source tells. Policies are none of its business.
     pub fn take(&mut self, source: Source, change: Change, at: Moment) {
-        self.generation += 1;
         self.change(source, change, at);
         if !self.pods.is_listing() && !self.nodes.is_listing() {
             self.addresses.settle();
@@ -165,12 +162,6 @@ impl Directory {
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.pods.is_listed() && (self.nodes.was_listed() || self.pods.was_listed(Source::File))
-    }
-
-    /// A number that grows with each change.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// A namespace by name; none where it is not known, since its labels are then not known.

@@ -11,6 +11,7 @@ mod containers;
 mod directory;
 mod document;
 mod environment;
+mod gone;
 mod host_net;
 mod manifest;
 mod object;

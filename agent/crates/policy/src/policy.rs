@@ -61,6 +61,15 @@ impl Policy {
         self.rules(dialect).iter().any(|rule| rule.isolates && rule.direction == direction)
     }
 
+    /// Whether objects of its kind mean anything to the dialect: others are never judged by.
+    #[must_use]
+    pub const fn is_known_to(&self, dialect: Dialect) -> bool {
+        match (&self.body, dialect) {
+            (Body::Network(_) | Body::Admin(_), _) | (_, Dialect::Cilium) => true,
+            (Body::Cilium(_) | Body::Group(_), Dialect::K8s) => false,
+        }
+    }
+
     pub(crate) const fn alone(&self) -> &Arc<[Arc<PolicyRef>]> {
         &self.alone
     }

@@ -1,6 +1,6 @@
 //! Pods by uid, with those that are gone since a short while.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::mem;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use watchfire_model::{Pod, PodUid};
 use super::Moment;
 use super::addresses::{Addresses, Holder};
 use super::identities::Identities;
+use crate::gone::Gone;
 use crate::{ObjectKey, PodObject, PodRef, Source};
 
 /// Most pods that are kept, those included that are gone since a short while.
@@ -48,12 +49,9 @@ pub(crate) struct Pods {
     /// By their keys, which the pods have in them.
     entries: HashTable<Entry>,
     hasher: RandomState,
-    /// Since when those are gone that are.
-    gone_ns: HashMap<PodUid, u64>,
     /// Uids that kubelet knows mirrors of static pods by.
     mirrors: HashMap<PodUid, PodUid>,
-    /// Those that are gone, earliest first.
-    gone: VecDeque<(u64, PodUid)>,
+    gone: Gone<PodUid>,
     lists: [List; Source::ALL.len()],
     refused: u64,
 }
@@ -143,7 +141,7 @@ impl Pods {
         let before = self.insert(key, entry);
         if let Some(before) = &before {
             if before.is_gone {
-                self.gone_ns.remove(&key);
+                self.gone.remove(&key);
             } else if before.holds_addresses {
                 let lost = before.pod.ips.iter().filter(|&ip| !holds_addresses || !pod.ips.contains(ip));
                 for address in lost {
@@ -184,13 +182,12 @@ impl Pods {
         if mem::replace(&mut entry.is_gone, true) {
             return;
         }
-        self.gone_ns.insert(uid, at.boot_ns);
         if entry.holds_addresses {
             for address in entry.pod.ips.iter() {
                 addresses.release(address, &Holder::Pod(Arc::clone(&entry.pod)), at.boot_ns);
             }
         }
-        self.gone.push_back((at.boot_ns, uid));
+        self.gone.insert(uid, at.boot_ns);
     }
 
     /// The pod that a uid in a cgroup's path is of, also one that is gone since a short while.
@@ -230,34 +227,21 @@ impl Pods {
     /// Forgets those that are gone long enough.
     pub(crate) fn expire(&mut self, now_ns: u64) {
         let keep_ns = POD_GONE_KEEP_MS * NS_PER_MS;
-        while self.gone.front().is_some_and(|(since_ns, _)| since_ns.saturating_add(keep_ns) <= now_ns) {
-            self.pop_gone();
+        while let Some(uid) = self.gone.expired(now_ns, keep_ns) {
+            self.forget(uid);
         }
     }
 
     /// Whether there was one.
     fn forget_first_gone(&mut self) -> bool {
-        while !self.gone.is_empty() {
-            if self.pop_gone() {
-                return true;
-            }
-        }
-        false
+        let first = self.gone.first();
+        first.is_some_and(|uid| self.forget(uid))
     }
 
-    /// Whether it has not come back since.
-    fn pop_gone(&mut self) -> bool {
-        let Some((since_ns, uid)) = self.gone.pop_front() else { return false };
-        let is_gone = self.gone_ns.get(&uid) == Some(&since_ns);
-        if is_gone {
-            self.gone_ns.remove(&uid);
-            let hash = self.hasher.hash_one(uid);
-            if let Ok(entry) = self.entries.find_entry(hash, |entry| entry.key() == uid) {
-                entry.remove();
-            }
-            self.mirrors.retain(|_, of| *of != uid);
-        }
-        is_gone
+    fn forget(&mut self, uid: PodUid) -> bool {
+        self.mirrors.retain(|_, of| *of != uid);
+        let found = self.entries.find_entry(self.hasher.hash_one(uid), |entry| entry.key() == uid);
+        found.map(|entry| entry.remove()).is_ok()
     }
 
     /// Those that are not gone.
@@ -272,7 +256,7 @@ impl Pods {
 
     /// How many there are that are not gone.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.gone_ns.len()
+        self.entries.len() - self.gone.len()
     }
 
     /// How many [`PODS_MAX`] kept from coming in.
