@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomS
 use std::mem;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::hash_table::{HashTable, OccupiedEntry};
 use watchfire_model::{Pod, PodUid};
 
 use super::Moment;
@@ -241,7 +241,7 @@ impl Pods {
     fn forget(&mut self, uid: PodUid) -> bool {
         self.mirrors.retain(|_, of| *of != uid);
         let found = self.entries.find_entry(self.hasher.hash_one(uid), |entry| entry.key() == uid);
-        found.map(|entry| entry.remove()).is_ok()
+        found.map(OccupiedEntry::remove).is_ok()
     }
 
     /// Those that are not gone.
