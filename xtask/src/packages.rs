@@ -197,7 +197,7 @@ const SAME_HOOKS_WITHOUT_LSM: [&str; 22] = [
 
 /// Tests of what is the same program on the same hook as on the kernels before and after it: of each family one test shows
 /// that the kernel admits it and tells what it does.
-const SAME_AS_ITS_NEIGHBOURS: [&str; 41] = [
+const SAME_AS_ITS_NEIGHBOURS: [&str; 40] = [
     "process_ended",
     "process_threads",
     "process_from",
@@ -237,7 +237,6 @@ const SAME_AS_ITS_NEIGHBOURS: [&str; 41] = [
     "sigterm",
     "without_a_cgroup",
     "same_ends",
-    "interface_that",
     "names_",
 ];
 
