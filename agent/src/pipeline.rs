@@ -13,6 +13,7 @@ mod payloads;
 mod plaintext;
 mod queries;
 mod services;
+pub(crate) mod state;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 mod compact;
 pub(super) mod describe;
 mod dict;
-mod files;
+pub(super) mod files;
 mod filters;
 mod line;
 mod moment;

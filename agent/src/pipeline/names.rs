@@ -83,6 +83,16 @@ impl Names {
         current.take(NAMES_SHOWN_MAX).map(|(name, _)| Arc::clone(name)).collect()
     }
 
+    /// All addresses that have names now, with these.
+    pub(crate) fn all(&self, now_ns: u64) -> Vec<(IpAddr, Vec<Arc<str>>)> {
+        let current = |entry: &Entry| {
+            let names = entry.names.iter().filter(|(_, over_ns)| *over_ns > now_ns);
+            names.map(|(name, _)| Arc::clone(name)).collect::<Vec<_>>()
+        };
+        let all = self.by_address.iter().map(|(address, entry)| (*address, current(entry)));
+        all.filter(|(_, names)| !names.is_empty()).collect()
+    }
+
     /// Throws out what is over.
     pub(crate) fn expire(&mut self, now_ns: u64) {
         if now_ns < self.swept_ns + SWEEP_INTERVAL_NS {

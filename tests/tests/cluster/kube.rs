@@ -177,6 +177,12 @@ impl Namespace {
         self.kube.fed(&self.inside(&["apply", "-f", "-"]), manifest);
     }
 
+    /// Lets the API server check objects as if they were made, every field of them.
+    pub(crate) fn is_accepted(&self, manifest: &str) {
+        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        self.kube.fed(&self.inside(&arguments), manifest);
+    }
+
     /// Makes objects that are not there yet, which is quicker than [`Self::apply`].
     pub(crate) fn create(&self, manifest: &str) {
         self.kube.fed(&self.inside(&["create", "-f", "-"]), manifest);

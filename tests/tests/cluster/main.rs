@@ -13,6 +13,7 @@ mod inventory;
 mod kube;
 mod node;
 mod pod;
+mod policy;
 mod process;
 mod source;
 mod verdict;
@@ -53,6 +54,7 @@ fn main() {
         .test("source_kinds_come_and_go", AGENT, source::kinds_that_come_and_go)
         .test("source_right_is_missing", AGENT, source::a_right_that_is_missing)
         .test("verdict_flips_with_the_policy", AGENT, verdict::flips_with_the_policy)
+        .test("policy_suggestion_is_accepted_and_holds", AGENT, policy::suggestion)
         // Without kubelet, as long as each of them takes.
         .test("containers_first_exec_of_each_has_its_names", CONTAINERS, containers::first_exec_of_each)
         .test("containers_of_a_cgroup_without_a_pod", CONTAINERS, containers::of_a_cgroup_without_a_pod)

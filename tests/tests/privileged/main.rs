@@ -24,6 +24,7 @@ mod overlap;
 mod packet_cost;
 mod peer;
 mod pin;
+mod policy;
 mod process;
 mod running;
 mod segments;
@@ -290,6 +291,8 @@ fn main() {
         .test("who_is_an_address", AGENT, names::who::address)
         .test("who_is_nobody", AGENT, names::who::nobody)
         .test("who_without_an_agent", &[], names::who::without_an_agent)
+        .test("policy_explain_of_the_agent", AGENT, policy::explain)
+        .test("policy_state_of_the_agent", AGENT, policy::others)
         .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)
         .test("interop_udp_agrees_with_tshark", interop::CAPTURED, interop::datagrams)
         .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)

@@ -4,7 +4,7 @@ pub(crate) mod address;
 pub(crate) mod ancestry;
 pub(crate) mod layouts;
 pub(crate) mod manifests;
-mod objects;
+pub(crate) mod objects;
 pub(crate) mod pid;
 pub(crate) mod runtime;
 pub(crate) mod who;

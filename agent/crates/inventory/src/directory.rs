@@ -19,7 +19,9 @@ use self::identities::Identities;
 use self::nodes::{Namespaces, Nodes};
 use self::pods::Pods;
 use crate::services::Services;
-use crate::{Cgroup, Change, Object, PodRef, ResourceKind, ServicePort, Source};
+use crate::{
+    Cgroup, Change, EndpointSliceObject, Object, PodRef, ResourceKind, ServiceObject, ServicePort, Source,
+};
 
 pub use self::addresses::{ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX};
 pub use self::nodes::{NAMESPACES_MAX, NODES_MAX};
@@ -215,6 +217,11 @@ impl Directory {
         self.nodes.len()
     }
 
+    /// All nodes with their addresses, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Arc<str>, &[IpAddr])> {
+        self.nodes.iter()
+    }
+
     /// How many identities pods have, those included that nobody has any more since a short while.
     #[must_use]
     pub fn identities_len(&self) -> usize {
@@ -252,6 +259,16 @@ impl Directory {
     #[must_use]
     pub fn services_of(&self, address: IpAddr) -> Vec<String> {
         self.services.of(address)
+    }
+
+    /// All services as they were told, in no order.
+    pub fn service_objects(&self) -> impl Iterator<Item = &ServiceObject> {
+        self.services.objects()
+    }
+
+    /// All `EndpointSlices` of services as they were told, in no order.
+    pub fn slice_objects(&self) -> impl Iterator<Item = &EndpointSliceObject> {
+        self.services.slice_objects()
     }
 
     /// How many services there are.

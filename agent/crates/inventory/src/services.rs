@@ -111,6 +111,14 @@ impl Services {
         self.index(&name);
     }
 
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &ServiceObject> {
+        self.services.values().filter_map(|service| service.object.as_ref())
+    }
+
+    pub(crate) fn slice_objects(&self) -> impl Iterator<Item = &EndpointSliceObject> {
+        self.services.values().flat_map(|service| service.slices.values()).map(|slice| &slice.object)
+    }
+
     pub(crate) fn delete(&mut self, key: &ObjectKey) {
         self.remove(&name(&key.namespace, &key.name));
     }

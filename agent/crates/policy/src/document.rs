@@ -144,11 +144,25 @@ pub fn parse_object(value: Value) -> Result<Option<Arc<Policy>>, String> {
     let object = ObjectId::of(&value);
     match object.classify()? {
         Role::Policy(kind) => {
-            kind.read(Text::Value(value)).map(|policy| Some(Arc::new(policy))).map_err(|error| error.reason)
+            let source = source(&value);
+            let policy = kind.read(Text::Value(value)).map_err(|error| error.reason)?;
+            Ok(Some(Arc::new(policy.with_source(source))))
         }
         Role::List { .. } => Err("a list is not expected here".to_owned()),
         Role::Other => Ok(None),
     }
+}
+
+/// What of an object plays a part in verdicts, and what it is called.
+fn source(object: &Value) -> Box<str> {
+    let part = |path: &[&str]| path.iter().try_fold(object, |value, key| value.get(key)).cloned();
+    let fields = |of: &[&str], keys: &[&str]| {
+        let pairs = keys.iter().filter_map(|key| Some(((*key).to_owned(), part(&[of, &[*key]].concat())?)));
+        pairs.collect::<serde_json::Map<_, _>>()
+    };
+    let mut kept = fields(&[], &["apiVersion", "kind", "spec", "specs"]);
+    kept.insert("metadata".to_owned(), fields(&["metadata"], &["name", "namespace", "labels"]).into());
+    Value::Object(kept).to_string().into()
 }
 
 impl Parsed {
@@ -156,19 +170,20 @@ impl Parsed {
         let line_in_file = |line: Option<u64>| document.first_line + line.unwrap_or(1).saturating_sub(1);
         let reject = |line, object, reason| Rejection { file: file.to_owned(), line, object, reason };
         let line = document.object_line();
-        let object = match read::<Value>(document.text) {
-            Ok(tree) => ObjectId::of(&tree),
+        let tree = match read::<Value>(document.text) {
+            Ok(tree) => tree,
             Err(error) => {
                 let rejection = reject(line_in_file(error.line), ObjectId::default(), error.reason);
                 return self.rejected.push(rejection);
             }
         };
+        let object = ObjectId::of(&tree);
         match object.classify() {
             Err(reason) => self.rejected.push(reject(line, object, reason)),
             Ok(Role::Other) => self.ignored.push(Ignored { line, object }),
             // Read anew from the text, because only then does a mistake know its line.
             Ok(Role::Policy(kind)) => match kind.read(Text::Document(document.text)) {
-                Ok(policy) => self.policies.push(Arc::new(policy)),
+                Ok(policy) => self.policies.push(Arc::new(policy.with_source(source(&tree)))),
                 Err(error) => {
                     let line = error.line.map_or(line, |line| line_in_file(Some(line)));
                     self.rejected.push(reject(line, object, error.reason));
@@ -194,10 +209,12 @@ impl Parsed {
         }
         let object = ObjectId::of(&value);
         let outcome = match object.classify() {
-            Ok(Role::Policy(kind)) => kind
-                .read(Text::Value(value))
-                .map(|policy| self.policies.push(Arc::new(policy)))
-                .map_err(|error| error.reason),
+            Ok(Role::Policy(kind)) => {
+                let source = source(&value);
+                kind.read(Text::Value(value))
+                    .map(|policy| self.policies.push(Arc::new(policy.with_source(source))))
+                    .map_err(|error| error.reason)
+            }
             Ok(Role::List { .. }) => Err("a list inside a list is not expected".to_owned()),
             Ok(Role::Other) => {
                 self.ignored.push(Ignored { line, object });

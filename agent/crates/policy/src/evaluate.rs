@@ -119,25 +119,16 @@ impl PolicySet {
     }
 
     pub(crate) fn rule_ref(&self, entry: &Entry, trial: &Trial) -> RuleRef {
-        let rule = &entry.rule;
+        let rule = entry.rule.reference(self.dialect, entry.policy.reference());
         RuleRef {
-            dialect: self.dialect,
-            tier: rule.tier,
-            direction: rule.direction,
-            policy: entry.policy.reference().clone(),
-            rule: rule.place.rule.unwrap_or_default(),
             peer: trial.peer_index.map(|index| u32::try_from(index).unwrap_or(u32::MAX)),
             port: trial.port_at.map(|(port, _)| port),
             detail: RuleDetail {
-                spec: rule.place.spec,
-                deny_list: rule.place.deny_list,
-                peers_field: rule.peers.field(),
-                ports_field: rule.ports.field(),
                 port_entry: trial.port_at.and_then(|(_, entry)| entry),
-                needs_l7: rule.needs_l7,
-                needs_auth: rule.needs_auth,
                 unresolved_service: trial.unresolved_service,
+                ..rule.detail
             },
+            ..rule
         }
     }
 }

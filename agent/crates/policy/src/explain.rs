@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use watchfire_model::{Direction, PolicyRef, RuleRef, SideVerdict, Verdict};
 
+use crate::differ::Difference;
 use crate::rule::Action;
 use crate::side::Context;
 use crate::{Connection, Match, PolicySet, World};
@@ -40,6 +41,8 @@ pub struct RuleTrial {
     pub peer: Match,
     /// Whether the port is one the rule names.
     pub port: Match,
+    /// What differs where it does not match; empty where that was not asked for.
+    pub differences: Vec<Difference>,
 }
 
 /// What a rule does with what it matches.
@@ -57,7 +60,17 @@ impl PolicySet {
     /// Judges a connection and lists every rule that had a say.
     #[must_use]
     pub fn explain(&self, world: &dyn World, connection: &Connection<'_>) -> Explanation {
-        let considered = |direction| self.considered(&self.context(world, connection, direction));
+        self.walk(world, connection, true)
+    }
+
+    /// As [`Self::explain`], without what differs where rules do not match: many times as fast.
+    #[must_use]
+    pub fn trials(&self, world: &dyn World, connection: &Connection<'_>) -> Explanation {
+        self.walk(world, connection, false)
+    }
+
+    fn walk(&self, world: &dyn World, connection: &Connection<'_>, tells: bool) -> Explanation {
+        let considered = |direction| self.considered(&self.context(world, connection, direction), tells);
         Explanation {
             verdict: self.judge(world, connection),
             egress: considered(Direction::Egress),
@@ -65,7 +78,7 @@ impl PolicySet {
         }
     }
 
-    fn considered(&self, context: &Context<'_>) -> Vec<Considered> {
+    fn considered(&self, context: &Context<'_>, tells: bool) -> Vec<Considered> {
         let mut found: Vec<Considered> = Vec::new();
         for (entry, _) in self.selecting(context) {
             let policy = entry.policy.reference();
@@ -85,7 +98,9 @@ impl PolicySet {
                     Action::Pass => Verb::Passes,
                 };
                 let rule = self.rule_ref(entry, &trial);
-                considered.rules.push(RuleTrial { rule, verb, peer: trial.peer, port: trial.port });
+                let differences = if tells { entry.rule.differences(context) } else { Vec::new() };
+                let (peer, port) = (trial.peer, trial.port);
+                considered.rules.push(RuleTrial { rule, verb, peer, port, differences });
             }
         }
         found

@@ -14,12 +14,14 @@ mod cilium;
 mod compile;
 mod connection;
 mod decision;
+mod differ;
 mod document;
 mod evaluate;
 mod explain;
 mod groups;
 mod index;
 mod kind;
+mod lint;
 mod matching;
 pub mod mesh;
 mod mix;
@@ -37,11 +39,13 @@ mod split;
 mod yaml;
 
 pub use cache::VerdictCache;
-pub use cilium::NamePattern;
+pub use cilium::{NamePattern, is_label_looked_at};
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, Service, World};
+pub use differ::Difference;
 pub use document::{Ignored, ObjectId, Parsed, Rejection, parse_documents, parse_object, parse_values};
 pub use explain::{Considered, Explanation, RuleTrial, Verb};
+pub use lint::{LintCluster, LintCode, LintFinding, LintInput, Severity, lint};
 pub use matching::Match;
 pub use netpol::{
     IntOrString, IpBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule,

@@ -103,7 +103,7 @@ impl Peers {
 }
 
 impl PeerMatcher {
-    fn matches(&self, context: &Context<'_>) -> Match {
+    pub(crate) fn matches(&self, context: &Context<'_>) -> Match {
         let side = &context.side;
         match self {
             Self::Block(block) => block.contains(side.peer_ip).into(),

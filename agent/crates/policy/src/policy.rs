@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use watchfire_model::{Dialect, Direction, PolicyRef};
+use watchfire_model::{Dialect, Direction, PolicyRef, RuleRef};
 
 use crate::admin::Admin;
 use crate::groups::Group;
@@ -13,6 +13,8 @@ use crate::rule::Rule;
 #[derive(Clone, Debug)]
 pub struct Policy {
     reference: Arc<PolicyRef>,
+    /// The object as written, as far as it plays a part; none where it was made otherwise.
+    source: Option<Box<str>>,
     /// The list of just this policy, so that the commonest denial costs no allocation.
     alone: Arc<[Arc<PolicyRef>]>,
     body: Body,
@@ -43,10 +45,33 @@ impl Policy {
         Self {
             alone: Arc::from([Arc::clone(&reference)]),
             reference,
+            source: None,
             body,
             k8s: OnceLock::new(),
             cilium: OnceLock::new(),
         }
+    }
+
+    /// With the object that it was read from.
+    pub(crate) fn with_source(mut self, source: Box<str>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The object as written, in JSON: kind, name, namespace, labels and what it wants, without what plays no part.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    /// All its rules as the dialect reads them, in the order in which they are written, each direction by itself.
+    #[must_use]
+    pub fn rule_refs(&self, dialect: Dialect) -> Vec<RuleRef> {
+        let written = self.rules(dialect).iter().filter(|rule| rule.place.rule.is_some());
+        let mut refs: Vec<RuleRef> = written.map(|rule| rule.reference(dialect, &self.reference)).collect();
+        // Cilium makes two of some.
+        refs.dedup();
+        refs
     }
 
     /// Which object this is.
@@ -72,6 +97,17 @@ impl Policy {
 
     pub(crate) const fn alone(&self) -> &Arc<[Arc<PolicyRef>]> {
         &self.alone
+    }
+
+    pub(crate) const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    pub(crate) const fn admin(&self) -> Option<&Admin> {
+        match &self.body {
+            Body::Admin(admin) => Some(admin),
+            Body::Network(_) | Body::Cilium(_) | Body::Group(_) => None,
+        }
     }
 
     pub(crate) const fn group(&self) -> Option<&Group> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchfire_model::{Direction, Pod, Tier};
+use watchfire_model::{Dialect, Direction, Pod, PolicyRef, RuleDetail, RuleRef, Tier};
 
 use crate::cilium::LabelMatcher;
 use crate::connection::Party;
@@ -126,6 +126,29 @@ impl Trial {
 }
 
 impl Rule {
+    /// Where it stands, whoever it matches.
+    pub(crate) fn reference(&self, dialect: Dialect, policy: &Arc<PolicyRef>) -> RuleRef {
+        RuleRef {
+            dialect,
+            tier: self.tier,
+            direction: self.direction,
+            policy: Arc::clone(policy),
+            rule: self.place.rule.unwrap_or_default(),
+            peer: None,
+            port: None,
+            detail: RuleDetail {
+                spec: self.place.spec,
+                deny_list: self.place.deny_list,
+                peers_field: self.peers.field(),
+                ports_field: self.ports.field(),
+                port_entry: None,
+                needs_l7: self.needs_l7,
+                needs_auth: self.needs_auth,
+                unresolved_service: false,
+            },
+        }
+    }
+
     pub(crate) fn selects(&self, context: &Context<'_>) -> Match {
         match context.side.subject {
             Party::Pod(pod) => self.subject.selects(pod, context),

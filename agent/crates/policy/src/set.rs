@@ -89,6 +89,18 @@ impl PolicySet {
         }
     }
 
+    /// Whose reading is followed.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// How Cilium is configured, which plays a part in its own reading alone.
+    #[must_use]
+    pub fn options(&self) -> &CiliumOptions {
+        &self.options
+    }
+
     /// All policies, by kind, namespace and name.
     #[must_use]
     pub fn policies(&self) -> &[Arc<Policy>] {

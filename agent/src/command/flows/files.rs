@@ -13,6 +13,9 @@ use watchfire_export::{CLIENT_LINE_BYTES_MAX, FILES_MAX, FlowFilter};
 use super::line::printable;
 use super::printer::Printer;
 
+/// What names the files to `watchfire flows`.
+const FLAG: &str = "--file";
+
 /// Lines of one file that are told to be malformed; further ones are counted.
 const MALFORMED_TOLD_MAX: u64 = 10;
 
@@ -28,47 +31,58 @@ pub(super) fn show<W: Write>(
     printer: &mut Printer<W>,
 ) -> Result<()> {
     let mut kept = VecDeque::new();
-    let mut seen = HashSet::new();
-    for path in paths {
-        let is_live = is_stdin(path);
-        let mut take = |line: &str| match last {
-            Some(last) => {
-                kept.push_back(line.to_owned());
-                if kept.len() > last {
-                    kept.pop_front();
-                }
-                Ok(())
+    let is_live = paths.iter().any(|path| is_stdin(path));
+    each_record(paths, FLAG, filter, &mut |line| match last {
+        Some(last) => {
+            kept.push_back(line.to_owned());
+            if kept.len() > last {
+                kept.pop_front();
             }
-            None => {
-                printer.show(line)?;
-                if is_live { printer.flush() } else { Ok(()) }
-            }
-        };
-        if is_live {
-            read("standard input", io::stdin().lock(), filter, &mut take)?;
-            continue;
+            Ok(())
         }
-        for (path, file) in with_rotated(path, &mut seen)? {
-            read(&path.display().to_string(), BufReader::new(file), filter, &mut take)?;
+        None => {
+            printer.show(line)?;
+            if is_live { printer.flush() } else { Ok(()) }
         }
-    }
+    })?;
     for line in kept {
         printer.show(&line)?;
     }
     printer.flush()
 }
 
+/// Takes what matches in the files, in the order in which they are given, each after those rotated away from it. `flag` is
+/// what errors name.
+pub(in crate::command) fn each_record(
+    paths: &[PathBuf],
+    flag: &str,
+    filter: &FlowFilter,
+    take: &mut impl FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let mut seen = HashSet::new();
+    for path in paths {
+        if is_stdin(path) {
+            read("standard input", flag, io::stdin().lock(), filter, take)?;
+            continue;
+        }
+        for (path, file) in with_rotated(path, flag, &mut seen)? {
+            read(&path.display().to_string(), flag, BufReader::new(file), filter, take)?;
+        }
+    }
+    Ok(())
+}
+
 /// The file and those rotated away from it, the oldest first, without those that were seen already.
-fn with_rotated(path: &Path, seen: &mut HashSet<(u64, u64)>) -> Result<Vec<(PathBuf, File)>> {
+fn with_rotated(path: &Path, flag: &str, seen: &mut HashSet<(u64, u64)>) -> Result<Vec<(PathBuf, File)>> {
     let mut found = Vec::new();
     // The newest is opened first: a rotation meanwhile then makes a file appear twice, and none go missing.
     for n in 0..FILES_MAX {
         let name = if n == 0 { path.to_owned() } else { rotated(path, n) };
         let file = match File::open(&name) {
             Err(error) if n > 0 && error.kind() == io::ErrorKind::NotFound => break,
-            file => file.with_context(|| format!("--file: cannot open {}", name.display()))?,
+            file => file.with_context(|| format!("{flag}: cannot open {}", name.display()))?,
         };
-        let metadata = file.metadata().with_context(|| format!("--file: {}", name.display()))?;
+        let metadata = file.metadata().with_context(|| format!("{flag}: {}", name.display()))?;
         if seen.insert((metadata.dev(), metadata.ino())) {
             found.push((name, file));
         }
@@ -89,6 +103,7 @@ fn rotated(path: &Path, n: u32) -> PathBuf {
 /// Takes the lines that match. Malformed ones are told on standard error and skipped.
 fn read(
     name: &str,
+    flag: &str,
     mut reader: impl BufRead,
     filter: &FlowFilter,
     take: &mut impl FnMut(&str) -> Result<()>,
@@ -97,7 +112,7 @@ fn read(
     let mut buffer = Vec::new();
     for number in 1_u64.. {
         let Some(line) =
-            next_line(&mut reader, &mut buffer).with_context(|| format!("--file: cannot read {name}"))?
+            next_line(&mut reader, &mut buffer).with_context(|| format!("{flag}: cannot read {name}"))?
         else {
             break;
         };

@@ -5,7 +5,7 @@ use std::fs;
 use watchfire_tests::Agent;
 
 /// Puts a file into the agent's folder of manifests, as a whole: one that was half written would be read as it is.
-pub(super) fn put(agent: &Agent, file: &str, text: &str) {
+pub(crate) fn put(agent: &Agent, file: &str, text: &str) {
     let folder = agent.folder().join("manifests");
     let new = folder.join(".new");
     fs::write(&new, text).unwrap();
@@ -13,28 +13,28 @@ pub(super) fn put(agent: &Agent, file: &str, text: &str) {
 }
 
 /// Removes a file from it.
-pub(super) fn remove(agent: &Agent, file: &str) {
+pub(crate) fn remove(agent: &Agent, file: &str) {
     fs::remove_file(agent.folder().join("manifests").join(file)).unwrap();
 }
 
 /// A pod of the namespace `shop`.
 #[derive(Clone, Copy)]
-pub(super) struct Pod {
-    pub(super) name: &'static str,
-    pub(super) uid: &'static str,
+pub(crate) struct Pod {
+    pub(crate) name: &'static str,
+    pub(crate) uid: &'static str,
     /// Empty for a pod that has none.
-    pub(super) ip: &'static str,
-    pub(super) created: &'static str,
+    pub(crate) ip: &'static str,
+    pub(crate) created: &'static str,
 }
 
 impl Pod {
     /// One with the label `app` of its name, made long ago.
-    pub(super) const fn new(name: &'static str, ip: &'static str) -> Self {
+    pub(crate) const fn new(name: &'static str, ip: &'static str) -> Self {
         Self { name, uid: "", ip, created: "2026-01-02T03:04:05Z" }
     }
 
     /// Its uid; one that goes with its name where it was given none.
-    pub(super) fn uid(&self) -> String {
+    pub(crate) fn uid(&self) -> String {
         if !self.uid.is_empty() {
             return self.uid.to_owned();
         }
@@ -43,7 +43,7 @@ impl Pod {
     }
 
     /// Its manifest.
-    pub(super) fn manifest(&self) -> String {
+    pub(crate) fn manifest(&self) -> String {
         let (Self { name, ip, created, .. }, uid) = (self, self.uid());
         let status = if ip.is_empty() {
             "  phase: Pending\n".to_owned()
@@ -61,7 +61,7 @@ impl Pod {
 }
 
 /// A list of them.
-pub(super) fn list(manifests: &[String]) -> String {
+pub(crate) fn list(manifests: &[String]) -> String {
     let item = |manifest: &String| {
         let lines = manifest.lines().enumerate();
         lines.map(|(at, line)| format!("{}{line}\n", if at == 0 { "- " } else { "  " })).collect::<String>()

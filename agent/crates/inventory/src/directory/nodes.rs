@@ -84,6 +84,10 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[IpAddr])> {
+        self.entries.iter().map(|(name, entry)| (name, &*entry.ips))
+    }
+
     pub(crate) const fn list_begins(&mut self) {
         self.list += 1;
         self.is_listing = true;

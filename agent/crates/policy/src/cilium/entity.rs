@@ -43,6 +43,21 @@ impl Entity {
         })
     }
 
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::World => "world",
+            Self::WorldIpv4 => "world-ipv4",
+            Self::WorldIpv6 => "world-ipv6",
+            Self::Host => "host",
+            Self::RemoteNode => "remote-node",
+            Self::KubeApiServer => "kube-apiserver",
+            Self::Cluster => "cluster",
+            Self::Special => "init, ingress, health or unmanaged",
+            Self::None => "none",
+        }
+    }
+
     /// Whether the peer is one of them. External API servers are of the cluster and of the world.
     pub(crate) fn matches(self, context: &Context<'_>) -> Match {
         let address = context.side.peer_ip;

@@ -2,6 +2,13 @@
 
 use crate::cilium::filter::is_identity_label;
 
+/// Whether a selector's key means something that pods have in Cilium; keys of other sources than pods' do.
+#[must_use]
+pub fn is_label_looked_at(key: &str) -> bool {
+    let (source, key) = key.split_once(':').unwrap_or(("any", key));
+    !matches!(Source::of(source), Source::Any | Source::Kubernetes) || PodKey::of(key) != PodKey::Filtered
+}
+
 /// Prefix of keys that stand for labels of the pod's namespace.
 pub(crate) const NAMESPACE_LABELS: &str = "io.cilium.k8s.namespace.labels";
 /// Key that stands for the pod's namespace.

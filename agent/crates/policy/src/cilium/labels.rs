@@ -8,6 +8,7 @@ use watchfire_model::{Pod, UnknownReason};
 use super::key::{NAMESPACE, PodKey, Source};
 use crate::Match;
 use crate::connection::Party;
+use crate::differ::wanted;
 use crate::selector::{METADATA_NAME, Requirement, Selector, Test};
 use crate::side::Context;
 
@@ -154,6 +155,32 @@ impl LabelMatcher {
             && !context.side.port_by_name
             && !names_a_cluster
             && self.requirements.iter().all(asks_for_absence)
+    }
+
+    /// The requirements that the peer does not meet, in words.
+    pub(crate) fn lacking(&self, context: &Context<'_>) -> Vec<String> {
+        let holds = |requirement: &LabelRequirement| {
+            let found = match context.side.peer {
+                Party::Pod(pod) => requirement.on_pod(pod, context),
+                Party::Node(name) => requirement.on_node(name, context),
+                Party::World => requirement.on_world(context.side.peer_ip, context),
+                Party::Unresolved => return true,
+            };
+            match found {
+                Found::Value(value) => requirement.test.holds(Some(value)),
+                Found::Absent => requirement.test.holds(None),
+                Found::Unknown(_) => true,
+            }
+        };
+        let lacking = self.requirements.iter().filter(|requirement| !holds(requirement));
+        lacking
+            .map(|LabelRequirement { key, pod_key, test, .. }| match pod_key {
+                PodKey::Namespace => wanted("namespace", test),
+                PodKey::NamespaceLabel(key) => wanted(&format!("namespace's {key}"), test),
+                PodKey::Filtered => format!("{}, a label that Cilium does not look at", wanted(key, test)),
+                PodKey::Cluster | PodKey::ServiceAccount | PodKey::Label => wanted(key, test),
+            })
+            .collect()
     }
 
     fn all<'a>(&self, look_up: impl Fn(&LabelRequirement) -> Found<'a>) -> Match {

@@ -32,6 +32,12 @@ impl ServiceMatcher {
             }
     }
 
+    /// Whether a service that it means has backends.
+    pub(crate) fn is_found(&self, services: &[Service]) -> bool {
+        let has_backends = |service: &&Service| !service.selector.is_empty() || !service.backends.is_empty();
+        services.iter().filter(|service| self.selects(service)).any(|service| has_backends(&service))
+    }
+
     /// Whether the peer is behind one of the services. Where there is none of them, a rule with ports is about anyone: Cilium
     /// translates it to one without peers.
     pub(crate) fn any(entries: &[Self], or_any: bool, context: &Context<'_>) -> (Match, Option<usize>, bool) {
