@@ -68,6 +68,7 @@ fn show(binary: &std::path::Path) -> Result<()> {
     let records = settled(&agent)?;
     println!("\nPROCESSES of the lab's pods\n{}", processes::table(&records));
     println!("FLOWS on the lab's network, judged against its policies\n{}", flows::table(&records));
+    println!("WHY one of them is denied\n{}", explained(binary)?);
     let elsewhere = records.len() - records.iter().filter(|record| flows::is_lab(record)).count();
     println!("{} records in all; {elsewhere} of them are not flows of the lab\n", records.len());
     let metrics = agent.counted()?;
@@ -82,6 +83,15 @@ fn show(binary: &std::path::Path) -> Result<()> {
         println!("  {line}");
     }
     require_intent(&agent, &records)
+}
+
+/// What the agent says of a connection of the lab that its policies deny: the command and its answer.
+fn explained(binary: &std::path::Path) -> Result<String> {
+    let (from, to) = (format!("shop/{}", lab::FRONTEND.name), format!("shop/{}", lab::DB.name));
+    let port = lab::DB_PORT.to_string();
+    let arguments = ["policy", "explain", "--from", &from, "--to", &to, "--port", &port];
+    let answer = process::read(std::process::Command::new(binary).args(arguments))?;
+    Ok(format!("  $ watchfire {}\n  {}\n", arguments.join(" "), answer.trim_end().replace('\n', "\n  ")))
 }
 
 /// The agent's records, once every connection of the lab has been told of, or when that takes too long.

@@ -52,6 +52,11 @@ fn explain() {
     }
     check("explain-name", "explain --case case.yaml#names --from shop/api --to pay.example.com --port 443");
     check("explain-name-port", "explain --case case.yaml#names --from api --to 203.0.113.7 --port 80");
+    check(
+        "explain-bad-manifests",
+        "explain --manifests traps.yaml --from 192.0.2.1 --to 192.0.2.2 --port 80",
+    );
+    check("explain-bad-port", &format!("explain {SHOP} --from shop/api --to shop/db-0 --port 0"));
     check("explain-which-case", "explain --case case.yaml --from shop/api --to 203.0.113.7 --port 80");
 }
 
@@ -87,6 +92,16 @@ fn lint() {
     check("lint-traps", "lint -f traps.yaml");
     check("lint-traps-in-cluster", &format!("lint {SHOP} -f traps.yaml --dialect cilium"));
     check("lint-json", &format!("lint {SHOP} -f traps.yaml --dialect k8s -o json"));
+}
+
+#[test]
+fn the_specification_lists_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SPECIFICATION.md");
+    let text = fs::read_to_string(path).unwrap();
+    for code in watchfire_policy::LintCode::ALL {
+        let row = format!("| {code} | {} | {} |", code.severity(), code.meaning());
+        assert!(text.contains(&row), "SPECIFICATION.md lacks\n{row}");
+    }
 }
 
 #[test]

@@ -259,3 +259,6 @@ impl PodName {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
