@@ -31,11 +31,13 @@ impl Stages {
     fn policy_state(&self, now_boot_ns: u64) -> Answer {
         let knowledge = &self.knowledge;
         let directory = &knowledge.directory;
+        let set = knowledge.policies();
         let head = json!({
             "kind": STATE_KIND,
             "node": &*knowledge.node,
             "cluster": knowledge.cluster.as_deref(),
-            "dialect": knowledge.policies().dialect(),
+            "dialect": set.dialect(),
+            "cilium": set.options(),
         });
         let namespaces: Vec<Arc<Namespace>> = directory.namespaces().cloned().collect();
         let nodes: Vec<(Arc<str>, Vec<IpAddr>, Option<Labels>)> = directory
@@ -46,7 +48,8 @@ impl Stages {
         let services: Vec<ServiceObject> = directory.service_objects().cloned().collect();
         let slices: Vec<EndpointSliceObject> = directory.slice_objects().cloned().collect();
         let names = self.names.all(now_boot_ns);
-        let policies: Vec<Arc<Policy>> = knowledge.policies().policies().to_vec();
+        // Those that Cilium as configured refuses are there all the same, for whoever looks for mistakes.
+        let policies: Vec<Arc<Policy>> = set.policies().iter().chain(set.refused()).cloned().collect();
         Box::new(
             std::iter::once(head)
                 .chain(namespaces.into_iter().map(|namespace| {

@@ -20,7 +20,7 @@ impl State {
         let values = watchfire_export::state(socket, StateOf::Policy)
             .context("give --manifests DIR or --case FILE to do without an agent")?;
         let mut objects = Objects::default();
-        let mut agents = None;
+        let (mut agents, mut options) = (None, CiliumOptions::default());
         for value in values {
             match value.get("kind").and_then(Value::as_str) {
                 Some(STATE_KIND) => {
@@ -28,6 +28,9 @@ impl State {
                         Some("cilium") => Some(Dialect::Cilium),
                         _ => Some(Dialect::K8s),
                     };
+                    // An agent of another version may know other switches.
+                    options = serde_json::from_value(value["cilium"].clone())
+                        .context("the agent's settings of Cilium; is it of this version?")?;
                 }
                 Some(NAMES_KIND) => {
                     let ip: Option<IpAddr> = value["address"].as_str().and_then(|text| text.parse().ok());
@@ -43,6 +46,6 @@ impl State {
                 },
             }
         }
-        Ok(objects.into_state(dialect.or(agents), CiliumOptions::default()))
+        Ok(objects.into_state(dialect.or(agents), options))
     }
 }
