@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-pub(crate) use plan::{FOLDER, NETWORK};
+pub(crate) use plan::{DB, DB_PORT, FOLDER, FRONTEND, NETWORK};
 pub(crate) use traffic::{CONNECTIONS, Connection, drive};
 
 use crate::journal::{Journal, undone_on_error};
