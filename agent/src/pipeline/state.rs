@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use watchfire_export::{Answer, Ask, StateOf};
 use watchfire_inventory::{EndpointSliceObject, ServiceObject};
 use watchfire_model::{Labels, Namespace, Pod};
-use watchfire_policy::{Policy, World as _};
+use watchfire_policy::Policy;
 
 use super::Stages;
 
@@ -24,14 +24,14 @@ impl Stages {
                 let answer = serde_json::to_value(self.who(who, now_boot_ns));
                 Box::new(answer.into_iter())
             }
-            Ask::State(StateOf::Policy) => self.policy_state(now_boot_ns),
+            Ask::State(StateOf::Policy) => self.policy_state(),
         }
     }
 
-    fn policy_state(&self, now_boot_ns: u64) -> Answer {
+    fn policy_state(&self) -> Answer {
         let knowledge = &self.knowledge;
         let directory = &knowledge.directory;
-        let set = knowledge.policies();
+        let set = Arc::clone(&knowledge.epoch().set);
         let head = json!({
             "kind": STATE_KIND,
             "node": &*knowledge.node,
@@ -42,12 +42,12 @@ impl Stages {
         let namespaces: Vec<Arc<Namespace>> = directory.namespaces().cloned().collect();
         let nodes: Vec<(Arc<str>, Vec<IpAddr>, Option<Labels>)> = directory
             .nodes()
-            .map(|(name, ips)| (Arc::clone(name), ips.to_vec(), knowledge.node_labels(name).cloned()))
+            .map(|(name, ips)| (Arc::clone(name), ips.to_vec(), directory.node_labels(name).cloned()))
             .collect();
         let pods: Vec<Arc<Pod>> = directory.pods().cloned().collect();
         let services: Vec<ServiceObject> = directory.service_objects().cloned().collect();
         let slices: Vec<EndpointSliceObject> = directory.slice_objects().cloned().collect();
-        let names = self.names.all(now_boot_ns);
+        let names = self.names.all();
         // Those that Cilium as configured refuses are there all the same, for whoever looks for mistakes.
         let policies: Vec<Arc<Policy>> = set.policies().iter().chain(set.refused()).cloned().collect();
         Box::new(

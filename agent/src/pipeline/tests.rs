@@ -12,6 +12,8 @@ use crate::knowledge::Loaded;
 mod events;
 #[path = "payloads_tests.rs"]
 mod payloads;
+#[path = "rejudge_tests.rs"]
+mod rejudge;
 #[path = "services_tests.rs"]
 mod services;
 #[path = "waiting_tests.rs"]

@@ -39,6 +39,7 @@ mod tcp;
 mod tcp_long;
 mod udp;
 mod verdict;
+mod verdict_changes;
 
 use watchfire_tests::{Need, Suite};
 
@@ -189,6 +190,8 @@ fn main() {
         .test("drops_at_closed_ports", AGENT, datagram::dropped)
         .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("verdict_changes_while_a_connection_is_open", PODS, verdict_changes::while_open)
+        .test("verdict_by_names_that_dns_answered", interop::NAMES, interop::verdict_by_names)
         .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
         .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
         .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)

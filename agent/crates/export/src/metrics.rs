@@ -6,6 +6,7 @@ mod flows;
 mod inventory;
 mod labels;
 mod payloads;
+mod policy;
 mod registered;
 mod sinks;
 
@@ -25,6 +26,7 @@ pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
+pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
 
@@ -34,6 +36,7 @@ use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
 use self::payloads::PayloadMetrics;
+use self::policy::JudgingMetrics;
 use self::sinks::SinkFamilies;
 
 /// Prefix of every family.
@@ -44,6 +47,8 @@ const PREFIX: &str = "watchfire";
 pub struct PolicyObjects {
     /// Taken in and judged by.
     pub loaded: usize,
+    /// Judged by as they last were valid: their newest version is not.
+    pub last_good: usize,
     /// Refused as invalid.
     pub rejected: usize,
     /// Of a kind that is no policy.
@@ -62,6 +67,7 @@ struct Families {
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
+    judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
     execs: Counter,
@@ -70,6 +76,7 @@ struct Families {
     events: Family<Fixed<2>, Counter>,
     processes: Gauge,
     policies_loaded: Gauge,
+    policies_last_good: Gauge,
     policies_rejected: Gauge,
     policies_ignored: Gauge,
 }
@@ -112,6 +119,7 @@ impl Metrics {
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
+            judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
             execs: action("exec"),
@@ -120,6 +128,7 @@ impl Metrics {
             events,
             processes,
             policies_loaded: state("loaded"),
+            policies_last_good: state("last-good"),
             policies_rejected: state("rejected"),
             policies_ignored: state("ignored"),
             registry: Mutex::new(registry),
@@ -185,10 +194,16 @@ impl Metrics {
 
     /// Sets how many policy objects stand in which state.
     pub fn set_policy_objects(&self, objects: PolicyObjects) {
-        let PolicyObjects { loaded, rejected, ignored } = objects;
+        let PolicyObjects { loaded, last_good, rejected, ignored } = objects;
         set(&self.0.policies_loaded, loaded);
+        set(&self.0.policies_last_good, last_good);
         set(&self.0.policies_rejected, rejected);
         set(&self.0.policies_ignored, ignored);
+    }
+
+    /// Sets what judging tells of itself.
+    pub fn set_judging(&self, totals: JudgingTotals) {
+        self.0.judging.set(totals);
     }
 
     /// Sets how many observations came before it was known who they are about.

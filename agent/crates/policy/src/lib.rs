@@ -38,7 +38,7 @@ mod side;
 mod split;
 mod yaml;
 
-pub use cache::VerdictCache;
+pub use cache::{CacheCounters, VerdictCache};
 pub use cilium::{NamePattern, is_label_looked_at};
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, Service, World};

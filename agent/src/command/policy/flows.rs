@@ -44,8 +44,6 @@ pub(super) struct Seen {
     pub(super) flows: u64,
     /// Whether one of them was established, or had answers.
     pub(super) established: bool,
-    /// Whether an end was told to be the API server.
-    pub(super) api_server: bool,
     pub(super) first: WallTime,
     pub(super) last: WallTime,
 }
@@ -159,6 +157,9 @@ impl Reading {
     fn take(&mut self, state: &mut State, record: Record) {
         self.flows.records += 1;
         for end in [&record.client, &record.server] {
+            if end.api_server {
+                state.learn_api_server(end.address.ip());
+            }
             if !end.names.is_empty() {
                 state.learn_names(end.address.ip(), end.names.iter().cloned());
             }
@@ -171,7 +172,6 @@ impl Reading {
             Protocol::Tcp => !matches!(record.stage.as_str(), "failed" | "dropped"),
             _ => answered,
         };
-        let api_server = record.client.api_server || record.server.api_server;
         let (opened, talk) = (record.opened, record.talk(state));
         let key = hash(&(talk.client.ip, talk.server.ip, talk.protocol, talk.port, talk.icmp_type));
         let places = self.by_talk.entry(key).or_default();
@@ -179,7 +179,6 @@ impl Reading {
             let seen = &mut self.flows.seen[*place];
             seen.flows += u64::from(is_new);
             seen.established |= established;
-            seen.api_server |= api_server;
             (seen.first, seen.last) = (seen.first.min(opened), seen.last.max(opened));
             return;
         }
@@ -189,7 +188,7 @@ impl Reading {
         }
         places.push(self.flows.seen.len());
         let (first, last) = (opened, opened);
-        self.flows.seen.push(Seen { talk, flows: u64::from(is_new), established, api_server, first, last });
+        self.flows.seen.push(Seen { talk, flows: u64::from(is_new), established, first, last });
     }
 }
 

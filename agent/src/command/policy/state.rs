@@ -123,6 +123,14 @@ impl State {
         Party { peer: Peer::Pod(Arc::clone(pod)), ip }
     }
 
+    /// An address is told to be one of the API server's.
+    pub(super) fn learn_api_server(&mut self, ip: IpAddr) {
+        let known = self.facts.api_server.get_or_insert_default();
+        if !known.contains(&ip.to_canonical()) {
+            known.push(ip.to_canonical());
+        }
+    }
+
     /// Names are told of an address.
     pub(super) fn learn_names(&mut self, ip: IpAddr, names: impl IntoIterator<Item = Arc<str>>) {
         let known = self.facts.names.entry(ip.to_canonical()).or_default();

@@ -15,6 +15,8 @@ use super::select::Selectors;
 
 /// More ports of one peer than this become one range.
 const PORTS_LISTED_MAX: usize = 16;
+/// What Cilium calls the API server.
+const API_SERVER: &str = "kube-apiserver";
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
@@ -148,6 +150,10 @@ impl Draft {
                 }
             }
             Peer::Node { .. } => self.node(state, direction, own, other, port, dialect),
+            Peer::World if dialect == Dialect::Cilium && is_api_server(state, other.ip) => {
+                let peer = PlanPeer::Entity(API_SERVER);
+                self.named.entry(direction).or_default().entry(peer).or_default().insert(port);
+            }
             Peer::World => {
                 _ = self.world.entry((direction, port)).or_default().insert(other.ip);
                 if is_dns {
@@ -184,8 +190,8 @@ impl Draft {
             self.nodes.entry((direction, port)).or_default().insert(other.ip);
             return;
         }
-        let is_api = state.api_server().is_some_and(|addresses| addresses.contains(&other.ip));
-        let entities: &[&'static str] = if is_api { &["kube-apiserver"] } else { &["host", "remote-node"] };
+        let is_api = is_api_server(state, other.ip);
+        let entities: &[&'static str] = if is_api { &[API_SERVER] } else { &["host", "remote-node"] };
         for entity in entities {
             let ports = self.named.entry(direction).or_default().entry(PlanPeer::Entity(entity)).or_default();
             ports.insert(port);
@@ -244,6 +250,10 @@ impl Draft {
             }
         }
     }
+}
+
+fn is_api_server(state: &State, address: IpAddr) -> bool {
+    state.api_server().is_some_and(|addresses| addresses.contains(&address.to_canonical()))
 }
 
 /// A name for each address that has some: of several the one that most of the addresses have.

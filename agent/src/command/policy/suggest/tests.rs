@@ -137,7 +137,7 @@ fn flows(random: &mut Random, state: &mut State) -> Flows {
         let talk = Talk { client, server, protocol, port, icmp_type, guessed: random.below(10) == 0 };
         let (first, last) = (WallTime(1), WallTime(2));
         let established = random.below(5) > 0;
-        flows.seen.push(Seen { talk, flows: 1, established, api_server: false, first, last });
+        flows.seen.push(Seen { talk, flows: 1, established, first, last });
     }
     flows
 }
