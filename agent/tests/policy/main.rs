@@ -1,4 +1,5 @@
 //! `watchfire policy` on a small invented cluster, against golden output: `WATCHFIRE_BLESS=1` writes it anew.
+#![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -57,7 +57,7 @@ impl crate::World for NoWorld {
     }
 }
 
-fn kinds<'a>(pods: &'a [Arc<Pod>]) -> Vec<&'a Arc<Pod>> {
+fn kinds(pods: &[Arc<Pod>]) -> Vec<&Arc<Pod>> {
     let mut known = HashSet::new();
     pods.iter().filter(|pod| !pod.identity.host_network && known.insert(Arc::as_ptr(&pod.identity))).collect()
 }

@@ -41,7 +41,7 @@ impl State {
                 _ => match parse_object(value.clone()) {
                     Ok(Some(policy)) => objects.policies.push((policy, None)),
                     _ => {
-                        objects.other(value).map_err(|reason| anyhow::anyhow!("the agent told: {reason}"))?
+                        objects.other(value).map_err(|reason| anyhow::anyhow!("the agent told: {reason}"))?;
                     }
                 },
             }

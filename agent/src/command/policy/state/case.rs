@@ -40,7 +40,7 @@ impl State {
         for (index, object) in list(&case, "policies").enumerate() {
             match parse_object(object.clone()) {
                 Ok(Some(policy)) => {
-                    objects.policies.push((policy, Some(format!("{name} policies[{index}]"))))
+                    objects.policies.push((policy, Some(format!("{name} policies[{index}]"))));
                 }
                 Ok(None) => {}
                 Err(reason) => objects.mistakes.push(Rejection {

@@ -93,7 +93,8 @@ impl Suggestion {
             match selectors.of(&workload) {
                 Some(selector) => plans.push(draft.plan(state, workload, selector, dialect)),
                 None => {
-                    notes.push(format!("No policy for {workload}: no label that lasts tells it from others."))
+                    notes
+                        .push(format!("No policy for {workload}: no label that lasts tells it from others."));
                 }
             }
         }
@@ -135,7 +136,7 @@ impl Draft {
             && matches!(talk.protocol, Protocol::Tcp | Protocol::Udp);
         match &other.peer {
             Peer::Pod(pod) if pod.identity.host_network => {
-                self.node(state, direction, own, other, port, dialect)
+                self.node(state, direction, own, other, port, dialect);
             }
             Peer::Pod(pod) => {
                 let namespace = pod.identity.namespace.to_string();
