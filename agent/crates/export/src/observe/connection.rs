@@ -15,7 +15,7 @@ use crate::EncodedRecord;
 use super::CLIENTS_MAX;
 use super::hub::{ClientQueue, ObserveHub, Refusal};
 use super::protocol::{Notice, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, Request};
-use super::question::{Answer, ask};
+use super::question::{ANSWER_READ_SECONDS_MAX, Answer, ask};
 
 pub(super) struct Connection {
     reader: OwnedReadHalf,
@@ -39,7 +39,10 @@ impl Connection {
             Ok(Request::Ask(asked)) => {
                 let has_lines = asked.has_lines();
                 let _: io::Result<()> = match ask(self.hub.questions(), asked).await {
-                    Ok(answer) => self.write_answer(answer, has_lines).await,
+                    Ok(answer) => {
+                        let limit = Duration::from_secs(ANSWER_READ_SECONDS_MAX);
+                        timeout(limit, self.write_answer(answer, has_lines)).await.unwrap_or(Ok(()))
+                    }
                     Err(error) => self.write_notice(&Notice::Error { error }).await,
                 };
                 return;

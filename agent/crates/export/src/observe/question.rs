@@ -17,6 +17,9 @@ pub const WHO_BYTES_MAX: usize = 1024;
 pub const QUESTIONS_MAX: usize = 16;
 /// How long a client waits for an answer to begin, seconds.
 pub const ANSWER_SECONDS_MAX: u64 = 10;
+/// How long an answer may take to be read, seconds. A client that is slower is sent away: what it was to be told is held
+/// until then.
+pub(super) const ANSWER_READ_SECONDS_MAX: u64 = 60;
 
 /// What can be asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

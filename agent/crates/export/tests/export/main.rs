@@ -15,4 +15,6 @@ mod metrics;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
+mod question;
+#[cfg(test)]
 mod records;
