@@ -64,8 +64,17 @@ impl JudgingMetrics {
             rejudged: Counter::default(),
             changed: Counter::default(),
         };
-        let Self { dialect, shown: _, epoch, epochs_evicted, judged_late, verdicts_kept, lookups, rejudged, changed } =
-            &metrics;
+        let Self {
+            dialect,
+            shown: _,
+            epoch,
+            epochs_evicted,
+            judged_late,
+            verdicts_kept,
+            lookups,
+            rejudged,
+            changed,
+        } = &metrics;
         registry.register(
             "policy_dialect",
             "1 for the reading of policies that is followed, with what speaks for it",
