@@ -4,6 +4,7 @@ mod cluster;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -41,15 +42,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let agent = build::agent(false)?;
     let binaries = test_binaries::build()?;
+    let filter = args.filter.as_deref();
     let mut tally = Tally::default();
-    for tier in tiers {
-        match tier {
-            Tier::Unit => unit(&binaries, args.filter.as_deref(), &mut tally)?,
-            Tier::Privileged => privileged(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
-            Tier::Cluster => cluster::tier(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
-            Tier::Vm => vm::tier(&binaries, &agent, args.filter.as_deref(), &mut tally),
+    thread::scope(|scope| {
+        if tiers.contains(&Tier::Cluster) && filter.is_none() {
+            scope.spawn(cluster::build_ahead);
         }
-    }
+        tiers.iter().try_for_each(|tier| {
+            match tier {
+                Tier::Unit => unit(&binaries, filter, &mut tally)?,
+                Tier::Privileged => privileged(&binaries, &agent, filter, &mut tally)?,
+                Tier::Cluster => cluster::tier(&binaries, &agent, filter, &mut tally)?,
+                Tier::Vm => vm::tier(&binaries, &agent, filter, &mut tally),
+            }
+            Ok::<(), anyhow::Error>(())
+        })
+    })?;
     tally.close()
 }
 
