@@ -1,6 +1,7 @@
 //! `test`: every tier that this machine can run, one count at the end.
 
 mod cluster;
+mod oracle;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,6 +35,8 @@ enum Tier {
     Cluster,
     /// The privileged tests on other kernels, in virtual machines
     Vm,
+    /// Random policies, judged by Cilium's own engine as well
+    Oracle,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -41,6 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let agent = build::agent(false)?;
     let binaries = test_binaries::build()?;
+    let mut building = tiers.contains(&Tier::Oracle).then(oracle::Building::begin);
     let mut tally = Tally::default();
     for tier in tiers {
         match tier {
@@ -48,6 +52,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Tier::Privileged => privileged(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
             Tier::Cluster => cluster::tier(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
             Tier::Vm => vm::tier(&binaries, &agent, args.filter.as_deref(), &mut tally),
+            Tier::Oracle => {
+                let building = building.take().unwrap_or_else(oracle::Building::begin);
+                oracle::tier(&binaries, building, args.filter.as_deref(), &mut tally)?;
+            }
         }
     }
     tally.close()

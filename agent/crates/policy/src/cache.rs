@@ -202,7 +202,10 @@ impl PolicySet {
             Direction::Egress => connection.client.peer,
             Direction::Ingress => connection.server.peer,
         };
-        let Peer::Pod(pod) = subject else { return SideVerdict::NotCovered };
+        let Peer::Pod(pod) = subject else { return self.side(context, connection.direction_guessed) };
+        if pod.identity.host_network {
+            return self.side(context, connection.direction_guessed);
+        }
         let program = self.program(cache, context, &pod.identity);
         let entries = &self.directed(context.side.direction).entries;
         let at = |&(position, selects): &(u32, Match)| (&entries[position as usize], selects);

@@ -31,6 +31,13 @@ impl Groups {
         self.0.get(name).is_some_and(|group| group.contains(address))
     }
 
+    /// Whether a group with the label has the address; none where there is no such group.
+    pub(crate) fn labelled(&self, key: &str, address: IpAddr) -> Option<bool> {
+        let mut labelled = self.0.values().filter(|group| group.labels.get(key).is_some_and(String::is_empty)).peekable();
+        labelled.peek()?;
+        Some(labelled.any(|group| group.contains(address)))
+    }
+
     /// Whether the groups that have the address have labels as wanted among them. Cilium gives an address the labels of all
     /// its groups, with key and value in one, and looks for each of those that are wanted by itself
     /// (`matchesEncodedRequirements` of pkg/policy/types): they may come from different groups.

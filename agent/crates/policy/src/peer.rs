@@ -74,8 +74,8 @@ pub(crate) enum PeerMatcher {
     /// Addresses outside the cluster under a name.
     Named(NamePattern),
     NamedAny(Box<[NamePattern]>),
-    /// A group that something outside the cluster resolves.
-    External,
+    /// A group of a cloud, which Cilium's operator resolves into a `CiliumCIDRGroup` with this label.
+    External { label: Box<str> },
 }
 
 impl Peers {
@@ -144,10 +144,12 @@ impl PeerMatcher {
             Self::NamedAny(patterns) => {
                 has_name(context, |name| patterns.iter().any(|pattern| pattern.means(name)))
             }
-            Self::External => match side.peer {
-                Party::World | Party::Unresolved => Match::Unknown(UnknownReason::GroupUnresolved),
-                Party::Pod(_) | Party::Node(_) => Match::No,
-            },
+            Self::External { label } => if_outside(context, || {
+                context
+                    .groups
+                    .labelled(label, side.peer_ip)
+                    .map_or(Match::Unknown(UnknownReason::GroupUnresolved), Match::from)
+            }),
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) enum Subject {
     /// Pods by Cilium's reading of labels; the namespace is where the policy lies.
     Endpoints { namespace: Option<Arc<str>>, labels: LabelMatcher },
     /// Nodes themselves, which only Cilium's host firewall judges.
-    Nodes,
+    Nodes { labels: LabelMatcher },
 }
 
 impl Subject {
@@ -83,7 +83,7 @@ impl Subject {
         match self {
             Self::Pods { namespace, .. } => Some(namespace),
             Self::Endpoints { namespace, .. } => namespace.as_deref(),
-            Self::PodsOf { .. } | Self::Nodes => None,
+            Self::PodsOf { .. } | Self::Nodes { .. } => None,
         }
     }
 
@@ -103,7 +103,15 @@ impl Subject {
                     & namespaces.matches_namespace(&identity.namespace, labels)
             }
             Self::Endpoints { labels, .. } => labels.selects(pod, context),
-            Self::Nodes => Match::No,
+            Self::Nodes { .. } => Match::No,
+        }
+    }
+
+    /// Whether the node is one of them, as the end of its own processes and of its host-network pods.
+    fn selects_node(&self, name: Option<&str>, context: &Context<'_>) -> Match {
+        match self {
+            Self::Nodes { labels } if context.options.host_firewall => labels.selects_node(name, context),
+            Self::Pods { .. } | Self::PodsOf { .. } | Self::Endpoints { .. } | Self::Nodes { .. } => Match::No,
         }
     }
 }
@@ -129,7 +137,8 @@ impl Rule {
     pub(crate) fn selects(&self, context: &Context<'_>) -> Match {
         match context.side.subject {
             Party::Pod(pod) => self.subject.selects(pod, context),
-            Party::Node(_) | Party::World | Party::Unresolved => Match::No,
+            Party::Node(name) => self.subject.selects_node(name, context),
+            Party::World | Party::Unresolved => Match::No,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use watchfire_model::{Dialect, Direction, PolicyRef, Tier};
 
 use crate::groups::Groups;
-use crate::rule::Rule;
+use crate::rule::{Rule, Subject};
 use crate::{CiliumOptions, Policy};
 
 /// An immutable snapshot of all policies. A change of policies is a new set; the compiled policies are shared.
@@ -87,6 +87,20 @@ impl PolicySet {
             policies,
             refused,
         }
+    }
+
+    /// Policies with rules that have no effect, by kind, namespace and name, each with the reason.
+    pub fn idle(&self) -> impl Iterator<Item = (&Arc<Policy>, &'static str)> {
+        let is_off = self.dialect == Dialect::Cilium && !self.options.host_firewall;
+        let selects_nodes = |policy: &&Arc<Policy>| {
+            let rules = policy.rules(self.dialect);
+            rules.iter().any(|rule| matches!(*rule.subject, Subject::Nodes { .. }))
+        };
+        self.policies
+            .iter()
+            .filter(move |_| is_off)
+            .filter(selects_nodes)
+            .map(|policy| (policy, "selects nodes, which are judged with enable-host-firewall alone"))
     }
 
     /// All policies, by kind, namespace and name.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use watchfire_model::{Pod, UnknownReason};
 
+use super::filter::is_identity_label;
 use super::key::{NAMESPACE, PodKey, Source};
 use crate::Match;
 use crate::connection::Party;
@@ -116,6 +117,12 @@ impl LabelMatcher {
         self.all(|requirement| requirement.on_pod(pod, context))
     }
 
+    /// Whether a node, as a subject of policy, has the labels: those of the node object as the host's endpoint has them
+    /// (`InitWithNodeLabels` of pkg/endpoint).
+    pub(crate) fn selects_node(&self, name: Option<&str>, context: &Context<'_>) -> Match {
+        self.all(|requirement| requirement.on_host_endpoint(name, context))
+    }
+
     /// Whether the peer is meant.
     pub(crate) fn matches(&self, context: &Context<'_>) -> Match {
         if self.means_all_alike(context) { Match::Yes } else { self.matches_labels(context) }
@@ -200,6 +207,19 @@ impl LabelRequirement {
             PodKey::Filtered => None,
         };
         value.map_or(Found::Absent, Found::Value)
+    }
+
+    fn on_host_endpoint<'a>(&self, name: Option<&str>, context: &Context<'a>) -> Found<'a> {
+        if self.source.includes(Source::Reserved) && &*self.key == "host" {
+            return true.into();
+        }
+        if !self.source.includes(Source::Kubernetes) || !is_identity_label(&self.key) {
+            return Found::Absent;
+        }
+        match name.and_then(|name| context.world.node_labels(name)) {
+            Some(labels) => labels.get(&*self.key).map_or(Found::Absent, |value| Found::Value(value)),
+            None => Found::Unknown(UnknownReason::NodeUnresolved),
+        }
     }
 
     fn on_node<'a>(&self, name: Option<&str>, context: &Context<'a>) -> Found<'a> {
