@@ -157,7 +157,8 @@ impl Tally {
     fn manifest(&mut self, path: &Path) -> bool {
         let Ok(text) = fs::read_to_string(path) else { return false };
         let parsed = parse_documents(&path.display().to_string(), &text);
-        let refused: Vec<_> = parsed.rejected.iter().filter(|refused| refused.object.kind.is_some()).collect();
+        let refused: Vec<_> =
+            parsed.rejected.iter().filter(|refused| refused.object.kind.is_some()).collect();
         if parsed.policies.is_empty() && refused.is_empty() {
             return false;
         }
@@ -240,9 +241,8 @@ mod tests {
     fn refused_objects_are_part_of_what_is_tested() {
         let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: a}, spec: \
                       {policyTypes: [Both]}}";
-        let refused = CASE
-            .replace("EXPECT", "allow")
-            .replace("{id: a,", &format!("{{id: a, policies: [{policy}],"));
+        let refused =
+            CASE.replace("EXPECT", "allow").replace("{id: a,", &format!("{{id: a, policies: [{policy}],"));
         check(&[("a.yaml", &refused), ("policy.yaml", policy)], &[""], 0);
     }
 }

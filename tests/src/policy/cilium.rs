@@ -161,11 +161,10 @@ fn element(random: &mut Random, list: &str, is_clusterwide: bool) -> Value {
 fn peers(random: &mut Random, element: &mut Value, is_ingress: bool, denies: bool, is_clusterwide: bool) {
     let way = |ingress: &'static str, egress: &'static str| if is_ingress { ingress } else { egress };
     if random.one_in(12) {
-        element[way("fromGroups", "toGroups")] =
-            json!(random.some(2, |random| {
-                let (name, _) = random.pick(&EXTERNAL);
-                json!({"aws": {"securityGroupsIds": [name]}})
-            }));
+        element[way("fromGroups", "toGroups")] = json!(random.some(2, |random| {
+            let (name, _) = random.pick(&EXTERNAL);
+            json!({"aws": {"securityGroupsIds": [name]}})
+        }));
         return;
     }
     match random.below(if is_ingress { 9 } else { 12 }) {

@@ -13,6 +13,8 @@ use libtest_mimic::{Arguments, Completion, Trial};
 const PROBES: usize = 1_000_000;
 /// Connections of one case.
 const CASE_PROBES: usize = 400;
+/// What Cilium may say: allow, default-deny and policy-deny.
+const VERDICTS: usize = 3;
 /// Differences that are printed.
 const SHOWN_MAX: usize = 5;
 
@@ -34,6 +36,8 @@ fn main() {
         }
         println!("\n{tally}");
         let shown: Vec<_> = tally.differences.iter().map(String::as_str).collect();
+        let is_covered = tally.verdicts.len() == VERDICTS && tally.of_nodes > 0 && tally.refused > 0;
+        assert!(is_covered, "the cases do not ask for everything");
         assert!(shown.is_empty(), "{} differences\n{}", shown.len(), shown.join("\n"));
         Ok(Completion::Completed)
     });

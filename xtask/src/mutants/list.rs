@@ -7,6 +7,7 @@ const CACHE: &str = "agent/crates/policy/src/cache.rs";
 const COMPILE: &str = "agent/crates/policy/src/cilium/compile.rs";
 const DECISION: &str = "agent/crates/policy/src/decision.rs";
 const EVALUATE: &str = "agent/crates/policy/src/evaluate.rs";
+const FOLLOW: &str = "agent/crates/policy/src/cache/follow.rs";
 const L3: &str = "agent/crates/policy/src/cilium/l3.rs";
 const NETWORK: &str = "agent/crates/policy/src/network.rs";
 const OPTIONS: &str = "agent/crates/policy/src/options.rs";
@@ -107,6 +108,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: RULE,
         from: "Self::Nodes { labels } if context.options.host_firewall =>",
         to: "Self::Nodes { labels } =>",
+    },
+    Mutant {
+        name: "memory outlives a change of the policies",
+        file: FOLLOW,
+        from: "if !selected.is_empty() {",
+        to: "if selected.len() > 1_000_000 {",
     },
     Mutant {
         name: "memory does not tell ports apart",

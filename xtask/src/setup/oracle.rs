@@ -24,7 +24,8 @@ pub(crate) fn oracle() -> Result<PathBuf> {
 
 fn build(source: &Path, folder: &Path) -> Result<()> {
     let go = process::which("go");
-    let go = go.context("no go: install Go, of which Cilium's engine is built (Debian's package is golang-go)")?;
+    let go =
+        go.context("no go: install Go, of which Cilium's engine is built (Debian's package is golang-go)")?;
     let _step = Step::new("building Cilium's policy engine (once, for some minutes)");
     // Beside whatever runs meanwhile.
     let mut command = match process::which("nice") {

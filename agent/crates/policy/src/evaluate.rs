@@ -50,8 +50,12 @@ impl PolicySet {
             Party::Node(_) => Some(""),
             Party::World | Party::Unresolved => None,
         };
-        let entries = namespace.into_iter().flat_map(move |ns| self.directed(context.side.direction).of(ns));
-        entries.map(|entry| (entry, entry.rule.selects(context))).filter(|(_, selects)| selects.is_possible())
+        let runs = namespace.into_iter().flat_map(move |ns| self.directed(context.side.direction).of(ns));
+        runs.flat_map(move |entries| {
+            let selects = entries.first().map_or(Match::No, |entry| entry.rule.selects(context));
+            let entries = if selects.is_possible() { entries } else { &[] };
+            entries.iter().map(move |entry| (entry, selects))
+        })
     }
 
     /// Whether nodes have policies of their own.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchfire_model::{Direction, Pod, Tier};
+use watchfire_model::{Direction, Identity, Tier};
 
 use crate::cilium::LabelMatcher;
 use crate::connection::Party;
@@ -87,12 +87,11 @@ impl Subject {
         }
     }
 
-    /// Whether the pod is one of them. Host-network pods are none.
-    pub(crate) fn selects(&self, pod: &Pod, context: &Context<'_>) -> Match {
-        if pod.identity.host_network {
+    /// Whether pods of the identity are of them. Host-network pods are none.
+    pub(crate) fn selects(&self, identity: &Identity, context: &Context<'_>) -> Match {
+        if identity.host_network {
             return Match::No;
         }
-        let identity = &pod.identity;
         match self {
             Self::Pods { namespace, labels } => {
                 (**namespace == *identity.namespace && labels.matches(&identity.labels)).into()
@@ -102,7 +101,7 @@ impl Subject {
                 Match::from(pods.as_ref().is_none_or(|pods| pods.matches(&identity.labels)))
                     & namespaces.matches_namespace(&identity.namespace, labels)
             }
-            Self::Endpoints { labels, .. } => labels.selects(pod, context),
+            Self::Endpoints { labels, .. } => labels.selects(identity, context),
             Self::Nodes { .. } => Match::No,
         }
     }
@@ -111,7 +110,9 @@ impl Subject {
     fn selects_node(&self, name: Option<&str>, context: &Context<'_>) -> Match {
         match self {
             Self::Nodes { labels } if context.options.host_firewall => labels.selects_node(name, context),
-            Self::Pods { .. } | Self::PodsOf { .. } | Self::Endpoints { .. } | Self::Nodes { .. } => Match::No,
+            Self::Pods { .. } | Self::PodsOf { .. } | Self::Endpoints { .. } | Self::Nodes { .. } => {
+                Match::No
+            }
         }
     }
 }
@@ -136,7 +137,7 @@ impl Trial {
 impl Rule {
     pub(crate) fn selects(&self, context: &Context<'_>) -> Match {
         match context.side.subject {
-            Party::Pod(pod) => self.subject.selects(pod, context),
+            Party::Pod(pod) => self.subject.selects(&pod.identity, context),
             Party::Node(name) => self.subject.selects_node(name, context),
             Party::World | Party::Unresolved => Match::No,
         }

@@ -80,11 +80,11 @@ impl Case {
 const LOOPBACK: &str = "a pod that talks to itself is exempt, the case judges it by policy";
 
 /// None for ends that the case does not describe, which reading the file has ruled out.
-pub(super) fn judge(
+pub(super) fn judge<V>(
     cluster: &Cluster,
     probe: &Probe,
-    judge_one: &mut dyn FnMut(&Connection<'_>) -> Verdict,
-) -> Option<Verdict> {
+    judge_one: &mut dyn FnMut(&Connection<'_>) -> V,
+) -> Option<V> {
     let (client, client_ip) = cluster.resolve(&probe.from)?;
     let (server, server_ip) = cluster.resolve(&probe.to)?;
     Some(judge_one(&Connection {

@@ -7,8 +7,8 @@ use watchfire_model::{Direction, Tier};
 
 use super::l3;
 use super::l4::{self, List};
-use super::object::{Authentication, CidrGroup, CiliumPolicy, Element, RuleSource, keys};
 use super::labels::LabelMatcher;
+use super::object::{Authentication, CidrGroup, CiliumPolicy, Element, RuleSource, keys};
 use super::select::{self, Scope};
 use crate::Policy;
 use crate::compile::{DEFAULT_NAMESPACE, InvalidPolicy, invalid};

@@ -125,8 +125,10 @@ fn a_case_is_judged_without_the_policies_that_are_refused() {
   - {from: a/b, to: a/x, proto: TCP, port: 81, expect: deny}
 ",
         "2 cases, 2 probes, 0 mismatches, 1 skipped, 1 objects refused",
-        &["refused: a/b -> a/x TCP/81: what is expected may rest on an object that is refused: policies[0]: \
-           apiVersion is required"],
+        &[
+            "refused: a/b -> a/x TCP/81: what is expected may rest on an object that is refused: policies[0]: \
+           apiVersion is required",
+        ],
     );
 }
 

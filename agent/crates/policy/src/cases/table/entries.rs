@@ -11,8 +11,11 @@ const SUBJECT: &str = "subject";
 
 pub(super) fn rows(case: &Value) -> Result<Vec<Row>, String> {
     let entries = list(case, "entries")?;
-    let mut policies =
-        entries.iter().enumerate().map(|(index, entry)| policy(index, entry)).collect::<Result<Vec<_>, _>>()?;
+    let mut policies = entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| policy(index, entry))
+        .collect::<Result<Vec<_>, _>>()?;
     if case["default_deny"] == true {
         policies.push(json!({
             "apiVersion": "cilium.io/v2", "kind": "CiliumClusterwideNetworkPolicy",
