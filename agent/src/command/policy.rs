@@ -43,7 +43,8 @@ enum PolicyCommand {
     Lint(lint::LintArgs),
     /// Show who may talk to whom
     Graph(graph::GraphArgs),
-    /// Check the policy engine against files of cases; exits 1 on a mismatch and 2 on a file that cannot be read
+    /// Check the policy engine against files of cases; exits 1 on a mismatch and 2 on a file that cannot be read. Objects that
+    /// the API would refuse are reported, and the cases judged without them
     Test(test::TestArgs),
 }
 

@@ -133,7 +133,7 @@ impl PeerMatcher {
                 Some([first, ..]) => format!("wants other names than {first}"),
                 _ => format!("wants addresses by their names, found {found}"),
             },
-            Self::External => format!("wants a group that is resolved elsewhere, found {found}"),
+            Self::External { .. } => format!("wants a group that is resolved elsewhere, found {found}"),
         }
     }
 }

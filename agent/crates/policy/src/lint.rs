@@ -81,6 +81,9 @@ pub fn lint(input: &LintInput<'_>) -> Vec<LintFinding> {
         let message = "it uses what Cilium as configured has not switched on";
         findings.push(LintFinding::new(LintCode::Refused, policy, "", message));
     }
+    for (policy, reason) in set.idle() {
+        findings.push(LintFinding::new(LintCode::Idle, policy, "", reason));
+    }
     for policy in input.policies.iter().filter(|policy| !policy.is_known_to(input.dialect)) {
         let message =
             format!("{} means nothing to the Kubernetes API's own reading", policy.reference().kind);

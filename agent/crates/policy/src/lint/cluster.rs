@@ -90,7 +90,7 @@ impl<'a> Look<'a> {
         let nowhere = IpAddr::from([0, 0, 0, 0]);
         let selects = |pod: &&&'a Arc<Pod>| {
             let context = self.context(rule.direction, Party::Pod(pod), Party::World, nowhere);
-            rule.subject.selects(pod, &context).is_possible()
+            rule.subject.selects(&pod.identity, &context).is_possible()
         };
         self.kinds.iter().filter(selects).copied().collect()
     }
@@ -101,7 +101,7 @@ impl<'a> Look<'a> {
         let subjects = self.subjects(first);
         let mut subject_of = (&first.subject, subjects.clone());
         let is_about_nobody = rules.iter().all(|rule| {
-            !matches!(*rule.subject, crate::rule::Subject::Nodes) && self.subjects(rule).is_empty()
+            !matches!(*rule.subject, crate::rule::Subject::Nodes { .. }) && self.subjects(rule).is_empty()
         });
         if is_about_nobody {
             let message = match policy.reference().namespace.as_str() {

@@ -69,11 +69,13 @@ pub enum LintCode {
     Refused,
     /// A connection of which the dialects say different things.
     DialectsDiffer,
+    /// Rules that nothing enforces as Cilium is configured.
+    Idle,
 }
 
 impl LintCode {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Rejected,
         Self::UnknownEntity,
         Self::NoRules,
@@ -94,6 +96,7 @@ impl LintCode {
         Self::KindNotRead,
         Self::Refused,
         Self::DialectsDiffer,
+        Self::Idle,
     ];
 
     /// Its stable name.
@@ -248,6 +251,12 @@ impl LintCode {
                 Hint,
                 "the text of the API and Cilium read these policies in different ways",
                 "write the rule so that both agree, if either may enforce it",
+            ),
+            Self::Idle => (
+                "WF-P021",
+                Warning,
+                "the rules have no effect as Cilium is configured",
+                "set enable-host-firewall, or leave the policy out",
             ),
         }
     }

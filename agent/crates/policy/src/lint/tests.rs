@@ -181,6 +181,14 @@ fn traps_of_ciliums() {
 }
 
 #[test]
+fn rules_of_nodes_take_the_host_firewall() {
+    let text = cilium("{nodeSelector: {}, ingress: [{fromEntities: [all]}]}")
+        .replace("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+        .replace("namespace: shop, ", "");
+    check(Cilium, &text, &["WF-P021"], &["WF-P021"]);
+}
+
+#[test]
 fn dns_may_be_seen_by_another_policy() {
     let names = cilium(
         "{endpointSelector: {matchLabels: {app: web}}, egress: [{toFQDNs: [{matchName: a.example.com}]}]}",
