@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::process::{self, Step};
 use crate::{paths, unpacked};
 
-/// Without debug information, which a third of the work of linking goes into.
+/// Without debug information, of which nobody makes use.
 const BUILD: [&str; 6] = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"];
 
 const PROGRAM: &str = "policy-oracle";
@@ -27,15 +26,7 @@ fn build(source: &Path, folder: &Path) -> Result<()> {
     let go =
         go.context("no go: install Go, of which Cilium's engine is built (Debian's package is golang-go)")?;
     let _step = Step::new("building Cilium's policy engine (once, for some minutes)");
-    // Beside whatever runs meanwhile.
-    let mut command = match process::which("nice") {
-        Some(nice) => {
-            let mut command = Command::new(nice);
-            command.args(["-n", "19"]).arg(go);
-            command
-        }
-        None => Command::new(go),
-    };
+    let mut command = process::when_idle(&go);
     command.current_dir(source).env("CGO_ENABLED", "0").args(BUILD);
     process::run_quietly(command.arg("-o").arg(folder.join(PROGRAM)).arg("."))
 }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Result, anyhow};
 
-use super::collect;
+use super::{cluster, collect};
 use crate::process::Step;
 use crate::setup;
 use crate::tally::Tally;
@@ -18,8 +18,14 @@ const TIER: &str = "oracle";
 pub(super) struct Building(JoinHandle<Result<PathBuf>>);
 
 impl Building {
-    pub(super) fn begin() -> Self {
-        Self(thread::spawn(setup::oracle))
+    /// Begins to build it, after Kubernetes where that is wanted sooner.
+    pub(super) fn begin(kubernetes_first: bool) -> Self {
+        Self(thread::spawn(move || {
+            if kubernetes_first {
+                cluster::build_ahead();
+            }
+            setup::oracle()
+        }))
     }
 
     fn end(self) -> Result<PathBuf> {
