@@ -63,7 +63,7 @@ impl ServiceMatcher {
                 match is_behind(service, context) {
                     Match::Yes if best.0 != Match::Yes => best = (Match::Yes, Some(index), false),
                     unknown @ Match::Unknown(_) if best.0 == Match::No => {
-                        best = (unknown, Some(index), false)
+                        best = (unknown, Some(index), false);
                     }
                     Match::Yes | Match::No | Match::Unknown(_) => {}
                 }
