@@ -16,6 +16,8 @@ use watchfire_model::{
     TargetView, Tier, TlsView, UnknownReason, Verdict, WallTime, WorkloadRef, clone_flag_names,
 };
 
+use crate::findings;
+
 /// Long enough for any machine; reaching it is a failure, not a measurement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -100,7 +102,7 @@ pub(crate) fn deny(names: &[&str]) -> SideVerdict {
     SideVerdict::DenyDefault { isolating: names.iter().map(|name| policy(name)).collect() }
 }
 
-fn pod(name: &str) -> PodView {
+pub(crate) fn pod(name: &str) -> PodView {
     PodView {
         uid: PodUid::parse("0aa1e9f0-1c2d-4e5f-8a9b-0c1d2e3f4a5b"),
         workload: Some(WorkloadRef { kind: "Deployment".into(), name: "shop".into() }),
@@ -465,6 +467,7 @@ pub(crate) fn every_shape() -> Vec<(&'static str, Record)> {
         ("loss", loss(7)),
     ];
     shapes.extend(flows_that_go_on(&allowed()));
+    shapes.extend(findings::every_shape());
     shapes.extend(events());
     shapes
 }

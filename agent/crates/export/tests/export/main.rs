@@ -4,6 +4,7 @@
 mod common;
 #[cfg(test)]
 mod dashboard;
+mod findings;
 #[cfg(test)]
 mod flow_filter;
 #[cfg(test)]

@@ -1,0 +1,402 @@
+//! Which flows make findings, and what those say.
+
+use std::sync::Arc;
+
+use watchfire_model::{
+    CandidateEffect, Direction, Finding, FindingExample, FindingKind, FindingProcess, FlowRecord, FlowStage,
+    NearestRule, Origin, Outcome, PolicyFacts, PolicyRef, Protocol, RulePlace, Severity, SideVerdict,
+    Verdict, WallTime,
+};
+
+use crate::candidates::CandidateReport;
+use crate::key::{Change, Decided, Key};
+use crate::pairing::Pairing;
+use crate::party;
+use crate::roll_up::{At, Described, RollUps};
+use crate::settings::Settings;
+
+/// What is known beside the record of a flow. Asked only where a finding turns on it.
+pub trait Facts {
+    /// The rule that came nearest to allowing the flow in this direction, which is denied by default.
+    fn nearest(&self, direction: Direction) -> Option<NearestRule>;
+
+    /// Whether there is a pod at the end that policy selects in this direction, and policies can be about it: pods on
+    /// their node's network are not.
+    fn has_subject(&self, direction: Direction) -> bool;
+
+    /// Whether policies of a namespace are in force.
+    fn has_policies(&self, namespace: &str) -> bool;
+
+    /// Whether a policy is a candidate.
+    fn is_candidate(&self, policy: &PolicyRef) -> bool;
+}
+
+/// Flows that would have made a finding, were what is known of them certain.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Withheld {
+    /// They are older than the agent, and so are the policies that were in force when they began.
+    pub before_start: u64,
+    /// Who opened them was guessed.
+    pub direction_guessed: u64,
+    /// Policies or identities changed so near to their start that a data plane may have followed the others.
+    pub stale_window: u64,
+}
+
+/// Takes flow records in the order in which they leave the pipeline, and makes findings of them.
+#[derive(Debug)]
+pub struct Detector {
+    settings: Settings,
+    roll_ups: RollUps,
+    pairing: Pairing,
+    withheld: Withheld,
+    candidates: CandidateReport,
+}
+
+impl Detector {
+    /// Without anything seen.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let roll_ups = RollUps::new(settings.interval_ns, settings.quiet_ns, settings.roll_ups_max);
+        Self {
+            settings,
+            roll_ups,
+            pairing: Pairing::default(),
+            withheld: Withheld::default(),
+            candidates: CandidateReport::default(),
+        }
+    }
+
+    /// Takes in the record of a flow. Answers the finding that begins with it.
+    pub fn flow(&mut self, flow: &FlowRecord, at: At, facts: &dyn Facts) -> Option<Finding> {
+        match flow.stage {
+            FlowStage::Open | FlowStage::Found | FlowStage::Failed => {
+                let key = self.key(flow, facts)?;
+                self.count(key, flow, &flow.verdict, at, facts)
+            }
+            FlowStage::Close => {
+                self.add_bytes(flow, at, facts);
+                None
+            }
+            FlowStage::Update | FlowStage::Dropped => None,
+        }
+    }
+
+    /// Takes in what policy would say of a flow with the candidates in force; `flow` has what it says without them.
+    /// Answers the finding that begins with it.
+    pub fn candidate(
+        &mut self,
+        flow: &FlowRecord,
+        combined: &Verdict,
+        at: At,
+        facts: &dyn Facts,
+    ) -> Option<Finding> {
+        if !self.settings.wants(FindingKind::CandidateDifference) || is_uncertain(flow) {
+            return None;
+        }
+        let (live, with) = (flow.verdict.outcome, combined.outcome);
+        let effect = effect(live, with);
+        let class = match effect {
+            _ if live == Outcome::Unknown || with == Outcome::Unknown => COUNTED_AS_UNKNOWN,
+            None => COUNTED_AS_SAME,
+            Some(effect) => COUNTED_AS_EFFECT + effect as u8,
+        };
+        if self.pairing.is_second(flow, class, at.boot_ns) {
+            return None;
+        }
+        let effect = match (class, effect) {
+            (COUNTED_AS_UNKNOWN, _) => {
+                self.candidates.unknown += 1;
+                return None;
+            }
+            (_, None) => {
+                self.candidates.unchanged += 1;
+                return None;
+            }
+            (_, Some(effect)) => effect,
+        };
+        // Where a denial goes, the direction is that which denied; else that which decides.
+        let direction = match effect {
+            CandidateEffect::WouldOpen | CandidateEffect::WouldUncover => flow.verdict.deciding(),
+            CandidateEffect::WouldBreak | CandidateEffect::WouldCover => combined.deciding(),
+        };
+        let side = combined.side(direction);
+        let key = Key {
+            change: Change::Candidate(effect),
+            ..key(FindingKind::CandidateDifference, flow, Some(direction), side.into())
+        };
+        let policy = || PolicyFacts {
+            previous: Some(live),
+            effect: Some(effect),
+            candidates: candidates_of(side, flow.verdict.side(direction), facts),
+            ..policy_facts(combined, Some(direction), facts)
+        };
+        self.candidates.add(&key, effect, at, policy);
+        let (severity, what) = match effect {
+            CandidateEffect::WouldBreak => (Severity::Medium, "would break with the candidate policies"),
+            CandidateEffect::WouldOpen => (Severity::Low, "would open with the candidate policies"),
+            CandidateEffect::WouldCover => (Severity::Info, "would be covered by the candidate policies"),
+            CandidateEffect::WouldUncover => {
+                (Severity::Info, "would not be covered any longer with the candidate policies")
+            }
+        };
+        let title = title(&key, what);
+        let describe = || Described {
+            severity,
+            title,
+            reason: phrase(side),
+            policy: Some(Box::new(policy())),
+            example: Some(Box::new(example(flow))),
+        };
+        self.roll_ups.add(key, at, flow.stage == FlowStage::Failed, describe)
+    }
+
+    /// The candidates are others now: what they would change is counted anew.
+    pub fn candidates_changed(&mut self, since: WallTime, policies: Vec<Arc<PolicyRef>>) {
+        self.candidates = CandidateReport::new(since, policies);
+    }
+
+    /// What the candidates would change, since they are what they are.
+    #[must_use]
+    pub const fn candidate_report(&self) -> &CandidateReport {
+        &self.candidates
+    }
+
+    /// What has to be told because time has passed.
+    pub fn expire(&mut self, now_ns: u64) -> Vec<Finding> {
+        self.roll_ups.expire(now_ns)
+    }
+
+    /// The last record of everything.
+    pub fn finish(&mut self) -> Vec<Finding> {
+        self.roll_ups.finish()
+    }
+
+    /// How many findings go on.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.roll_ups.len()
+    }
+
+    /// How much was counted in findings that stand for what had no room.
+    #[must_use]
+    pub const fn overflowed(&self) -> u64 {
+        self.roll_ups.overflowed()
+    }
+
+    /// How many ends of connections stopped waiting for the other one because of the limit.
+    #[must_use]
+    pub const fn pairs_evicted(&self) -> u64 {
+        self.pairing.evicted()
+    }
+
+    /// Flows that would have made a finding, were what is known of them certain.
+    #[must_use]
+    pub const fn withheld(&self) -> Withheld {
+        self.withheld
+    }
+
+    fn count(
+        &mut self,
+        key: Key,
+        flow: &FlowRecord,
+        verdict: &Verdict,
+        at: At,
+        facts: &dyn Facts,
+    ) -> Option<Finding> {
+        if self.is_withheld(flow) || self.pairing.is_second(flow, key.kind as u8, at.boot_ns) {
+            return None;
+        }
+        let describe = {
+            let key = key.clone();
+            move || describe(&key, flow, verdict, facts)
+        };
+        self.roll_ups.add(key, at, flow.stage == FlowStage::Failed, describe)
+    }
+
+    fn is_withheld(&mut self, flow: &FlowRecord) -> bool {
+        if flow.origin == Origin::BeforeStart {
+            self.withheld.before_start += 1;
+        } else if flow.direction_guessed {
+            self.withheld.direction_guessed += 1;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// What a flow is counted under; none where it makes no finding.
+    fn key(&self, flow: &FlowRecord, facts: &dyn Facts) -> Option<Key> {
+        let (kind, direction) = match flow.verdict.outcome {
+            Outcome::Denied => (FindingKind::PolicyViolation, flow.verdict.deciding()),
+            Outcome::NotCovered => (FindingKind::UncoveredFlow, self.uncovered(flow, facts)?),
+            Outcome::Allowed | Outcome::Unknown => return None,
+        };
+        self.settings
+            .wants(kind)
+            .then(|| key(kind, flow, Some(direction), flow.verdict.side(direction).into()))
+    }
+
+    /// The direction in which a policy is missing, where that is to be told: at the pod that is reached before the pod that
+    /// reaches out.
+    fn uncovered(&self, flow: &FlowRecord, facts: &dyn Facts) -> Option<Direction> {
+        let ends = [(Direction::Ingress, &flow.server), (Direction::Egress, &flow.client)];
+        let (direction, _) = ends.into_iter().find(|(direction, end)| {
+            end.pod.as_ref().is_some_and(|pod| {
+                facts.has_subject(*direction)
+                    && self.settings.wants_uncovered(&pod.namespace, || facts.has_policies(&pod.namespace))
+            })
+        })?;
+        Some(direction)
+    }
+
+    /// The payload of a flow that has ended goes to the finding that it was counted in.
+    fn add_bytes(&mut self, flow: &FlowRecord, at: At, facts: &dyn Facts) {
+        let (Some(counters), Some(key)) = (flow.counters, self.key(flow, facts)) else { return };
+        if is_uncertain(flow) || self.pairing.is_second(flow, COUNTED_AS_ENDED, at.boot_ns) {
+            return;
+        }
+        self.roll_ups.add_bytes(&key, counters.bytes_sent.saturating_add(counters.bytes_received));
+    }
+}
+
+/// What both ends of a connection are counted as, beside the kinds of findings.
+const COUNTED_AS_ENDED: u8 = 100;
+const COUNTED_AS_UNKNOWN: u8 = 101;
+const COUNTED_AS_SAME: u8 = 102;
+const COUNTED_AS_EFFECT: u8 = 110;
+
+/// Whether nothing may be said of a flow, whatever its verdict is.
+fn is_uncertain(flow: &FlowRecord) -> bool {
+    flow.origin == Origin::BeforeStart || flow.direction_guessed
+}
+
+/// What candidates would do; none where nothing changes.
+const fn effect(live: Outcome, with: Outcome) -> Option<CandidateEffect> {
+    match (live, with) {
+        (Outcome::Denied, Outcome::Denied) => None,
+        (_, Outcome::Denied) => Some(CandidateEffect::WouldBreak),
+        (Outcome::Denied, _) => Some(CandidateEffect::WouldOpen),
+        (Outcome::NotCovered, Outcome::Allowed) => Some(CandidateEffect::WouldCover),
+        (Outcome::Allowed, Outcome::NotCovered) => Some(CandidateEffect::WouldUncover),
+        _ => None,
+    }
+}
+
+fn key(kind: FindingKind, flow: &FlowRecord, direction: Option<Direction>, decided: Decided) -> Key {
+    let backend = flow.server.backend.and_then(|backend| backend.address);
+    let port = backend.unwrap_or(flow.server.address).port();
+    let has_ports = matches!(flow.protocol, Protocol::Tcp | Protocol::Udp | Protocol::Sctp);
+    Key {
+        kind,
+        source: Some(party::source(&flow.client)),
+        destination: Some(party::destination(&flow.server)),
+        protocol: Some(flow.protocol),
+        port: has_ports.then_some(port),
+        direction,
+        decided,
+        change: Change::None,
+    }
+}
+
+fn describe(key: &Key, flow: &FlowRecord, verdict: &Verdict, facts: &dyn Facts) -> Described {
+    let side = key.direction.map(|direction| verdict.side(direction));
+    let (severity, what) = match (key.kind, side) {
+        (FindingKind::PolicyViolation, Some(SideVerdict::DenyRule { .. })) => {
+            (Severity::High, "denied by policy intent")
+        }
+        (FindingKind::PolicyViolation, _) => (Severity::Medium, "denied by policy intent"),
+        (FindingKind::UncoveredFlow, _) => (Severity::Info, "no policy covers it"),
+        (FindingKind::PlaintextWhereMtlsRequired, _) => {
+            (Severity::High, "plaintext where mutual TLS is required")
+        }
+        (FindingKind::VerdictChanged | FindingKind::CandidateDifference, _) => {
+            (Severity::Info, "policy says something else")
+        }
+    };
+    let reason = match (key.kind, key.direction) {
+        (FindingKind::UncoveredFlow, Some(Direction::Ingress)) => {
+            "no policy isolates the destination in ingress".to_owned()
+        }
+        (FindingKind::UncoveredFlow, _) => "no policy isolates the source in egress".to_owned(),
+        _ => side.map(phrase).unwrap_or_default(),
+    };
+    Described {
+        severity,
+        title: title(key, what),
+        reason,
+        policy: Some(Box::new(policy_facts(verdict, key.direction, facts))),
+        example: Some(Box::new(example(flow))),
+    }
+}
+
+/// `shop/frontend → shop/db:5432 TCP: denied by policy intent`.
+fn title(key: &Key, what: &str) -> String {
+    let party = |party: &Option<_>| party.as_ref().map(ToString::to_string).unwrap_or_default();
+    let port = key.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let protocol = key.protocol.map(|protocol| format!(" {protocol}")).unwrap_or_default();
+    format!("{} → {}{port}{protocol}: {what}", party(&key.source), party(&key.destination))
+}
+
+/// What a direction says, with the place of its rule.
+fn phrase(side: &SideVerdict) -> String {
+    match side {
+        SideVerdict::Allow { rule } | SideVerdict::DenyRule { rule } => {
+            format!("{} {}", rule.policy, rule.path())
+        }
+        SideVerdict::NotCovered => "not covered".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn policy_facts(verdict: &Verdict, direction: Option<Direction>, facts: &dyn Facts) -> PolicyFacts {
+    let mut policy = PolicyFacts { direction, outcome: Some(verdict.outcome), ..PolicyFacts::default() };
+    let Some(direction) = direction else { return policy };
+    match verdict.side(direction) {
+        SideVerdict::Allow { rule } | SideVerdict::DenyRule { rule } => {
+            policy.rule = Some(RulePlace::from(rule));
+        }
+        SideVerdict::DenyDefault { isolating } => {
+            policy.isolating = isolating.to_vec();
+            policy.nearest = facts.nearest(direction);
+        }
+        SideVerdict::NotCovered | SideVerdict::Exempt { .. } | SideVerdict::Unknown { .. } => {}
+    }
+    let other = match direction {
+        Direction::Egress => Direction::Ingress,
+        Direction::Ingress => Direction::Egress,
+    };
+    let other_side = verdict.side(other);
+    policy.also = other_side.denies().then(|| format!("{other}: {}", phrase(other_side)));
+    policy
+}
+
+/// The candidates that speak in what a direction says with them; where none does, those that took the place of what
+/// spoke without them.
+fn candidates_of(with: &SideVerdict, live: &SideVerdict, facts: &dyn Facts) -> Vec<Arc<PolicyRef>> {
+    let of = |side: &SideVerdict| -> Vec<Arc<PolicyRef>> {
+        let policies = match side {
+            SideVerdict::Allow { rule } | SideVerdict::DenyRule { rule } => vec![Arc::clone(&rule.policy)],
+            SideVerdict::DenyDefault { isolating } => isolating.to_vec(),
+            SideVerdict::NotCovered | SideVerdict::Exempt { .. } | SideVerdict::Unknown { .. } => Vec::new(),
+        };
+        policies.into_iter().filter(|policy| facts.is_candidate(policy)).collect()
+    };
+    let candidates = of(with);
+    if candidates.is_empty() { of(live) } else { candidates }
+}
+
+fn example(flow: &FlowRecord) -> FindingExample {
+    let process = flow.process.as_ref().map(|process| FindingProcess {
+        exec_id: process.exec_id,
+        pid: process.pid,
+        binary: process.binary.clone(),
+        pod: process.pod.clone(),
+    });
+    FindingExample {
+        cookie: Some(flow.cookie),
+        community_id: Some(flow.community_id.clone()),
+        client: Some(flow.client.address),
+        server: Some(flow.server.address),
+        process,
+    }
+}
