@@ -1,5 +1,6 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
+mod findings;
 mod flags;
 mod flows;
 mod lists;
@@ -17,6 +18,7 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 
 use lists::Limited;
 
+pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
     pub(crate) flows: FlowsConfig,
+    pub(crate) findings: FindingsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -119,6 +122,7 @@ impl Default for Config {
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
             flows: FlowsConfig::default(),
+            findings: FindingsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -235,6 +239,7 @@ mod tests {
             "sensor.files",
             "sensor.rate",
             "flows",
+            "findings",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -304,6 +309,14 @@ mod tests {
             (
                 "flows: {updateIntervalSeconds: 100000}",
                 "config.yaml:1:32: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
+            ),
+            (
+                "findings: {uncoveredFlow: sometimes}",
+                "config.yaml:1:27: findings.uncoveredFlow: unknown variant `sometimes`, expected one of always, with-policies, never",
+            ),
+            (
+                "findings: {intervalSeconds: 0}",
+                "config.yaml:1:29: findings.intervalSeconds: found 0, expected a whole number from 1 to 86400",
             ),
             (
                 "sensor: {pin: bpf/watchfire}",

@@ -1,7 +1,9 @@
 //! The stages in their order: dissection, inventory, policy, records. The only place that knows them all.
 
+mod answer;
 mod clock;
 mod events;
+mod findings;
 mod gauges;
 mod host_paths;
 mod host_view;
@@ -26,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use watchfire_detect::{Detector, Settings};
 use watchfire_dissect::community_id;
 use watchfire_inventory::{Cgroup, ContainerChange, Intake, Moment, Processes, unknown_process};
 use watchfire_model::{
@@ -86,6 +89,7 @@ pub(crate) struct Stages {
     names: Names,
     payloads: PayloadCounts,
     plaintext: Plaintext,
+    detector: Detector,
     waiting: Waiting,
     lookup: Lookup,
     streams: Streams,
@@ -113,6 +117,7 @@ impl Stages {
             names: Names::default(),
             payloads: PayloadCounts::default(),
             plaintext: Plaintext::default(),
+            detector: Detector::new(Settings::default()),
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
             lookup: Lookup(Box::new(|_| {})),
             streams: Streams::default(),
@@ -124,6 +129,12 @@ impl Stages {
     /// With the server ports at which clients are expected to open TLS.
     pub(crate) fn with_tls_ports(mut self, ports: BTreeSet<u16>) -> Self {
         self.plaintext.set_tls_ports(ports);
+        self
+    }
+
+    /// With what is wanted of the findings.
+    pub(crate) fn finding(mut self, settings: Settings) -> Self {
+        self.detector = Detector::new(settings);
         self
     }
 
@@ -160,7 +171,10 @@ impl Stages {
                 let id = self.processes.exit(&exit, boot_ns).exec_id;
                 self.process_record(ProcessAction::Exit, id, |record| record.exit = Some(exit.status))
             }
-            Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
+            Body::FlowOpen(flow) => {
+                self.flow_open(&flow, boot_ns, records);
+                None
+            }
             Body::FlowClose(flow, end) => {
                 self.flow_close(&flow, &end, boot_ns, records);
                 None
@@ -204,6 +218,7 @@ impl Stages {
         self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(now_ns)));
+        self.expire_findings(now_ns, records);
     }
 
     /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
@@ -212,6 +227,7 @@ impl Stages {
         self.release_all(Instant::now(), None, records);
         self.expire_streams(u64::MAX, records);
         records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+        self.finish_findings(records);
     }
 
     /// Takes in what the container runtime tells.
@@ -278,15 +294,17 @@ impl Stages {
         Belonging { cgroup, pod, container }
     }
 
-    fn flow_open(&mut self, flow: &Flow) -> RecordBody {
+    fn flow_open(&mut self, flow: &Flow, boot_ns: u64, records: &mut Vec<Record>) {
         let stage = match flow.origin {
             Origin::Observed => FlowStage::Open,
             Origin::BeforeStart => FlowStage::Found,
         };
         let judged = self.judge(flow);
         let record = self.flow_record(flow, stage, &judged, None);
+        let finding = self.find(flow, &judged, &record, boot_ns);
         self.flows.put(flow, judged);
-        RecordBody::Flow(Box::new(record))
+        records.push(self.record(boot_ns, RecordBody::Flow(Box::new(record))));
+        records.extend(finding);
     }
 
     fn flow_close(&mut self, flow: &Flow, end: &FlowEnd, boot_ns: u64, records: &mut Vec<Record>) {
@@ -296,7 +314,9 @@ impl Stages {
         let mut record = self.flow_record(flow, stage, &judged, Some(end));
         record.tls = hello.view();
         let is_suspect = end.established && self.plaintext.is_suspect(flow, &end.counters, &hello);
+        let finding = self.find(flow, &judged, &record, boot_ns);
         self.put_flow_record(flow, record, is_suspect, boot_ns, records);
+        records.extend(finding);
     }
 
     fn flow_update(&mut self, flow: &Flow, counters: FlowCounters, boot_ns: u64, records: &mut Vec<Record>) {

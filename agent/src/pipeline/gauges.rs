@@ -4,8 +4,8 @@ use watchfire_export::{CounterHandle, GaugeHandle, Metrics, PayloadTotals};
 
 use watchfire_model::{EnrichmentOutcome, Missing};
 
-use super::Stages;
 use super::payloads::PayloadCounts;
+use super::{Stages, findings};
 
 #[derive(Debug)]
 pub(super) struct Gauges {
@@ -148,12 +148,14 @@ impl Gauges {
             names,
             payloads,
             plaintext,
+            detector,
             waiting,
             lookup: _,
             streams,
             clock,
             latest_boot_ns: _,
         } = stages;
+        self.metrics.set_findings(&findings::totals(detector));
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects());
         self.running.set(processes.running());

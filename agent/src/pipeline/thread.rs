@@ -201,11 +201,9 @@ impl Worker {
         }
         stages.knowledge.settle();
         for _ in 0..FEED_SHARE {
-            let Ok(Question { who, answer }) = questions.try_recv() else { break };
+            let Ok(Question { ask, answer }) = questions.try_recv() else { break };
             // Whoever asked may have gone.
-            if let Ok(value) = serde_json::to_value(stages.who(&who, at.boot_ns)) {
-                _ = answer.send(value);
-            }
+            _ = answer.send(stages.answer(&ask, at.boot_ns));
         }
     }
 

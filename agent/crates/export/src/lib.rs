@@ -27,9 +27,9 @@ pub use metrics::{
     PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SinkCounters, SourceState,
 };
 pub use observe::{
-    ANSWER_SECONDS_MAX, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX,
-    ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
+    ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,
+    CLIENTS_MAX, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
     QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX,
-    WHO_BYTES_MAX, observe, who,
+    StateOf, WHO_BYTES_MAX, observe, state, who,
 };
 pub use outputs::Outputs;
