@@ -9,6 +9,7 @@ mod datagram;
 mod exec_detail;
 mod family;
 mod file;
+mod findings;
 mod interop;
 mod kernel;
 mod lifecycle;
@@ -188,6 +189,8 @@ fn main() {
         .test("drops_at_closed_ports", AGENT, datagram::dropped)
         .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("findings_of_repeated_denials_are_one", PODS, findings::repeated)
+        .test("findings_of_what_no_policy_covers", PODS, findings::uncovered)
         .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
         .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
         .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)
