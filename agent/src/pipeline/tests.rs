@@ -10,6 +10,8 @@ use crate::knowledge::Loaded;
 
 #[path = "events_tests.rs"]
 mod events;
+#[path = "findings_tests.rs"]
+mod findings;
 #[path = "payloads_tests.rs"]
 mod payloads;
 #[path = "services_tests.rs"]
