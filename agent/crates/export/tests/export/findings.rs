@@ -1,5 +1,7 @@
 //! Findings for tests, one of each shape that leaves the agent.
 
+use std::net::SocketAddr;
+
 use watchfire_model::{
     CandidateEffect, Direction, Finding, FindingExample, FindingKind, FindingProcess, FindingState,
     NearestRule, Outcome, Party, PartyKind, PolicyFacts, Protocol, Record, RecordBody, RulePlace, Severity,
@@ -51,8 +53,8 @@ pub(crate) fn violation() -> Finding {
         example: Some(Box::new(FindingExample {
             cookie: Some(4711),
             community_id: Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg=".to_owned()),
-            client: Some("10.0.0.1:40000".parse().unwrap()),
-            server: Some("10.0.0.2:5432".parse().unwrap()),
+            client: Some(SocketAddr::from(([10, 0, 0, 1], 40_000))),
+            server: Some(SocketAddr::from(([10, 0, 0, 2], 5432))),
             process: Some(FindingProcess {
                 exec_id: process.exec_id,
                 pid: process.pid,
