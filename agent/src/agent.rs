@@ -194,8 +194,9 @@ impl Agent<'_> {
         }
         match Loaded::read(self.config) {
             Ok(loaded) => {
-                let (pods, objects) = (loaded.pods(), loaded.objects);
-                tracing::info!(pods, policies = objects.loaded, rejected = objects.rejected, "reloaded");
+                let (pods, policies, rejected) =
+                    (loaded.pods(), loaded.policies.loaded(), loaded.policies.rejected());
+                tracing::info!(pods, policies, rejected, "reloaded");
                 self.pipeline.tell(Control::Loaded(Box::new(loaded)));
             }
             Err(error) => {

@@ -4,6 +4,7 @@ mod findings;
 mod flags;
 mod flows;
 mod lists;
+mod policy;
 mod sensor;
 mod sources;
 mod values;
@@ -22,6 +23,7 @@ pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
+pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
 pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
 pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
@@ -49,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) cluster_cidrs: Limited<IpNet, CLUSTER_CIDRS_MAX>,
     pub(crate) enrichment: EnrichmentConfig,
     pub(crate) policies: Option<PathBuf>,
+    pub(crate) policy: PolicyConfig,
     pub(crate) conntrack: ConntrackOf,
     pub(crate) redact_args: bool,
     pub(crate) redaction: RedactionConfig,
@@ -113,6 +116,7 @@ impl Default for Config {
             cluster_cidrs: Limited::default(),
             enrichment: EnrichmentConfig::default(),
             policies: None,
+            policy: PolicyConfig::default(),
             conntrack: ConntrackOf::default(),
             redact_args: true,
             redaction: RedactionConfig::default(),
@@ -230,6 +234,8 @@ mod tests {
             "",
             "kubernetes",
             "enrichment",
+            "policy",
+            "policy.cilium",
             "redaction",
             "output",
             "metrics",
@@ -272,6 +278,22 @@ mod tests {
             (
                 "kubernetes: {kubelet: 10.0.0.1}",
                 "config.yaml:1:23: kubernetes.kubelet: found `10.0.0.1`, expected auto, none or a URL that begins with https:// or http://",
+            ),
+            (
+                "policy: {dialect: calico}",
+                "config.yaml:1:19: policy.dialect: unknown variant `calico`, expected one of auto, k8s, cilium",
+            ),
+            (
+                "policy: {cilium: {enable-policy: sometimes}}",
+                "config.yaml:1:34: policy.cilium.enable-policy: unknown variant `sometimes`, expected one of default, always, never",
+            ),
+            (
+                "policy: {modes: {shop: enforce}}",
+                "config.yaml:1:24: policy.modes.shop: unknown variant `enforce`, expected one of candidate, watch",
+            ),
+            (
+                "policy: {staleWindowSeconds: 61}",
+                "config.yaml:1:30: policy.staleWindowSeconds: found 61, expected a whole number from 0 to 60",
             ),
             (
                 "enrichment: {waitMilliseconds: 20000}",

@@ -101,9 +101,9 @@ impl From<When> for Uncovered {
 }
 
 /// Something for each of some namespaces, by their names.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "BTreeMap<String, T>", bound(deserialize = "T: Deserialize<'de>"))]
-pub(super) struct OfNamespaces<T>(pub(super) BTreeMap<String, T>);
+pub(crate) struct OfNamespaces<T>(pub(crate) BTreeMap<String, T>);
 
 impl<T> Default for OfNamespaces<T> {
     fn default() -> Self {

@@ -9,7 +9,10 @@ impl Stages {
     pub(super) fn answer(&mut self, ask: &Ask, now_boot_ns: u64) -> Answer {
         let value = match ask {
             Ask::Who(who) => serde_json::to_value(self.who(who, now_boot_ns)),
-            Ask::State(StateOf::Candidates) => serde_json::to_value(self.detector.candidate_report()),
+            Ask::State(StateOf::Candidates) => {
+                self.note_candidates(now_boot_ns);
+                serde_json::to_value(self.detector.candidate_report())
+            }
         };
         Box::new(value.into_iter())
     }

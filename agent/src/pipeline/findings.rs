@@ -1,19 +1,24 @@
 //! What of the flows deserves attention.
 
+use std::sync::Arc;
+
 use watchfire_detect::{At, Detector, Facts};
 use watchfire_export::FindingTotals;
 use watchfire_model::{
-    Direction, Finding, Flow, FlowRecord, NearestRule, Peer, PolicyRef, Record, RecordBody, RulePlace,
+    Direction, Finding, Flow, FlowRecord, FlowStage, NearestRule, Peer, PolicyRef, Record, RecordBody,
+    RulePlace,
 };
 use watchfire_policy::{Connection, Endpoint, PolicySet};
 
-use super::Stages;
-use super::open_flows::Judged;
-use crate::knowledge::Knowledge;
+use super::judge::Judge;
+use super::open_flows::{Judged, Said};
+use super::{Names, Stages};
+use crate::knowledge::{Epoch, Knowledge};
 
 /// What is known beside the record of a flow.
 struct FlowFacts<'a> {
     knowledge: &'a Knowledge,
+    names: &'a Names,
     /// The policies that it was judged by.
     set: &'a PolicySet,
     flow: &'a Flow,
@@ -46,7 +51,7 @@ impl FlowFacts<'_> {
 
 impl Facts for FlowFacts<'_> {
     fn nearest(&self, direction: Direction) -> Option<NearestRule> {
-        let explanation = self.set.explain(self.knowledge, &self.connection());
+        let explanation = self.set.explain(&self.knowledge.world(self.names), &self.connection());
         let trial = explanation.nearest(direction)?;
         Some(NearestRule { rule: RulePlace::from(&trial.rule), differs: trial.to_string() })
     }
@@ -56,29 +61,113 @@ impl Facts for FlowFacts<'_> {
     }
 
     fn has_policies(&self, namespace: &str) -> bool {
-        let policies = self.set.policies().iter();
-        policies.into_iter().any(|policy| policy.reference().namespace == namespace)
+        self.knowledge.has_policies(namespace)
     }
 
-    fn is_candidate(&self, _: &PolicyRef) -> bool {
-        false
+    fn is_candidate(&self, policy: &PolicyRef) -> bool {
+        self.knowledge.candidates().references().contains(policy)
     }
 }
 
 impl Stages {
-    /// The finding that begins with the record of a flow. It goes out behind the record.
+    /// The findings that begin with the record of a flow. They go out behind the record.
     pub(super) fn find(
         &mut self,
+        flow: &Flow,
+        said: &Said,
+        record: &FlowRecord,
+        boot_ns: u64,
+    ) -> Vec<Record> {
+        let judged = &*said.judged;
+        let epochs = self.knowledge.epochs();
+        // Where it is kept no more, the flow is not new, and no rule is asked for.
+        let epoch = Arc::clone(epochs.numbered(said.epoch).unwrap_or_else(|| epochs.current()));
+        let mut found = self.find_by(&epoch.set, flow, judged, record, boot_ns);
+        let is_new = matches!(record.stage, FlowStage::Open | FlowStage::Failed);
+        if is_new {
+            found.extend(self.find_by_candidates(flow, said, record, boot_ns));
+        }
+        found
+    }
+
+    /// The same for a record that was made by another set of policies.
+    pub(super) fn find_by(
+        &mut self,
+        set: &PolicySet,
         flow: &Flow,
         judged: &Judged,
         record: &FlowRecord,
         boot_ns: u64,
+    ) -> Vec<Record> {
+        let at = self.moment_of(boot_ns);
+        let Self { detector, knowledge, names, .. } = self;
+        let facts = FlowFacts { knowledge, names, set, flow, judged };
+        let found = detector.flow(record, at, &facts);
+        found.into_iter().map(|finding| self.finding_record(finding, boot_ns)).collect()
+    }
+
+    /// What the candidates would have policy say of a flow, where that is something else. A flow that began under policies which
+    /// are in force no more is not compared: the candidates are judged with those that are.
+    fn find_by_candidates(
+        &mut self,
+        flow: &Flow,
+        said: &Said,
+        record: &FlowRecord,
+        boot_ns: u64,
     ) -> Option<Record> {
-        let at = At { boot_ns, wall: self.clock.timebase().wall(boot_ns) };
-        let Self { detector, knowledge, .. } = self;
-        let facts = FlowFacts { knowledge, set: knowledge.policies(), flow, judged };
-        let finding = detector.flow(record, at, &facts)?;
+        let set = Arc::clone(self.knowledge.candidates().set()?);
+        let current = Arc::clone(self.knowledge.epoch());
+        if said.epoch != current.number {
+            return None;
+        }
+        self.note_candidates(boot_ns);
+        let at = self.moment_of(boot_ns);
+        let with_candidates = Epoch {
+            number: current.number,
+            since_ns: current.since_ns,
+            dialect: current.dialect,
+            set: Arc::clone(&set),
+            mesh: None,
+        };
+        let judged = &*said.judged;
+        let Self { knowledge, host, names, candidate_memory, detector, .. } = self;
+        let mut judge = Judge { knowledge, host, names, memory: candidate_memory };
+        let with = judge.verdict(&with_candidates, flow, &judged.ends, judged.led.as_ref());
+        let namespace = |peer: &Peer| peer.pod().map(|pod| Arc::clone(&pod.identity.namespace));
+        let [client, server] = [&judged.ends.client, &judged.ends.server].map(namespace);
+        let modes = knowledge.modes();
+        let combined = modes.combined(&judged.verdict, &with, client.as_deref(), server.as_deref());
+        let facts = FlowFacts { knowledge, names, set: &set, flow, judged };
+        let finding = detector.candidate(record, &combined, at, &facts)?;
         Some(self.finding_record(finding, boot_ns))
+    }
+
+    /// Counts anew what candidates would change, where they are others now.
+    pub(super) fn note_candidates(&mut self, boot_ns: u64) {
+        let candidates = self.knowledge.candidates();
+        if candidates.version() != self.candidates_version {
+            self.candidates_version = candidates.version();
+            let policies = candidates.references().iter().cloned().collect();
+            self.detector.candidates_changed(self.moment_of(boot_ns).wall, policies);
+        }
+    }
+
+    /// Records of which it was found out whether they are of plaintext, with the findings that begin with them.
+    pub(super) fn put_decided(&mut self, now_ns: u64, records: &mut Vec<Record>) {
+        while let Some(record) = self.plaintext.decided(now_ns) {
+            let at = self.moment_of(record.boot_ns);
+            let found = match &record.body {
+                RecordBody::Flow(flow) => self.detector.carried(flow, at),
+                _ => None,
+            };
+            let boot_ns = record.boot_ns;
+            records.push(record);
+            records.extend(found.map(|finding| self.finding_record(finding, boot_ns)));
+        }
+    }
+
+    const fn moment_of(&self, boot_ns: u64) -> At {
+        At { boot_ns, wall: self.clock.timebase().wall(boot_ns) }
     }
 
     /// What is to be told of findings because time has passed.
@@ -100,8 +189,9 @@ impl Stages {
 }
 
 /// What the detector counts.
-pub(super) fn totals(detector: &Detector) -> FindingTotals {
+pub(super) fn totals(detector: &Detector, knowledge: &Knowledge) -> FindingTotals {
     let withheld = detector.withheld();
+    let (candidate_effects, candidate_unchanged, candidate_unknown) = detector.candidate_totals();
     FindingTotals {
         open: detector.open(),
         overflowed: detector.overflowed(),
@@ -109,6 +199,9 @@ pub(super) fn totals(detector: &Detector) -> FindingTotals {
         withheld_before_start: withheld.before_start,
         withheld_direction_guessed: withheld.direction_guessed,
         withheld_stale_window: withheld.stale_window,
-        ..FindingTotals::default()
+        candidates: knowledge.candidates().references().len(),
+        candidate_effects,
+        candidate_unchanged,
+        candidate_unknown,
     }
 }

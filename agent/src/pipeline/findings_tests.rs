@@ -1,4 +1,5 @@
-use watchfire_model::{Finding, FindingKind, FindingState};
+use watchfire_export::{Ask, StateOf};
+use watchfire_model::{CandidateEffect, Finding, FindingKind, FindingState};
 
 use super::*;
 
@@ -77,6 +78,69 @@ fn time_tells_what_goes_on() {
     let found = finding(&told[0].body);
     assert_eq!((found.state, found.count, found.count_new), (FindingState::Ongoing, 3, 2));
     assert_eq!(told[0].boot_ns, 61 * S);
+}
+
+/// Stages with candidates beside the policies.
+fn with_candidates(policies: &str, candidates: &str, more: &str) -> Stages {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let text = format!(
+        "{{nodeName: node-a, inventory: {:?}, policies: {:?}, policy: {{candidates: {:?}, {more}}}}}",
+        file("inventory.yaml", INVENTORY),
+        file("policies.yaml", policies),
+        file("candidates.yaml", candidates)
+    );
+    let config: Config = watchfire_inventory::parse_yaml(std::path::Path::new("x"), &text).unwrap();
+    let loaded = Loaded::read(&config).unwrap();
+    let mut stages = stages("");
+    stages.knowledge = Knowledge::new(loaded, moment(Timebase { boot_epoch_ns: 0 }));
+    stages
+}
+
+/// The effects of candidates that are found of the flow between the pods.
+fn effects(stages: &mut Stages) -> Vec<CandidateEffect> {
+    let told = records(stages, 5, Body::FlowOpen(flow()));
+    let found = told.iter().filter_map(|body| match body {
+        RecordBody::Finding(finding) => finding.policy.as_ref()?.effect,
+        _ => None,
+    });
+    found.collect()
+}
+
+#[test]
+fn candidates_are_judged_beside_what_is_in_force_and_change_no_verdict() {
+    let opening = NEARLY.replace("port: 6379", "port: 5432").replace("name: db", "name: open");
+    let mut stages = with_candidates(NEARLY, &opening, "");
+    assert_eq!(effects(&mut stages), [CandidateEffect::WouldOpen]);
+    let open = stages.flows.get(&flow()).unwrap();
+    assert_eq!(open.said.judged.verdict.outcome, Outcome::Denied);
+
+    let mut stages = with_candidates("", NEARLY, "");
+    assert_eq!(effects(&mut stages), [CandidateEffect::WouldBreak]);
+    let report = stages.answer(&Ask::State(StateOf::Candidates), 7).next().unwrap();
+    assert_eq!((&report["would_break"], &report["would_open"]), (&1.into(), &0.into()));
+    assert_eq!(report["policies"][0]["name"], "db");
+    assert_eq!(report["differences"][0]["flows"], 1);
+
+    // A candidate takes the place of what has its name.
+    let mut stages = with_candidates(NEARLY, &NEARLY.replace("port: 6379", "port: 5432"), "");
+    assert_eq!(effects(&mut stages), [CandidateEffect::WouldOpen]);
+}
+
+#[test]
+fn a_namespace_may_be_watched_and_nothing_else() {
+    for (more, expected) in [
+        ("mode: watch", &[][..]),
+        ("modes: {shop: watch}", &[]),
+        ("modes: {other: watch}", &[CandidateEffect::WouldBreak]),
+        ("mode: watch, modes: {shop: candidate}", &[CandidateEffect::WouldBreak]),
+    ] {
+        assert_eq!(effects(&mut with_candidates("", NEARLY, more)), expected, "{more}");
+    }
 }
 
 #[test]

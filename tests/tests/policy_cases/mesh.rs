@@ -44,7 +44,7 @@ pub(crate) fn check(text: &str) -> Completion {
                 transport,
                 source: source.ip(),
                 destination: destination.ip(),
-                port: destination.port(),
+                port: Some(destination.port()),
             };
             let found = rules.matches(&connection).map(|rule| rule.is_some());
             assert_eq!(found, Ok(probe["matches"] == true), "{probe} of {case}");

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use watchfire_model::{
     CandidateEffect, Direction, Finding, FindingExample, FindingKind, FindingProcess, FlowRecord, FlowStage,
-    NearestRule, Origin, Outcome, PolicyFacts, PolicyRef, Protocol, RulePlace, Severity, SideVerdict,
-    Verdict, WallTime,
+    MeshWord, NearestRule, Origin, Outcome, PolicyFacts, PolicyRef, Protocol, RulePlace, Severity, Side,
+    SideVerdict, Verdict, WallTime,
 };
 
 use crate::candidates::CandidateReport;
 use crate::key::{Change, Decided, Key};
+use crate::once::Once;
 use crate::pairing::Pairing;
 use crate::party;
 use crate::roll_up::{At, Described, RollUps};
@@ -48,8 +49,12 @@ pub struct Detector {
     settings: Settings,
     roll_ups: RollUps,
     pairing: Pairing,
+    once: Once,
     withheld: Withheld,
     candidates: CandidateReport,
+    effects: [u64; CandidateEffect::ALL.len()],
+    unchanged: u64,
+    unknown: u64,
 }
 
 impl Detector {
@@ -61,8 +66,12 @@ impl Detector {
             settings,
             roll_ups,
             pairing: Pairing::default(),
+            once: Once::default(),
             withheld: Withheld::default(),
             candidates: CandidateReport::default(),
+            effects: [0; CandidateEffect::ALL.len()],
+            unchanged: 0,
+            unknown: 0,
         }
     }
 
@@ -77,8 +86,78 @@ impl Detector {
                 self.add_bytes(flow, at, facts);
                 None
             }
+            FlowStage::VerdictChanged => self.changed(flow, at, facts),
             FlowStage::Update | FlowStage::Dropped => None,
         }
+    }
+
+    /// Takes in the record of a flow of which it was found out what it carries. Answers the finding that begins with it: of
+    /// plaintext where the mesh wants mutual TLS. It has to be seen at the server's end, since what a client's own socket
+    /// shows may be encrypted by a proxy beside it.
+    pub fn carried(&mut self, flow: &FlowRecord, at: At) -> Option<Finding> {
+        let mesh = flow.judgement.mesh.as_ref().filter(|mesh| mesh.verdict == MeshWord::DenyPlaintext)?;
+        let kind = FindingKind::PlaintextWhereMtlsRequired;
+        if flow.side != Side::Server || !self.settings.wants(kind) || self.is_withheld(flow) {
+            return None;
+        }
+        if !self.once.is_first(flow) {
+            return None;
+        }
+        let direction = Some(Direction::Ingress);
+        let key = key(kind, flow, direction, Decided::Isolated(mesh.policies.iter().cloned().collect()));
+        let title = title(&key, "plaintext where mutual TLS is required");
+        let policies: Vec<_> = mesh.policies.iter().map(ToString::to_string).collect();
+        let describe = || Described {
+            severity: Severity::High,
+            title,
+            reason: format!("mutual TLS is required by {}", policies.join(", ")),
+            policy: Some(Box::new(PolicyFacts {
+                direction,
+                outcome: Some(mesh.outcome),
+                isolating: mesh.policies.clone(),
+                epoch: Some(flow.judgement.policy_epoch),
+                ..PolicyFacts::default()
+            })),
+            example: Some(Box::new(example(flow))),
+        };
+        self.roll_ups.add(key, at, false, describe)
+    }
+
+    /// Policy says something else of an open flow.
+    fn changed(&mut self, flow: &FlowRecord, at: At, facts: &dyn Facts) -> Option<Finding> {
+        let before = flow.judgement.previous.as_ref()?.verdict.outcome;
+        let now = flow.verdict.outcome;
+        let is_known = before != Outcome::Unknown && now != Outcome::Unknown;
+        // Where both are the same it is the mesh's own policies that say something else.
+        if before == now || !is_known || !self.settings.wants(FindingKind::VerdictChanged) {
+            return None;
+        }
+        if self.is_withheld(flow) || self.pairing.is_second(flow, COUNTED_AS_CHANGED + now as u8, at.boot_ns)
+        {
+            return None;
+        }
+        let direction = match now {
+            Outcome::NotCovered => flow.judgement.previous.as_ref()?.verdict.deciding(),
+            _ => flow.verdict.deciding(),
+        };
+        let side = flow.verdict.side(direction);
+        let key = Key {
+            change: Change::Verdict(before, now),
+            ..key(FindingKind::VerdictChanged, flow, Some(direction), side.into())
+        };
+        let severity = if now == Outcome::Denied { Severity::Medium } else { Severity::Info };
+        let title = title(&key, &format!("was {before} when it was opened, is {now} by the policies of now"));
+        let describe = || Described {
+            severity,
+            title,
+            reason: phrase(side),
+            policy: Some(Box::new(PolicyFacts {
+                previous: Some(before),
+                ..policy_facts(flow, &flow.verdict, Some(direction), facts)
+            })),
+            example: Some(Box::new(example(flow))),
+        };
+        self.roll_ups.add(key, at, false, describe)
     }
 
     /// Takes in what policy would say of a flow with the candidates in force; `flow` has what it says without them.
@@ -106,10 +185,12 @@ impl Detector {
         let effect = match (class, effect) {
             (COUNTED_AS_UNKNOWN, _) => {
                 self.candidates.unknown += 1;
+                self.unknown += 1;
                 return None;
             }
             (_, None) => {
                 self.candidates.unchanged += 1;
+                self.unchanged += 1;
                 return None;
             }
             (_, Some(effect)) => effect,
@@ -128,8 +209,9 @@ impl Detector {
             previous: Some(live),
             effect: Some(effect),
             candidates: candidates_of(side, flow.verdict.side(direction), facts),
-            ..policy_facts(combined, Some(direction), facts)
+            ..policy_facts(flow, combined, Some(direction), facts)
         };
+        self.effects[effect as usize] += 1;
         self.candidates.add(&key, effect, at, policy);
         let (severity, what) = match effect {
             CandidateEffect::WouldBreak => (Severity::Medium, "would break with the candidate policies"),
@@ -159,6 +241,13 @@ impl Detector {
     #[must_use]
     pub const fn candidate_report(&self) -> &CandidateReport {
         &self.candidates
+    }
+
+    /// Flows by what candidates would do to them, whichever those were: in the order of [`CandidateEffect::ALL`], nothing, and
+    /// what cannot be known.
+    #[must_use]
+    pub const fn candidate_totals(&self) -> ([u64; CandidateEffect::ALL.len()], u64, u64) {
+        (self.effects, self.unchanged, self.unknown)
     }
 
     /// What has to be told because time has passed.
@@ -218,6 +307,8 @@ impl Detector {
             self.withheld.before_start += 1;
         } else if flow.direction_guessed {
             self.withheld.direction_guessed += 1;
+        } else if flow.judgement.stale_window {
+            self.withheld.stale_window += 1;
         } else {
             return false;
         }
@@ -264,10 +355,11 @@ const COUNTED_AS_ENDED: u8 = 100;
 const COUNTED_AS_UNKNOWN: u8 = 101;
 const COUNTED_AS_SAME: u8 = 102;
 const COUNTED_AS_EFFECT: u8 = 110;
+const COUNTED_AS_CHANGED: u8 = 120;
 
 /// Whether nothing may be said of a flow, whatever its verdict is.
 fn is_uncertain(flow: &FlowRecord) -> bool {
-    flow.origin == Origin::BeforeStart || flow.direction_guessed
+    flow.origin == Origin::BeforeStart || flow.direction_guessed || flow.judgement.stale_window
 }
 
 /// What candidates would do; none where nothing changes.
@@ -298,33 +390,26 @@ fn key(kind: FindingKind, flow: &FlowRecord, direction: Option<Direction>, decid
     }
 }
 
+/// What a finding says of flows that policy denies, or about which it says nothing.
 fn describe(key: &Key, flow: &FlowRecord, verdict: &Verdict, facts: &dyn Facts) -> Described {
-    let side = key.direction.map(|direction| verdict.side(direction));
-    let (severity, what) = match (key.kind, side) {
-        (FindingKind::PolicyViolation, Some(SideVerdict::DenyRule { .. })) => {
-            (Severity::High, "denied by policy intent")
+    let direction = key.direction.unwrap_or(Direction::Ingress);
+    let side = verdict.side(direction);
+    let (severity, what, reason) = match (side, direction) {
+        (SideVerdict::DenyRule { .. }, _) => (Severity::High, "denied by policy intent", phrase(side)),
+        (SideVerdict::DenyDefault { .. }, _) => (Severity::Medium, "denied by policy intent", phrase(side)),
+        (_, Direction::Ingress) => {
+            let reason = "no policy is about ingress of the destination".to_owned();
+            (Severity::Info, "no policy covers it", reason)
         }
-        (FindingKind::PolicyViolation, _) => (Severity::Medium, "denied by policy intent"),
-        (FindingKind::UncoveredFlow, _) => (Severity::Info, "no policy covers it"),
-        (FindingKind::PlaintextWhereMtlsRequired, _) => {
-            (Severity::High, "plaintext where mutual TLS is required")
+        (_, Direction::Egress) => {
+            (Severity::Info, "no policy covers it", "no policy is about egress of the source".to_owned())
         }
-        (FindingKind::VerdictChanged | FindingKind::CandidateDifference, _) => {
-            (Severity::Info, "policy says something else")
-        }
-    };
-    let reason = match (key.kind, key.direction) {
-        (FindingKind::UncoveredFlow, Some(Direction::Ingress)) => {
-            "no policy isolates the destination in ingress".to_owned()
-        }
-        (FindingKind::UncoveredFlow, _) => "no policy isolates the source in egress".to_owned(),
-        _ => side.map(phrase).unwrap_or_default(),
     };
     Described {
         severity,
         title: title(key, what),
         reason,
-        policy: Some(Box::new(policy_facts(verdict, key.direction, facts))),
+        policy: Some(Box::new(policy_facts(flow, verdict, key.direction, facts))),
         example: Some(Box::new(example(flow))),
     }
 }
@@ -348,8 +433,18 @@ fn phrase(side: &SideVerdict) -> String {
     }
 }
 
-fn policy_facts(verdict: &Verdict, direction: Option<Direction>, facts: &dyn Facts) -> PolicyFacts {
-    let mut policy = PolicyFacts { direction, outcome: Some(verdict.outcome), ..PolicyFacts::default() };
+fn policy_facts(
+    flow: &FlowRecord,
+    verdict: &Verdict,
+    direction: Option<Direction>,
+    facts: &dyn Facts,
+) -> PolicyFacts {
+    let mut policy = PolicyFacts {
+        direction,
+        outcome: Some(verdict.outcome),
+        epoch: Some(flow.judgement.policy_epoch),
+        ..PolicyFacts::default()
+    };
     let Some(direction) = direction else { return policy };
     match verdict.side(direction) {
         SideVerdict::Allow { rule } | SideVerdict::DenyRule { rule } => {

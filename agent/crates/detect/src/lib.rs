@@ -10,6 +10,7 @@
 mod candidates;
 mod detector;
 mod key;
+mod once;
 mod pairing;
 mod party;
 mod roll_up;

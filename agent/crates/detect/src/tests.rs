@@ -3,9 +3,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use watchfire_model::{
     CandidateEffect, CloseReason, Dialect, Direction, EndpointView, Finding, FindingKind, FindingState,
-    FlowCounters, FlowRecord, FlowStage, NearestRule, Origin, Outcome, OwnerUnknown, PodView, PolicyRef,
-    Protocol, RuleDetail, RulePlace, RuleRef, Side, SideVerdict, Tier, UnknownReason, Verdict, WallTime,
-    WorkloadRef,
+    FlowCounters, FlowRecord, FlowStage, Judgement, MeshView, MeshWord, NearestRule, Origin, Outcome,
+    OwnerUnknown, PodView, PolicyRef, Protocol, RuleDetail, RulePlace, RuleRef, Severity, Side, SideVerdict,
+    Tier, UnknownReason, Verdict, VerdictAt, WallTime, WorkloadRef,
 };
 
 use crate::{At, Detector, Facts, PAIRING_NS, ROLL_UPS_OF_SOURCE_MAX, Settings, When};
@@ -107,6 +107,7 @@ fn flow(client_port: u16, verdict: Verdict) -> FlowRecord {
         opened: WallTime(0),
         because: verdict.because(),
         verdict,
+        judgement: Judgement { policy_epoch: 3, ..Judgement::default() },
         close_reason: None,
         duration_ns: None,
         handshake_us: None,
@@ -219,6 +220,10 @@ fn what_is_not_certain_makes_no_finding() {
         flow(2, allowed_by("db")),
         FlowRecord { stage: FlowStage::Found, origin: Origin::BeforeStart, ..flow(3, denied_by(&["deny"])) },
         FlowRecord { direction_guessed: true, ..flow(4, denied_by(&["deny"])) },
+        FlowRecord {
+            judgement: Judgement { stale_window: true, ..Judgement::default() },
+            ..flow(7, denied_by(&["deny"]))
+        },
         FlowRecord { stage: FlowStage::Update, ..flow(5, denied_by(&["deny"])) },
         FlowRecord { stage: FlowStage::Dropped, ..flow(6, denied_by(&["deny"])) },
     ] {
@@ -227,7 +232,64 @@ fn what_is_not_certain_makes_no_finding() {
     }
     assert_eq!(detector.finish(), []);
     let withheld = detector.withheld();
-    assert_eq!((withheld.before_start, withheld.direction_guessed), (1, 1));
+    assert_eq!((withheld.before_start, withheld.direction_guessed, withheld.stale_window), (1, 1, 1));
+}
+
+#[test]
+fn a_verdict_that_changes_is_told_with_both() {
+    let changed = |port: u16, before: Verdict, now: Verdict| {
+        let because = before.because();
+        let previous = VerdictAt { policy_epoch: 2, verdict: before, because, mesh: None };
+        FlowRecord {
+            stage: FlowStage::VerdictChanged,
+            judgement: Judgement { previous: Some(Box::new(previous)), ..Judgement::default() },
+            ..flow(port, now)
+        }
+    };
+    let mut detector = detector();
+    let denied = changed(1, allowed_by("db"), denied_by(&["deny"]));
+    let found = detector.flow(&denied, at(1), &World).unwrap();
+    assert_eq!((found.kind, found.severity), (FindingKind::VerdictChanged, Severity::Medium));
+    assert!(found.title.ends_with("was allowed when it was opened, is denied by the policies of now"));
+    let policy = found.policy.unwrap();
+    assert_eq!((policy.previous, policy.outcome), (Some(Outcome::Allowed), Some(Outcome::Denied)));
+    assert_eq!(policy.isolating.len(), 1);
+    // Its other end, another one, and what has nothing to tell.
+    let server = FlowRecord { side: Side::Server, ..denied };
+    assert_eq!(detector.flow(&server, at(1), &World), None);
+    assert_eq!(detector.flow(&changed(2, allowed_by("db"), denied_by(&["deny"])), at(2), &World), None);
+    for (before, now) in [(unknown(), denied_by(&["deny"])), (denied_by(&["deny"]), denied_by(&["db"]))] {
+        assert_eq!(detector.flow(&changed(3, before, now), at(2), &World), None);
+    }
+    let last = detector.finish();
+    assert_eq!(told(&last), [(FindingState::Ended, 2, 1)]);
+}
+
+#[test]
+fn plaintext_counts_once_for_each_flow_and_at_the_server_alone() {
+    let mesh = MeshView {
+        outcome: Outcome::Denied,
+        verdict: MeshWord::DenyPlaintext,
+        policies: vec![policy("strict")],
+        rule: None,
+        reason: None,
+    };
+    let plain = |port: u16, stage, side| FlowRecord {
+        stage,
+        side,
+        judgement: Judgement { mesh: Some(mesh.clone()), ..Judgement::default() },
+        ..flow(port, not_covered())
+    };
+    let mut detector = detector();
+    assert_eq!(detector.carried(&plain(1, FlowStage::Close, Side::Client), at(1)), None);
+    assert_eq!(detector.carried(&flow(1, not_covered()), at(1)), None);
+    let found = detector.carried(&plain(1, FlowStage::Update, Side::Server), at(1)).unwrap();
+    assert_eq!((found.kind, found.severity), (FindingKind::PlaintextWhereMtlsRequired, Severity::High));
+    assert_eq!(found.reason, "mutual TLS is required by NetworkPolicy/shop/strict");
+    for (port, stage) in [(1, FlowStage::Update), (1, FlowStage::Close), (2, FlowStage::Close)] {
+        assert_eq!(detector.carried(&plain(port, stage, Side::Server), at(2)), None);
+    }
+    assert_eq!(told(&detector.finish()), [(FindingState::Ended, 2, 1)]);
 }
 
 #[test]

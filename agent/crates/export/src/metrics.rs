@@ -7,6 +7,7 @@ mod flows;
 mod inventory;
 mod labels;
 mod payloads;
+mod policy;
 mod registered;
 mod sinks;
 
@@ -27,6 +28,7 @@ pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
+pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
 
@@ -37,6 +39,7 @@ use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
 use self::payloads::PayloadMetrics;
+use self::policy::JudgingMetrics;
 use self::sinks::SinkFamilies;
 
 /// Prefix of every family.
@@ -47,6 +50,8 @@ const PREFIX: &str = "watchfire";
 pub struct PolicyObjects {
     /// Taken in and judged by.
     pub loaded: usize,
+    /// Judged by as they last were valid: their newest version is not.
+    pub last_good: usize,
     /// Refused as invalid.
     pub rejected: usize,
     /// Of a kind that is no policy.
@@ -66,6 +71,7 @@ struct Families {
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
+    judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
     execs: Counter,
@@ -74,6 +80,7 @@ struct Families {
     events: Family<Fixed<2>, Counter>,
     processes: Gauge,
     policies_loaded: Gauge,
+    policies_last_good: Gauge,
     policies_rejected: Gauge,
     policies_ignored: Gauge,
 }
@@ -117,6 +124,7 @@ impl Metrics {
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
+            judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
             execs: action("exec"),
@@ -125,6 +133,7 @@ impl Metrics {
             events,
             processes,
             policies_loaded: state("loaded"),
+            policies_last_good: state("last-good"),
             policies_rejected: state("rejected"),
             policies_ignored: state("ignored"),
             registry: Mutex::new(registry),
@@ -196,10 +205,16 @@ impl Metrics {
 
     /// Sets how many policy objects stand in which state.
     pub fn set_policy_objects(&self, objects: PolicyObjects) {
-        let PolicyObjects { loaded, rejected, ignored } = objects;
+        let PolicyObjects { loaded, last_good, rejected, ignored } = objects;
         set(&self.0.policies_loaded, loaded);
+        set(&self.0.policies_last_good, last_good);
         set(&self.0.policies_rejected, rejected);
         set(&self.0.policies_ignored, ignored);
+    }
+
+    /// Sets what judging tells of itself.
+    pub fn set_judging(&self, totals: JudgingTotals) {
+        self.0.judging.set(totals);
     }
 
     /// Sets how many observations came before it was known who they are about.

@@ -20,6 +20,7 @@ mod finding;
 mod flags;
 mod flow;
 mod flow_record;
+mod judgement;
 mod kernel;
 mod loss;
 mod memory;
@@ -58,6 +59,7 @@ pub use flow::{
     PayloadKind, Side,
 };
 pub use flow_record::{BackendView, EndpointView, FlowRecord, FlowStage, ServiceView, TlsView};
+pub use judgement::{Judgement, MeshView, MeshWord, VerdictAt};
 pub use kernel::{KernelEvent, KernelView, NumberName};
 pub use loss::{KindCounters, RecordKind};
 pub use memory::{MemoryEvent, MemoryView};

@@ -93,6 +93,12 @@ impl Peers {
         }
     }
 
+    /// Whether it takes the names of addresses outside to tell.
+    pub(crate) fn ask_for_names(&self) -> bool {
+        let Self::Listed { entries, .. } = self else { return false };
+        entries.iter().any(|entry| matches!(entry, PeerMatcher::Named(_) | PeerMatcher::NamedAny(_)))
+    }
+
     pub(crate) const fn field(&self) -> &'static str {
         match self {
             Self::Any | Self::Nobody => "",

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use watchfire_export::{
-    FindingTotals, Metrics, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
-    ProgramStatistics, SourceState,
+    FindingTotals, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals,
+    PolicyObjects, ProbeInfo, ProgramStatistics, SourceState,
 };
 use watchfire_model::{
     Direction, Finding, FindingState, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown,
@@ -46,6 +46,12 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
         errors: 1,
         relists: 2,
     }]);
+    metrics.set_judging(JudgingTotals {
+        dialect: "cilium",
+        dialect_why: "api",
+        epoch: 7,
+        ..JudgingTotals::default()
+    });
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
     let finding = Finding { state: FindingState::New, ..findings::violation() };
@@ -236,7 +242,7 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     evicted.add(1);
     metrics.register_gauge("inventory_pods", "Pods known").set(12);
     metrics.set_processes(99);
-    metrics.set_policy_objects(PolicyObjects { loaded: 3, rejected: 1, ignored: 0 });
+    metrics.set_policy_objects(PolicyObjects { loaded: 3, last_good: 2, rejected: 1, ignored: 0 });
     metrics.observe(&common::process(ProcessAction::Exec, None));
     metrics.observe(&common::loss(1));
     for (_, record) in common::every_shape() {
@@ -253,6 +259,7 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
         ("watchfire_inventory_evicted_total", "6"),
         ("watchfire_inventory_pods", "12"),
         ("watchfire_process_table_entries", "99"),
+        ("watchfire_policy_objects{state=\"last-good\"}", "2"),
         ("watchfire_policy_objects{state=\"rejected\"}", "1"),
         ("watchfire_processes_total{action=\"exec\"}", "2"),
         ("watchfire_events_total{type=\"file\",operation=\"open\"}", "1"),
