@@ -57,7 +57,7 @@ impl Facts for FlowFacts<'_> {
     }
 
     fn has_subject(&self, direction: Direction) -> bool {
-        self.peer(direction).pod().is_some_and(|pod| !pod.identity.host_network)
+        subject(self.peer(direction)).is_some()
     }
 
     fn has_policies(&self, namespace: &str) -> bool {
@@ -67,6 +67,12 @@ impl Facts for FlowFacts<'_> {
     fn is_candidate(&self, policy: &PolicyRef) -> bool {
         self.knowledge.candidates().references().contains(policy)
     }
+}
+
+/// The namespace of who policies can be about: pods on their node's network are not.
+fn subject(peer: &Peer) -> Option<&str> {
+    let identity = &peer.pod()?.identity;
+    (!identity.host_network).then_some(&*identity.namespace)
 }
 
 impl Stages {
@@ -131,12 +137,15 @@ impl Stages {
         };
         let judged = &*said.judged;
         let Self { knowledge, host, names, candidate_memory, detector, .. } = self;
+        let modes = knowledge.modes();
+        let [client, server] = [&judged.ends.client, &judged.ends.server].map(subject);
+        // Candidates cannot be about it.
+        if ![client, server].into_iter().flatten().any(|namespace| modes.is_candidate(namespace)) {
+            return None;
+        }
         let mut judge = Judge { knowledge, host, names, memory: candidate_memory };
         let with = judge.verdict(&with_candidates, flow, &judged.ends, judged.led.as_ref());
-        let namespace = |peer: &Peer| peer.pod().map(|pod| Arc::clone(&pod.identity.namespace));
-        let [client, server] = [&judged.ends.client, &judged.ends.server].map(namespace);
-        let modes = knowledge.modes();
-        let combined = modes.combined(&judged.verdict, &with, client.as_deref(), server.as_deref());
+        let combined = modes.combined(&judged.verdict, &with, client, server);
         let facts = FlowFacts { knowledge, names, set: &set, flow, judged };
         let finding = detector.candidate(record, &combined, at, &facts)?;
         Some(self.finding_record(finding, boot_ns))

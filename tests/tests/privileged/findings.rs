@@ -1,9 +1,11 @@
 //! Findings of real connections, from the kernel to the last count.
 
-use serde_json::{Value, json};
-use watchfire_tests::Agent;
+use std::process::Command;
 
-use crate::running::{bare, metric_until, only, ready};
+use serde_json::{Value, json};
+use watchfire_tests::{Agent, AgentCommand, watchfire};
+
+use crate::running::{bare, metric, metric_until, only, ready};
 use crate::verdict::{INVENTORY, POLICIES, cgroups, connect, play};
 
 /// How often a denied connection is made.
@@ -11,14 +13,14 @@ const TIMES: u64 = 500;
 /// What each of them carries: see [`connect`] and the server that [`play`] starts.
 const BYTES: u64 = 4 + 9;
 
-/// An agent that judges by the policies of the shop, with a `findings` section of its own.
-fn agent(findings: &Value) -> Agent {
-    let config = json!({ "sensor": { "families": only(&[]) }, "findings": findings }).to_string();
-    let agent = bare(&["--config", "config.yaml", "--inventory", "inventory.yaml", "--policies", "policies"])
-        .with_file("config.yaml", &config)
+/// An agent that judges by the policies of the shop, with more sections in its configuration.
+fn command(sections: &Value) -> AgentCommand {
+    let mut config = sections.clone();
+    config["sensor"] = json!({ "families": only(&[]) });
+    bare(&["--config", "config.yaml", "--inventory", "inventory.yaml", "--policies", "policies"])
+        .with_file("config.yaml", &config.to_string())
         .with_file("inventory.yaml", INVENTORY)
-        .with_file("policies/shop.yaml", POLICIES);
-    ready(agent.start())
+        .with_file("policies/shop.yaml", POLICIES)
 }
 
 /// Ends the agent, and answers the records of all findings that it made.
@@ -38,7 +40,7 @@ fn sum(findings: &[&Value], field: &str) -> u64 {
 
 pub(crate) fn repeated() {
     let cgroups = cgroups();
-    let mut agent = agent(&json!({ "intervalSeconds": 1 }));
+    let mut agent = ready(command(&json!({ "findings": { "intervalSeconds": 1 } })).start());
     let many = (0, format!("connect-times {TIMES} 10.99.0.3:5432 4 10.99.0.1"));
     let peers = play(&cgroups, &[many, connect(1, "10.99.0.3:5432"), connect(3, "10.99.0.3:5432")]);
     drop(peers);
@@ -85,7 +87,8 @@ pub(crate) fn repeated() {
 
 pub(crate) fn uncovered() {
     let cgroups = cgroups();
-    let mut agent = agent(&json!({ "uncoveredFlowOf": { "other": "always" } }));
+    let mut agent =
+        ready(command(&json!({ "findings": { "uncoveredFlowOf": { "other": "always" } } })).start());
     let peers =
         play(&cgroups, &[connect(1, "10.99.0.4:80"), connect(1, "10.99.0.4:80"), connect(3, "10.99.0.4:80")]);
     drop(peers);
@@ -98,4 +101,134 @@ pub(crate) fn uncovered() {
         .collect();
     // What a pod says to itself never leaves it.
     assert_eq!(seen, [(&json!("api"), &json!("ingress"), &json!(2))], "{all:?}");
+}
+
+/// A candidate that lets the frontend to the database, under the name of a policy in force; one in another namespace that
+/// isolates; and one that says itself that it is a candidate, beside those in force.
+const CANDIDATES: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api-to-db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: frontend}}}]
+      ports: [{port: 5432}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: lock, namespace: other}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+";
+const ANNOTATED: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: no-egress, namespace: other, annotations: {watchfire.dev/candidate: 'true'}}
+spec: {podSelector: {}, policyTypes: [Egress]}
+";
+
+pub(crate) fn candidates() {
+    let cgroups = cgroups();
+    let agent = command(&json!({ "policy": { "candidates": "candidates" } }))
+        .with_file("candidates/all.yaml", CANDIDATES)
+        .with_file("policies/annotated.yaml", ANNOTATED);
+    let mut agent = ready(agent.start());
+    assert_eq!(metric(&agent, "watchfire_policy_objects{state=\"loaded\"}"), 2);
+    let (db, outsider) = ("10.99.0.3:5432", "10.99.0.4:80");
+    let clients = [(1, db), (1, db), (1, outsider), (0, db), (0, db), (0, db), (3, db)];
+    drop(play(&cgroups, &clients.map(|(from, to)| connect(from, to))));
+
+    // api → db twice and api → outsider break, frontend → db opens; outsider → db is denied either way.
+    let of = |effect: &str| format!("watchfire_candidate_flows_total{{effect=\"{effect}\"}}");
+    metric_until(&agent, &of("unchanged"), |flows| flows == 1);
+    let counts =
+        ["would-break", "would-open", "would-cover", "unknown"].map(|effect| metric(&agent, &of(effect)));
+    assert_eq!(counts, [3, 3, 0, 0]);
+    assert_eq!(metric(&agent, "watchfire_policy_candidates"), 3);
+    let summary = |output: &str| {
+        let mut command = Command::new(watchfire());
+        command
+            .args(["policy", "candidates", "-o", output, "--socket"])
+            .arg(agent.folder().join("observe.sock"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = summary("text");
+    for line in [
+        "  NetworkPolicy/other/no-egress",
+        "3 flows would break:",
+        "       2  shop/api → shop/db:5432 TCP  ingress by NetworkPolicy/shop/api-to-db",
+        "       1  shop/api → other/outsider:80 TCP  ingress by NetworkPolicy/other/lock",
+        "3 flows would open:",
+        "       3  shop/frontend → shop/db:5432 TCP  ingress by NetworkPolicy/shop/api-to-db spec.ingress[0] from[0] ports[0]",
+        "1 flow would stay as they are",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no line {line:?} in\n{text}");
+    }
+    let report: Value = serde_json::from_str(&summary("json")).unwrap();
+    assert_eq!((&report["would_break"], &report["would_open"]), (&json!(3), &json!(3)));
+
+    let all = findings(&mut agent);
+    let differences = of_kind(&all, "candidate-difference");
+    let count = |effect: &str| {
+        let of: Vec<_> =
+            differences.iter().filter(|finding| finding["policy"]["effect"] == effect).copied().collect();
+        sum(&of, "count_new")
+    };
+    assert_eq!((count("would-break"), count("would-open")), (3, 3), "{differences:?}");
+    // They change no verdict.
+    assert_eq!(sum(&of_kind(&all, "policy-violation"), "count_new"), 4);
+    let opened = differences.iter().find(|finding| finding["policy"]["effect"] == "would-open").unwrap();
+    assert_eq!(opened["policy"]["rule"]["path"], "spec.ingress[0] from[0] ports[0]");
+    assert_eq!(opened["policy"]["candidates"][0]["name"], "api-to-db");
+}
+
+pub(crate) fn changed() {
+    let cgroups = cgroups();
+    // Otherwise what begins shortly before the change would be left out.
+    let mut agent = ready(command(&json!({ "policy": { "staleWindowSeconds": 0 } })).start());
+    let held = play(&cgroups, &[(1, "hold 10.99.0.3:5432 10.99.0.2".to_owned())]);
+    let _ = agent.record("the connection that is held", |record| {
+        record["type"] == "flow" && record["stage"] == "open" && record["client"]["pod"]["name"] == "api"
+    });
+    let denying = POLICIES.replace("port: 5432", "port: 5433");
+    std::fs::write(agent.folder().join("policies/shop.yaml"), denying).unwrap();
+    agent.signal("HUP");
+    let found = agent.record("the finding of the change", |record| {
+        record["type"] == "finding" && record["kind"] == "verdict-changed"
+    });
+    let policy = &found["policy"];
+    assert_eq!((&policy["previous"], &policy["outcome"]), (&json!("allowed"), &json!("denied")), "{found}");
+    assert_eq!(policy["nearest"]["policy"]["name"], "api-to-db", "{found}");
+    assert_eq!(policy["nearest"]["differs"], "peer but not port", "{found}");
+    assert_eq!(found["example"]["process"]["pod"]["name"], "api", "{found}");
+    drop(held);
+    let all = findings(&mut agent);
+    assert_eq!(sum(&of_kind(&all, "verdict-changed"), "count_new"), 1, "{all:?}");
+}
+
+const STRICT: &str = "
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+";
+
+pub(crate) fn plaintext() {
+    let cgroups = cgroups();
+    let agent = command(&json!({ "flows": { "tlsPorts": [5432] } })).with_file("policies/mesh.yaml", STRICT);
+    let mut agent = ready(agent.start());
+    drop(play(
+        &cgroups,
+        &[connect(1, "10.99.0.3:5432"), connect(1, "10.99.0.3:5432"), connect(1, "10.99.0.4:80")],
+    ));
+    let all = findings(&mut agent);
+    let plain = of_kind(&all, "plaintext-where-mtls-required");
+    assert_eq!(sum(&plain, "count_new"), 2, "{all:?}");
+    assert_eq!(plain[0]["reason"], "mutual TLS is required by PeerAuthentication/shop/strict");
+    assert_eq!(
+        (&plain[0]["severity"], &plain[0]["example"]["process"]["pod"]["name"]),
+        (&json!("high"), &json!("db"))
+    );
 }

@@ -64,7 +64,9 @@ fn script(cgroups: &[TestCgroup], clients: &[(usize, String)]) -> String {
         &format!("{} &\n{} &\n", in_pod(2, "serve 10.99.0.3:5432 9"), in_pod(3, "serve 10.99.0.4:80 9"));
     script += "sleep 1\n";
     for (from, role) in clients {
-        script += &format!("{}\n", in_pod(*from, role));
+        // What goes on does so beside the others.
+        let end = if role.starts_with("hold") { " &" } else { "" };
+        script += &format!("{}{end}\n", in_pod(*from, role));
     }
     script + "echo done\nread line\n"
 }
