@@ -232,7 +232,7 @@ impl Stages {
         self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
         self.put_decided(now_ns, records);
-        self.note_candidates(now_ns);
+        self.note_candidates();
         self.expire_findings(now_ns, records);
     }
 

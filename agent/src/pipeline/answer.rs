@@ -10,7 +10,7 @@ impl Stages {
         let value = match ask {
             Ask::Who(who) => serde_json::to_value(self.who(who, now_boot_ns)),
             Ask::State(StateOf::Candidates) => {
-                self.note_candidates(now_boot_ns);
+                self.note_candidates();
                 serde_json::to_value(self.detector.candidate_report())
             }
         };

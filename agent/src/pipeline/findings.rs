@@ -10,6 +10,7 @@ use watchfire_model::{
 };
 use watchfire_policy::{Connection, Endpoint, PolicySet};
 
+use super::clock::moment;
 use super::judge::Judge;
 use super::open_flows::{Judged, Said};
 use super::{Names, Stages};
@@ -126,7 +127,7 @@ impl Stages {
         if said.epoch != current.number {
             return None;
         }
-        self.note_candidates(boot_ns);
+        self.note_candidates();
         let at = self.moment_of(boot_ns);
         let with_candidates = Epoch {
             number: current.number,
@@ -152,12 +153,13 @@ impl Stages {
     }
 
     /// Counts anew what candidates would change, where they are others now.
-    pub(super) fn note_candidates(&mut self, boot_ns: u64) {
+    pub(super) fn note_candidates(&mut self) {
         let candidates = self.knowledge.candidates();
         if candidates.version() != self.candidates_version {
             self.candidates_version = candidates.version();
             let policies = candidates.references().iter().cloned().collect();
-            self.detector.candidates_changed(self.moment_of(boot_ns).wall, policies);
+            let timebase = self.clock.timebase();
+            self.detector.candidates_changed(timebase.wall(moment(timebase).boot_ns), policies);
         }
     }
 

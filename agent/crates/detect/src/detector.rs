@@ -146,7 +146,7 @@ impl Detector {
             ..key(FindingKind::VerdictChanged, flow, Some(direction), side.into())
         };
         let severity = if now == Outcome::Denied { Severity::Medium } else { Severity::Info };
-        let title = title(&key, &format!("was {before} when it was opened, is {now} by the policies of now"));
+        let title = title(&key, &format!("was {before}, is {now} since policies changed"));
         let describe = || Described {
             severity,
             title,

@@ -250,7 +250,7 @@ fn a_verdict_that_changes_is_told_with_both() {
     let denied = changed(1, allowed_by("db"), denied_by(&["deny"]));
     let found = detector.flow(&denied, at(1), &World).unwrap();
     assert_eq!((found.kind, found.severity), (FindingKind::VerdictChanged, Severity::Medium));
-    assert!(found.title.ends_with("was allowed when it was opened, is denied by the policies of now"));
+    assert!(found.title.ends_with(": was allowed, is denied since policies changed"));
     let policy = found.policy.unwrap();
     assert_eq!((policy.previous, policy.outcome), (Some(Outcome::Allowed), Some(Outcome::Denied)));
     assert_eq!(policy.isolating.len(), 1);
