@@ -14,6 +14,8 @@ mod events;
 mod findings;
 #[path = "payloads_tests.rs"]
 mod payloads;
+#[path = "rejudge_tests.rs"]
+mod rejudge;
 #[path = "services_tests.rs"]
 mod services;
 #[path = "waiting_tests.rs"]

@@ -39,6 +39,7 @@ mod tcp;
 mod tcp_long;
 mod udp;
 mod verdict;
+mod verdict_changes;
 
 use watchfire_tests::{Need, Suite};
 
@@ -194,6 +195,8 @@ fn main() {
         .test("findings_of_verdicts_that_change", PODS, findings::changed)
         .test("findings_of_plaintext_in_a_strict_mesh", PODS, findings::plaintext)
         .test("candidates_that_would_break_and_open", PODS, findings::candidates)
+        .test("verdict_changes_while_a_connection_is_open", PODS, verdict_changes::while_open)
+        .test("verdict_by_names_that_dns_answered", interop::NAMES, interop::verdict_by_names)
         .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
         .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
         .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)

@@ -1,5 +1,7 @@
 //! How flows are judged.
 
+use std::sync::{Mutex, PoisonError};
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -39,6 +41,7 @@ pub struct JudgingTotals {
 #[derive(Debug)]
 pub(super) struct JudgingMetrics {
     dialect: Family<Fixed<2>, Gauge>,
+    shown: Mutex<Fixed<2>>,
     epoch: Gauge,
     epochs_evicted: Counter,
     judged_late: Counter,
@@ -52,6 +55,7 @@ impl JudgingMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             dialect: Family::default(),
+            shown: Mutex::new([("dialect", ""), ("why", "")]),
             epoch: Gauge::default(),
             epochs_evicted: Counter::default(),
             judged_late: Counter::default(),
@@ -60,8 +64,17 @@ impl JudgingMetrics {
             rejudged: Counter::default(),
             changed: Counter::default(),
         };
-        let Self { dialect, epoch, epochs_evicted, judged_late, verdicts_kept, lookups, rejudged, changed } =
-            &metrics;
+        let Self {
+            dialect,
+            shown: _,
+            epoch,
+            epochs_evicted,
+            judged_late,
+            verdicts_kept,
+            lookups,
+            rejudged,
+            changed,
+        } = &metrics;
         registry.register(
             "policy_dialect",
             "1 for the reading of policies that is followed, with what speaks for it",
@@ -116,10 +129,14 @@ impl JudgingMetrics {
             rejudged,
             changed,
         } = totals;
-        self.dialect.clear();
-        if !dialect.is_empty() {
-            self.dialect.get_or_create(&[("dialect", dialect), ("why", dialect_why)]).set(1);
+        let labels = [("dialect", dialect), ("why", dialect_why)];
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shown != labels {
+            self.dialect.clear();
+            self.dialect.get_or_create(&labels).set(1);
+            *shown = labels;
         }
+        drop(shown);
         self.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         raise_to(&self.epochs_evicted, epochs_evicted);
         raise_to(&self.judged_late, judged_late);

@@ -9,11 +9,12 @@ use watchfire_model::{
     AncestorView, CapabilityEvent, CloseReason, ContainerView, CredentialSet, CredentialsEvent, Device,
     Dialect, Direction, DnsAnswer, DnsRecord, EndpointView, EventFacts, EventRecord, ExecDetail, ExecId,
     ExitStatus, FileEvent, FileView, FlowCounters, FlowDrop, FlowRecord, FlowStage, Icmp, Interface,
-    Judgement, KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent, MemoryView, NamespaceEvent,
-    NamespaceView, Namespaces, Operation, Origin, OwnerUnknown, Packets, PodUid, PodView, PolicyRef,
-    ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind,
-    RuleDetail, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent, SocketView, StdioEvent,
-    TargetView, Tier, TlsView, UnknownReason, Verdict, WallTime, WorkloadRef, clone_flag_names,
+    Judgement, KernelEvent, KernelView, KindCounters, LossRecord, MemoryEvent, MemoryView, MeshView,
+    MeshWord, NamespaceEvent, NamespaceView, Namespaces, Operation, Origin, Outcome, OwnerUnknown, Packets,
+    PodUid, PodView, PolicyRef, ProcessAction, ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record,
+    RecordBody, RecordKind, RuleDetail, RuleRef, Side, SideVerdict, SignalEvent, SignalView, SocketEvent,
+    SocketView, StdioEvent, TargetView, Tier, TlsView, UnknownReason, Verdict, VerdictAt, WallTime,
+    WorkloadRef, clone_flag_names,
 };
 
 use crate::findings;
@@ -369,7 +370,49 @@ fn flows_that_go_on(verdict: &Verdict) -> Vec<(&'static str, Record)> {
         plaintext: true,
         ..flow(FlowStage::Close, verdict.clone())
     };
+    let rejudged = FlowRecord {
+        judgement: Judgement {
+            policy_epoch: 8,
+            stale_window: true,
+            previous: Some(Box::new(VerdictAt {
+                policy_epoch: 7,
+                verdict: Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered),
+                because: String::new(),
+                mesh: None,
+            })),
+            ..Judgement::default()
+        },
+        ..flow(FlowStage::VerdictChanged, verdict.clone())
+    };
+    let policies = vec![Arc::new(PolicyRef {
+        kind: "PeerAuthentication",
+        namespace: "istio-system".to_owned(),
+        name: "strict".to_owned(),
+    })];
+    let in_mesh = FlowRecord {
+        judgement: Judgement {
+            policy_epoch: 7,
+            dialect: Dialect::Cilium,
+            mesh: Some(MeshView {
+                outcome: Outcome::Denied,
+                verdict: MeshWord::DenyPlaintext,
+                policies,
+                rule: None,
+                reason: None,
+            }),
+            verdict_now: Some(Box::new(VerdictAt {
+                policy_epoch: 8,
+                verdict: verdict.clone(),
+                because: verdict.because(),
+                mesh: None,
+            })),
+            ..Judgement::default()
+        },
+        ..flow(FlowStage::Update, verdict.clone())
+    };
     [
+        ("flow-verdict-changed", rejudged),
+        ("flow-update-in-mesh", in_mesh),
         ("flow-update-tls", update),
         ("flow-dropped", dropped),
         ("flow-close-datagrams", idle),
