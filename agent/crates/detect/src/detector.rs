@@ -97,7 +97,8 @@ impl Detector {
     pub fn carried(&mut self, flow: &FlowRecord, at: At) -> Option<Finding> {
         let mesh = flow.judgement.mesh.as_ref().filter(|mesh| mesh.verdict == MeshWord::DenyPlaintext)?;
         let kind = FindingKind::PlaintextWhereMtlsRequired;
-        if flow.side != Side::Server || !self.settings.wants(kind) || self.is_withheld(flow) {
+        let is_seen = flow.side == Side::Server && !is_within_a_pod(flow);
+        if !is_seen || !self.settings.wants(kind) || self.is_withheld(flow) {
             return None;
         }
         if !self.once.is_first(flow) {
@@ -360,6 +361,13 @@ const COUNTED_AS_CHANGED: u8 = 120;
 /// Whether nothing may be said of a flow, whatever its verdict is.
 fn is_uncertain(flow: &FlowRecord) -> bool {
     flow.origin == Origin::BeforeStart || flow.direction_guessed || flow.judgement.stale_window
+}
+
+/// Whether a flow does not leave its pod: so a proxy beside the server hands on what it has decrypted.
+fn is_within_a_pod(flow: &FlowRecord) -> bool {
+    let [client, server] = [&flow.client, &flow.server].map(|end| end.address.ip().to_canonical());
+    let is_same_pod = flow.client.pod.is_some() && flow.client.pod == flow.server.pod;
+    client.is_loopback() || client == server || is_same_pod
 }
 
 /// What candidates would do; none where nothing changes.

@@ -282,6 +282,11 @@ fn plaintext_counts_once_for_each_flow_and_at_the_server_alone() {
     };
     let mut detector = detector();
     assert_eq!(detector.carried(&plain(1, FlowStage::Close, Side::Client), at(1)), None);
+    // A proxy beside the server hands on what it has decrypted.
+    for client in [end("127.0.0.6:9", "shop/x"), end("10.0.0.2:9", "shop/x"), end("10.0.0.9:9", "shop/db")] {
+        let handed_on = FlowRecord { client, ..plain(9, FlowStage::Close, Side::Server) };
+        assert_eq!(detector.carried(&handed_on, at(1)), None, "{:?}", handed_on.client);
+    }
     assert_eq!(detector.carried(&flow(1, not_covered()), at(1)), None);
     let found = detector.carried(&plain(1, FlowStage::Update, Side::Server), at(1)).unwrap();
     assert_eq!((found.kind, found.severity), (FindingKind::PlaintextWhereMtlsRequired, Severity::High));
