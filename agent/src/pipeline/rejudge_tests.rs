@@ -244,3 +244,68 @@ fn the_mesh_has_its_own_say_by_what_is_seen_of_the_connection() {
     let [close] = &flows_of(records)[..] else { panic!() };
     assert_eq!((close.plaintext, word(close)), (true, Some(MeshWord::DenyPlaintext)));
 }
+
+/// Run it with `--release` and `--nocapture` for figures of this machine.
+#[test]
+fn a_hundred_thousand_open_flows_are_judged_again_in_short_parts() {
+    const FLOWS: u64 = 100_000;
+    const PODS: u64 = 400;
+    const POLICIES: u64 = 200;
+    let address = |pod: u64| format!("10.1.{}.{}", 1 + pod / 200, 1 + pod % 200);
+    let pod = |pod: u64| {
+        let app = pod % 40;
+        format!("- {{namespace: shop, name: p{pod}, labels: {{app: a{app}}}, ips: [{}]}}\n", address(pod))
+    };
+    let pods: String = (0..PODS).map(pod).collect();
+    let mut stages = stages_of(&format!("clusterCIDRs: [10.1.0.0/16]\npods:\n{pods}"), "");
+    let policy = |number: u64, from: u64| {
+        let spec = format!(
+            r#"{{"podSelector":{{"matchLabels":{{"app":"a{}"}}}},"ingress":[{{"from":[{{"podSelector":{{"matchLabels":{{"app":"a{from}"}}}}}}],"ports":[{{"port":80}}]}}]}}"#,
+            number % 40
+        );
+        object(ResourceKind::NetworkPolicy, &format!("n{number}"), &spec)
+    };
+    for number in 0..POLICIES {
+        stages.knowledge.take(
+            SourceBatch { source: Source::Api, changes: vec![policy(number, (number * 7) % 40)] },
+            at(S),
+        );
+    }
+    stages.knowledge.settle(at(S));
+    for cookie in 1..=FLOWS {
+        let socket = |pod: u64, port| SocketAddr::new(address(pod).parse().unwrap(), port);
+        let flow = Flow {
+            cookie,
+            client: socket((cookie * 13) % PODS, 40_000),
+            server: socket((cookie * 31 + 7) % PODS, 80),
+            ..opened(100 * S)
+        };
+        stages.take(Observation { boot_ns: 100 * S, body: Body::FlowOpen(flow) }, &mut Vec::new());
+    }
+    rejudged(&mut stages);
+    let before = stages.rejudging.counts();
+
+    for (what, from) in [("one policy that changes no verdict", 1), ("one policy of 200", 2)] {
+        // The first says the same in other words.
+        let number = if from == 1 { POLICIES } else { 0 };
+        tell(&mut stages, policy(number, if from == 1 { 0 } else { 39 }), (200 + from) * S);
+        let (mut parts, mut longest, mut records) = (0, Duration::ZERO, Vec::new());
+        let begun = Instant::now();
+        loop {
+            let part = Instant::now();
+            stages.rejudge(&mut records);
+            longest = longest.max(part.elapsed());
+            parts += 1;
+            if !stages.rejudging.is_behind() {
+                break;
+            }
+        }
+        let changed = records.len();
+        println!(
+            "{what}: {FLOWS} flows in {:?}, {parts} parts, the longest {longest:?}, {changed} changed",
+            begun.elapsed()
+        );
+    }
+    let after = stages.rejudging.counts();
+    assert_eq!((after.judged - before.judged, after.passes - before.passes), (2 * FLOWS, 2));
+}

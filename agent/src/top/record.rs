@@ -53,6 +53,7 @@ pub(crate) enum Stage {
     Found,
     Update,
     Dropped,
+    VerdictChanged,
     #[serde(other)]
     Other,
 }
@@ -66,6 +67,7 @@ impl Stage {
             Self::Found => "found",
             Self::Update => "update",
             Self::Dropped => "dropped",
+            Self::VerdictChanged => "verdict-changed",
             Self::Other => "other",
         }
     }
@@ -106,6 +108,8 @@ pub(crate) struct FlowLine {
     pub(crate) verdict: Verdict,
     #[serde(default)]
     pub(crate) because: String,
+    /// What policies say by now, where that changed since the flow began.
+    pub(crate) verdict_now: Option<VerdictNow>,
     pub(crate) close_reason: Option<String>,
     pub(crate) duration_ns: Option<u64>,
     pub(crate) handshake_us: Option<u64>,
@@ -114,6 +118,22 @@ pub(crate) struct FlowLine {
     #[serde(default)]
     pub(crate) plaintext: bool,
     pub(crate) drop: Option<Dropped>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct VerdictNow {
+    verdict: Verdict,
+    #[serde(default)]
+    because: String,
+}
+
+impl FlowLine {
+    /// Lets what policies say by now stand for what they said at the start.
+    pub(crate) fn take_verdict_now(&mut self) {
+        if let Some(VerdictNow { verdict, because }) = self.verdict_now.take() {
+            (self.verdict, self.because) = (verdict, because);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
