@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod candidates;
+mod describe;
 mod detector;
 mod key;
 mod once;

@@ -1,6 +1,8 @@
+mod counts;
+mod mesh_and_changes;
+
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use watchfire_model::{
     CandidateEffect, CloseReason, Dialect, Direction, EndpointView, Finding, FindingKind, FindingState,
     FlowCounters, FlowRecord, FlowStage, Judgement, MeshView, MeshWord, NearestRule, Origin, Outcome,
@@ -236,68 +238,6 @@ fn what_is_not_certain_makes_no_finding() {
 }
 
 #[test]
-fn a_verdict_that_changes_is_told_with_both() {
-    let changed = |port: u16, before: Verdict, now: Verdict| {
-        let because = before.because();
-        let previous = VerdictAt { policy_epoch: 2, verdict: before, because, mesh: None };
-        FlowRecord {
-            stage: FlowStage::VerdictChanged,
-            judgement: Judgement { previous: Some(Box::new(previous)), ..Judgement::default() },
-            ..flow(port, now)
-        }
-    };
-    let mut detector = detector();
-    let denied = changed(1, allowed_by("db"), denied_by(&["deny"]));
-    let found = detector.flow(&denied, at(1), &World).unwrap();
-    assert_eq!((found.kind, found.severity), (FindingKind::VerdictChanged, Severity::Medium));
-    assert!(found.title.ends_with(": was allowed, is denied since policies changed"));
-    let policy = found.policy.unwrap();
-    assert_eq!((policy.previous, policy.outcome), (Some(Outcome::Allowed), Some(Outcome::Denied)));
-    assert_eq!(policy.isolating.len(), 1);
-    // Its other end, another one, and what has nothing to tell.
-    let server = FlowRecord { side: Side::Server, ..denied };
-    assert_eq!(detector.flow(&server, at(1), &World), None);
-    assert_eq!(detector.flow(&changed(2, allowed_by("db"), denied_by(&["deny"])), at(2), &World), None);
-    for (before, now) in [(unknown(), denied_by(&["deny"])), (denied_by(&["deny"]), denied_by(&["db"]))] {
-        assert_eq!(detector.flow(&changed(3, before, now), at(2), &World), None);
-    }
-    let last = detector.finish();
-    assert_eq!(told(&last), [(FindingState::Ended, 2, 1)]);
-}
-
-#[test]
-fn plaintext_counts_once_for_each_flow_and_at_the_server_alone() {
-    let mesh = MeshView {
-        outcome: Outcome::Denied,
-        verdict: MeshWord::DenyPlaintext,
-        policies: vec![policy("strict")],
-        rule: None,
-        reason: None,
-    };
-    let plain = |port: u16, stage, side| FlowRecord {
-        stage,
-        side,
-        judgement: Judgement { mesh: Some(mesh.clone()), ..Judgement::default() },
-        ..flow(port, not_covered())
-    };
-    let mut detector = detector();
-    assert_eq!(detector.carried(&plain(1, FlowStage::Close, Side::Client), at(1)), None);
-    // A proxy beside the server hands on what it has decrypted.
-    for client in [end("127.0.0.6:9", "shop/x"), end("10.0.0.2:9", "shop/x"), end("10.0.0.9:9", "shop/db")] {
-        let handed_on = FlowRecord { client, ..plain(9, FlowStage::Close, Side::Server) };
-        assert_eq!(detector.carried(&handed_on, at(1)), None, "{:?}", handed_on.client);
-    }
-    assert_eq!(detector.carried(&flow(1, not_covered()), at(1)), None);
-    let found = detector.carried(&plain(1, FlowStage::Update, Side::Server), at(1)).unwrap();
-    assert_eq!((found.kind, found.severity), (FindingKind::PlaintextWhereMtlsRequired, Severity::High));
-    assert_eq!(found.reason, "mutual TLS is required by NetworkPolicy/shop/strict");
-    for (port, stage) in [(1, FlowStage::Update), (1, FlowStage::Close), (2, FlowStage::Close)] {
-        assert_eq!(detector.carried(&plain(port, stage, Side::Server), at(2)), None);
-    }
-    assert_eq!(told(&detector.finish()), [(FindingState::Ended, 2, 1)]);
-}
-
-#[test]
 fn gaps_in_coverage_are_told_where_somebody_has_begun() {
     let elsewhere = |namespace: &str| FlowRecord {
         client: end("10.0.0.9:1", &format!("{namespace}/x")),
@@ -430,91 +370,4 @@ fn candidates_are_compared_with_what_is_in_force() {
     assert_eq!(json["differences"].as_array().unwrap().len(), 5, "{json}");
     detector.candidates_changed(at(2).wall, Vec::new());
     assert_eq!(detector.candidate_report().would_break, 0);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Flow { client_port: u16, server_port: u16, verdict: usize, is_server: bool, has_failed: bool },
-    Pass { seconds: u64 },
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let flow = (1..6_u16, 1..40_u16, 0..4_usize, any::<bool>(), any::<bool>()).prop_map(
-        |(client_port, server_port, verdict, is_server, has_failed)| Step::Flow {
-            client_port,
-            server_port,
-            verdict,
-            is_server,
-            has_failed,
-        },
-    );
-    let pass = (0..5000_u64).prop_map(|seconds| Step::Pass { seconds });
-    prop::collection::vec(prop_oneof![9 => flow, 1 => pass], 0..300)
-}
-
-proptest! {
-    /// Whatever comes, and however little room there is, all that is told adds up to what was counted.
-    #[test]
-    fn counts_balance(steps in steps(), roll_ups_max in 0..20_usize) {
-        let verdicts = [denied_by(&["deny"]), denied_by(&["deny", "db"]), not_covered(), unknown()];
-        let mut detector = Detector::new(Settings { roll_ups_max, ..Settings::default() });
-        let mut now = 0;
-        let (mut told, mut singles) = (Vec::new(), [0_u64; 2]);
-        // Pairs of ends that still wait, by what they are, as plainly as can be.
-        let mut waiting: Vec<(u16, u16, usize, bool, u64)> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Pass { seconds } => {
-                    now += seconds;
-                    told.extend(detector.expire(now * SECOND));
-                }
-                Step::Flow { client_port, server_port, verdict, is_server, has_failed } => {
-                    let record = FlowRecord {
-                        stage: if has_failed { FlowStage::Failed } else { FlowStage::Open },
-                        side: if is_server { Side::Server } else { Side::Client },
-                        server: end(&format!("10.0.0.2:{server_port}"), "shop/db"),
-                        ..flow(client_port, verdicts[verdict].clone())
-                    };
-                    told.extend(detector.flow(&record, at(now), &World));
-                    let kind = match record.verdict.outcome {
-                        Outcome::Denied => 0,
-                        Outcome::NotCovered => 1,
-                        _ => continue,
-                    };
-                    // Any end of the same connection that came last decides for how long all of them wait.
-                    let is_same = |entry: &(u16, u16, usize, bool, u64)| {
-                        (entry.0, entry.1, entry.2) == (client_port, server_port, kind)
-                    };
-                    let is_late = waiting.iter().filter(|entry| is_same(entry))
-                        .all(|entry| (now - entry.4) * SECOND >= PAIRING_NS);
-                    if is_late {
-                        waiting.retain(|entry| !is_same(entry));
-                    }
-                    match waiting.iter().position(|entry| is_same(entry) && entry.3 != is_server) {
-                        Some(other) => {
-                            waiting.remove(other);
-                            waiting.iter_mut().filter(|entry| is_same(entry)).for_each(|entry| entry.4 = now);
-                        }
-                        None => {
-                            singles[kind] += 1;
-                            waiting.push((client_port, server_port, kind, is_server, now));
-                        }
-                    }
-                }
-            }
-        }
-        let open = detector.open();
-        prop_assert!(open <= roll_ups_max + FindingKind::ALL.len());
-        told.extend(detector.finish());
-        for (kind, expected) in [FindingKind::PolicyViolation, FindingKind::UncoveredFlow].into_iter().zip(singles) {
-            let of_kind = || told.iter().filter(|finding| finding.kind == kind);
-            let by_steps: u64 = of_kind().map(|finding| finding.count_new).sum();
-            let ended = of_kind().filter(|finding| finding.state == FindingState::Ended);
-            let by_last: u64 = ended.map(|finding| finding.count).sum();
-            prop_assert_eq!((by_steps, by_last), (expected, expected), "{}", kind);
-        }
-        let begun = told.iter().filter(|finding| finding.state == FindingState::New).count();
-        let ended = told.iter().filter(|finding| finding.state == FindingState::Ended).count();
-        prop_assert_eq!(begun, ended);
-    }
 }

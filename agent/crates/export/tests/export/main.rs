@@ -4,6 +4,9 @@
 mod common;
 #[cfg(test)]
 mod dashboard;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
 mod findings;
 #[cfg(test)]
 mod flow_filter;
