@@ -136,6 +136,7 @@ impl Epochs {
     }
 
     /// How many sets are kept.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
