@@ -101,6 +101,7 @@ pub(crate) struct CiliumConfig {
     enable_node_selector_labels: bool,
     enable_extended_ip_protocols: bool,
     policy_default_local_cluster: bool,
+    enable_host_firewall: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -141,6 +142,7 @@ impl Default for CiliumConfig {
             node_selector_labels,
             extended_protocols,
             default_local_cluster,
+            host_firewall,
         } = CiliumOptions::default();
         let nodes = cidr_matches_nodes.then_some(CidrMatch::Nodes);
         let pods = cidr_matches_pods.then_some(CidrMatch::Pods);
@@ -158,6 +160,7 @@ impl Default for CiliumConfig {
             enable_node_selector_labels: node_selector_labels,
             enable_extended_ip_protocols: extended_protocols,
             policy_default_local_cluster: default_local_cluster,
+            enable_host_firewall: host_firewall,
         }
     }
 }
@@ -180,6 +183,7 @@ impl CiliumConfig {
             node_selector_labels: self.enable_node_selector_labels,
             extended_protocols: self.enable_extended_ip_protocols,
             default_local_cluster: self.policy_default_local_cluster,
+            host_firewall: self.enable_host_firewall,
         }
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Epoch {
     pub(crate) since_ns: u64,
     pub(crate) dialect: Dialect,
     pub(crate) set: Arc<PolicySet>,
+    /// How often that had changed until then which policies ask for beside the two ends: labels of namespaces and nodes,
+    /// services, the API server.
+    pub(crate) facts: u64,
     /// The mesh's own policies; none where there are none.
     pub(crate) mesh: Option<Arc<MeshSet>>,
 }
@@ -75,7 +78,7 @@ pub(crate) struct Epochs {
 impl Epochs {
     /// The first set, which holds for all time before.
     pub(super) fn new(dialect: Dialect, set: PolicySet, mesh: Option<Arc<MeshSet>>) -> Self {
-        let first = Epoch { number: 1, since_ns: 0, dialect, set: Arc::new(set), mesh };
+        let first = Epoch { number: 1, since_ns: 0, dialect, set: Arc::new(set), facts: 0, mesh };
         Self { kept: [Arc::new(first)].into(), changes: VecDeque::new(), evicted: 0, missed: 0 }
     }
 
@@ -92,9 +95,11 @@ impl Epochs {
         mesh: Option<Arc<MeshSet>>,
         at_ns: u64,
         touched: Touched,
+        facts_changed: bool,
     ) {
         let number = self.current().number + 1;
-        self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, mesh }));
+        let facts = self.current().facts + u64::from(facts_changed);
+        self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, facts, mesh }));
         self.changes.push_back(Made { at_ns, touched });
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_front();
@@ -164,7 +169,7 @@ mod tests {
 
     fn put(epochs: &mut Epochs, at_ns: u64, touched: Touched) {
         let set = Arc::clone(&epochs.current().set);
-        epochs.put(Dialect::K8s, set, None, at_ns, touched);
+        epochs.put(Dialect::K8s, set, None, at_ns, touched, false);
     }
 
     fn ends() -> Ends {

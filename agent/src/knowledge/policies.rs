@@ -217,7 +217,7 @@ impl Policies {
         } else {
             let current = Arc::clone(self.epochs.current());
             let (set, mesh) = (Arc::clone(&current.set), current.mesh.clone());
-            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE);
+            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE, true);
         }
         let cost_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let pause_ns = cost_ns.saturating_mul(SETTLE_COST_TIMES).max(SETTLE_INTERVAL_NS);
@@ -280,7 +280,9 @@ impl Policies {
         match at_ns {
             None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
             Some(_) if touched == Touched::default() => {}
-            Some(at_ns) => self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched),
+            Some(at_ns) => {
+                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed)
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use crate::pipeline::mesh::MeshViews;
 #[derive(Default, Debug)]
 pub(super) struct Memory {
     cache: VerdictCache,
-    epoch: u64,
+    facts: u64,
 }
 
 impl Memory {
@@ -26,15 +26,14 @@ impl Memory {
         &self.cache
     }
 
-    /// The memory, where the policies are those in force: it is of one set, and those before are asked for seldom. What
-    /// policies ask for beside the ends changes with a new number too.
+    /// The memory, where the policies are those in force: it follows them, and those before are asked for seldom.
     fn of(&mut self, epoch: &Epoch, current: u64) -> Option<&mut VerdictCache> {
         if epoch.number != current {
             return None;
         }
-        if self.epoch != current {
+        if self.facts != epoch.facts {
             self.cache.forget();
-            self.epoch = current;
+            self.facts = epoch.facts;
         }
         Some(&mut self.cache)
     }

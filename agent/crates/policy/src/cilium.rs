@@ -3,6 +3,7 @@
 
 pub(crate) mod compile;
 mod entity;
+mod external;
 mod filter;
 mod fqdn;
 mod key;

@@ -11,6 +11,7 @@ mod admin;
 mod cache;
 pub mod cases;
 mod cilium;
+mod classes;
 mod compile;
 mod connection;
 mod decision;

@@ -74,8 +74,10 @@ pub(crate) enum PeerMatcher {
     /// Addresses outside the cluster under a name.
     Named(NamePattern),
     NamedAny(Box<[NamePattern]>),
-    /// A group that something outside the cluster resolves.
-    External,
+    /// A group of a cloud, which Cilium's operator resolves into a `CiliumCIDRGroup` with this label.
+    External {
+        label: Box<str>,
+    },
 }
 
 impl Peers {
@@ -97,6 +99,20 @@ impl Peers {
     pub(crate) fn ask_for_names(&self) -> bool {
         let Self::Listed { entries, .. } = self else { return false };
         entries.iter().any(|entry| matches!(entry, PeerMatcher::Named(_) | PeerMatcher::NamedAny(_)))
+    }
+
+    /// Every block, and every exception of one, that is held against the addresses of pods as the API has it.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = IpNet> {
+        let entries = match self {
+            Self::Listed { entries, .. } => &entries[..],
+            Self::Any | Self::Nobody | Self::Services { .. } => &[],
+        };
+        let blocks = entries.iter().flat_map(|entry| match entry {
+            PeerMatcher::Block(block) => std::slice::from_ref(block),
+            PeerMatcher::Blocks(blocks) => blocks,
+            _ => &[],
+        });
+        blocks.flat_map(|block| std::iter::once(block.cidr).chain(block.except.iter().copied()))
     }
 
     pub(crate) const fn field(&self) -> &'static str {
@@ -150,10 +166,12 @@ impl PeerMatcher {
             Self::NamedAny(patterns) => {
                 has_name(context, |name| patterns.iter().any(|pattern| pattern.means(name)))
             }
-            Self::External => match side.peer {
-                Party::World | Party::Unresolved => Match::Unknown(UnknownReason::GroupUnresolved),
-                Party::Pod(_) | Party::Node(_) => Match::No,
-            },
+            Self::External { label } => if_outside(context, || {
+                context
+                    .groups
+                    .labelled(label, side.peer_ip)
+                    .map_or(Match::Unknown(UnknownReason::GroupUnresolved), Match::from)
+            }),
         }
     }
 }

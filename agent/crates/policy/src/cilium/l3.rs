@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use watchfire_model::Direction;
 
 use super::entity::Entity;
+use super::external::ExternalGroup;
 use super::l4::{List, names};
 use super::object::{CidrRule, Element, ServiceSource};
 use super::select::{self, Scope};
@@ -63,7 +64,7 @@ struct Fields<'a> {
     entities: Option<&'a [String]>,
     cidr: Option<&'a [String]>,
     cidr_set: Option<&'a [CidrRule]>,
-    groups: Option<usize>,
+    groups: Option<&'a [ExternalGroup]>,
     services: Option<&'a [ServiceSource]>,
     fqdns: Option<&'a [super::object::FqdnSelector]>,
 }
@@ -82,7 +83,7 @@ impl<'a> Fields<'a> {
                 entities: source.from_entities.as_deref(),
                 cidr: source.from_cidr.as_deref(),
                 cidr_set: source.from_cidr_set.as_deref(),
-                groups: source.from_groups.as_ref().map(Vec::len),
+                groups: source.from_groups.as_deref(),
                 services: None,
                 fqdns: None,
             },
@@ -93,7 +94,7 @@ impl<'a> Fields<'a> {
                 entities: source.to_entities.as_deref(),
                 cidr: source.to_cidr.as_deref(),
                 cidr_set: source.to_cidr_set.as_deref(),
-                groups: source.to_groups.as_ref().map(Vec::len),
+                groups: source.to_groups.as_deref(),
                 services,
                 fqdns,
             },
@@ -109,7 +110,7 @@ impl<'a> Fields<'a> {
             (name("fromEntities", "toEntities"), self.entities.map(<[_]>::len)),
             (name("fromCIDR", "toCIDR"), self.cidr.map(<[_]>::len)),
             (name("fromCIDRSet", "toCIDRSet"), self.cidr_set.map(<[_]>::len)),
-            (name("fromGroups", "toGroups"), self.groups),
+            (name("fromGroups", "toGroups"), self.groups.map(<[_]>::len)),
             ("toServices", self.services.map(<[_]>::len)),
             ("toFQDNs", self.fqdns.map(<[_]>::len)),
         ]
@@ -138,7 +139,8 @@ impl<'a> Fields<'a> {
         for (index, source) in self.cidr_set.unwrap_or_default().iter().enumerate() {
             peers.push(cidr_rule(&at(index), source)?);
         }
-        peers.extend((0..self.groups.unwrap_or_default()).map(|_| PeerMatcher::External));
+        let external = self.groups.unwrap_or_default().iter();
+        peers.extend(external.map(|group| PeerMatcher::External { label: group.label_key().into() }));
         for (index, source) in self.fqdns.unwrap_or_default().iter().enumerate() {
             let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
             if is_given(&source.match_name) && is_given(&source.match_pattern) {

@@ -79,5 +79,5 @@ fn is_behind(service: &Service, context: &Context<'_>) -> Match {
         .iter()
         .map(|(key, value)| (format!("k8s:{key}"), Test::Equals(value.as_str().into())));
     let namespace = (format!("k8s:{NAMESPACE}"), Test::Equals(service.namespace.as_str().into()));
-    LabelMatcher::new(labels.chain([namespace]), true).selects(pod, context)
+    LabelMatcher::new(labels.chain([namespace]), true).selects(&pod.identity, context)
 }
