@@ -134,6 +134,7 @@ impl Stages {
             since_ns: current.since_ns,
             dialect: current.dialect,
             set: Arc::clone(&set),
+            facts: current.facts,
             mesh: None,
         };
         let judged = &*said.judged;
