@@ -1,4 +1,6 @@
-//! `watchfire policy`: policies without an agent.
+//! `watchfire policy`: policies without an agent, and candidates as a running one has judged by them.
+
+mod candidates;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,6 +26,8 @@ pub(crate) struct PolicyArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum PolicyCommand {
+    /// Say what candidate policies would change: which of the flows that the running agent saw would break or open
+    Candidates(candidates::CandidatesArgs),
     /// Check the policy engine against files of cases; exits 1 on a mismatch and 2 on a file that cannot be read. Objects that
     /// the API would refuse are reported, and the cases judged without them
     Test(TestArgs),
@@ -59,6 +63,7 @@ impl From<DialectName> for Dialect {
 /// Runs `policy`.
 pub(crate) fn run(args: &PolicyArgs) -> Result<ExitCode> {
     match &args.command {
+        PolicyCommand::Candidates(args) => candidates::run(args),
         PolicyCommand::Test(args) => Ok(ExitCode::from(test(args))),
     }
 }

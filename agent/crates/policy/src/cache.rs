@@ -39,6 +39,19 @@ pub struct VerdictCache {
     programs: HashMap<Subjected, Selected, Mix>,
     shared: HashMap<(Direction, Subjects), Arc<Program>>,
     candidates: Vec<u32>,
+    counters: CacheCounters,
+}
+
+/// How often a verdict was found in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CacheCounters {
+    /// It was there.
+    pub hits: u64,
+    /// It had to be worked out.
+    pub misses: u64,
+    /// It had to be worked out because it turns on the names of an address outside, which come and go: such verdicts are not
+    /// kept.
+    pub unkept: u64,
 }
 
 /// An identity, by its address, as the subject of one direction.
@@ -109,7 +122,13 @@ impl VerdictCache {
 
     /// Forgets everything.
     pub fn forget(&mut self) {
-        *self = Self { judged_by: self.judged_by.take(), ..Self::default() };
+        *self = Self { judged_by: self.judged_by.take(), counters: self.counters, ..Self::default() };
+    }
+
+    /// How often a verdict was found, since the beginning.
+    #[must_use]
+    pub const fn counters(&self) -> CacheCounters {
+        self.counters
     }
 
     /// Verdicts that are kept.
@@ -153,24 +172,46 @@ impl PolicySet {
             let exempt = || SideVerdict::Exempt { reason: ExemptReason::SelfTraffic };
             return Arc::new(Verdict::combine(exempt(), exempt()));
         }
+        let ends = [connection.client.peer, connection.server.peer];
+        if self.asks_for_names()
+            && ends.into_iter().any(|end| matches!(end, Peer::World | Peer::Unresolved(_)))
+        {
+            cache.counters.unkept += 1;
+            return Arc::new(self.sides_with(cache, world, connection));
+        }
         let key = self.key(connection);
         if let Some(kept) = cache.verdicts.get(&key) {
+            cache.counters.hits += 1;
             return Arc::clone(&kept.verdict);
         }
-        let kept = cache.older.remove(&key).unwrap_or_else(|| {
-            let mut side = |direction| {
-                let context = self.context(world, connection, direction);
-                self.side_with(cache, &context, connection)
-            };
-            let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
-            Kept {
-                verdict: Arc::new(Verdict::combine(egress, ingress)),
-                _ends: [connection.client.peer, connection.server.peer].map(held),
+        let kept = match cache.older.remove(&key) {
+            Some(kept) => {
+                cache.counters.hits += 1;
+                kept
             }
-        });
+            None => {
+                cache.counters.misses += 1;
+                let verdict = Arc::new(self.sides_with(cache, world, connection));
+                Kept { verdict, _ends: ends.map(held) }
+            }
+        };
         let verdict = Arc::clone(&kept.verdict);
         cache.keep(key, kept);
         verdict
+    }
+
+    fn sides_with(
+        &self,
+        cache: &mut VerdictCache,
+        world: &dyn World,
+        connection: &Connection<'_>,
+    ) -> Verdict {
+        let mut side = |direction| {
+            let context = self.context(world, connection, direction);
+            self.side_with(cache, &context, connection)
+        };
+        let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
+        Verdict::combine(egress, ingress)
     }
 
     fn key(&self, connection: &Connection<'_>) -> FlowKey {

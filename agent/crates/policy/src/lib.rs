@@ -37,7 +37,7 @@ mod side;
 mod split;
 mod yaml;
 
-pub use cache::VerdictCache;
+pub use cache::{CacheCounters, VerdictCache};
 pub use cilium::NamePattern;
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, Service, World};

@@ -43,6 +43,8 @@ pub enum Transport<'a> {
     Plaintext,
     /// By a certificate.
     Mutual(MeshIdentity<'a>),
+    /// By a certificate, and it is not known whose.
+    MutualUnknown,
     /// It is not known whether it did.
     Unknown,
 }
@@ -69,8 +71,8 @@ pub struct MeshConnection<'a> {
     pub source: IpAddr,
     /// Address at the pod.
     pub destination: IpAddr,
-    /// Port at the pod.
-    pub port: u16,
+    /// Port at the pod; none within a tunnel.
+    pub port: Option<u16>,
 }
 
 /// What the mesh's policies say.
@@ -114,6 +116,10 @@ pub enum MeshVerdict {
 pub enum MeshUnknown {
     /// Whether the client showed who it is.
     Mtls,
+    /// As whom it did.
+    Identity,
+    /// A rule turns on the port, which a tunnel hides.
+    Port,
     /// A rule turns on what is said over the connection.
     L7,
     /// Something outside decides (`CUSTOM`).

@@ -97,6 +97,12 @@ impl Peers {
         }
     }
 
+    /// Whether it takes the names of addresses outside to tell.
+    pub(crate) fn ask_for_names(&self) -> bool {
+        let Self::Listed { entries, .. } = self else { return false };
+        entries.iter().any(|entry| matches!(entry, PeerMatcher::Named(_) | PeerMatcher::NamedAny(_)))
+    }
+
     /// Every block, and every exception of one, that is held against the addresses of pods as the API has it.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = IpNet> {
         let entries = match self {

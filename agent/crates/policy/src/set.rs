@@ -9,6 +9,7 @@ use watchfire_model::{Dialect, Direction, PolicyRef, Tier};
 
 use crate::classes::AddressClasses;
 use crate::groups::Groups;
+use crate::peer::Peers;
 use crate::rule::{Rule, Subject};
 use crate::{CiliumOptions, Policy};
 
@@ -22,10 +23,18 @@ pub struct PolicySet {
     pub(crate) groups: Groups,
     /// How far rules may look at the addresses of pods, and not at their identities alone.
     pub(crate) addresses_of_pods: AddressClasses,
+    asks: Asks,
     policies: Arc<[Arc<Policy>]>,
     refused: Vec<Arc<Policy>>,
     ingress: Directed,
     egress: Directed,
+}
+
+/// What the rules of a set ask of the world beyond labels.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Asks {
+    names: bool,
+    services: bool,
 }
 
 /// Something that is the same only as itself. Not empty, so that each has an address of its own.
@@ -85,14 +94,20 @@ impl PolicySet {
             .iter()
             .filter_map(|policy| Some((policy.reference().name.clone(), policy.group()?.clone())));
         let directed = |direction| Directed::new(dialect, direction, &policies);
+        let (ingress, egress) = (directed(Direction::Ingress), directed(Direction::Egress));
+        let peers = || ingress.entries.iter().chain(&egress.entries).map(|entry| &entry.rule.peers);
         Self {
+            asks: Asks {
+                names: peers().any(Peers::ask_for_names),
+                services: peers().any(|peers| matches!(peers, Peers::Services { .. })),
+            },
             token: Arc::new(Token(0)),
             addresses_of_pods: addresses_of_pods(dialect, &options, &policies),
             dialect,
             groups: Groups(groups.collect()),
             options: Arc::new(options),
-            ingress: directed(Direction::Ingress),
-            egress: directed(Direction::Egress),
+            ingress,
+            egress,
             policies: policies.into(),
             refused,
         }
@@ -126,6 +141,18 @@ impl PolicySet {
     #[must_use]
     pub fn refused(&self) -> &[Arc<Policy>] {
         &self.refused
+    }
+
+    /// Whether any rule asks for the names of addresses outside (`World::names`).
+    #[must_use]
+    pub const fn asks_for_names(&self) -> bool {
+        self.asks.names
+    }
+
+    /// Whether any rule asks for services (`World::services`).
+    #[must_use]
+    pub const fn asks_for_services(&self) -> bool {
+        self.asks.services
     }
 
     pub(crate) const fn directed(&self, direction: Direction) -> &Directed {

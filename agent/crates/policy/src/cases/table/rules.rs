@@ -63,7 +63,7 @@ pub(super) fn rows(case: &Value, file: &Value) -> Result<Vec<Row>, String> {
             transport,
             source: src.ip(),
             destination: dst.ip(),
-            port: dst.port(),
+            port: Some(dst.port()),
         };
         let got = match rules.matches(&connection) {
             Ok(rule) => rule.is_some().to_string(),
