@@ -45,7 +45,7 @@ pub(crate) fn agree() {
                 }),
                 source: source.parse().unwrap(),
                 destination: "10.9.9.9".parse().unwrap(),
-                port,
+                port: Some(port),
             };
             let flow = Flow { client, namespace, app, port, source: connection.source };
             let (ours, expected) = (word(&set.judge(&connection)), flow.judge(&objects));
