@@ -70,6 +70,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         config.intake(),
     )
     .with_tls_ports(config.flows.tls_ports())
+    .finding(config.findings.settings())
     .waiting_for(sources.expected(config), config.enrichment.wait_milliseconds.get());
     if let Some(runtime) = sources.runtime().cloned() {
         stages = stages.asking_for_containers(Box::new(move |id| _ = runtime.lookup(id)));

@@ -1,5 +1,6 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
+mod findings;
 mod flags;
 mod flows;
 mod lists;
@@ -18,10 +19,11 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 
 use lists::Limited;
 
+pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use lists::AbsolutePath;
-pub(crate) use policy::{DialectChoice, PolicyConfig};
+pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
 pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
 pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
     pub(crate) flows: FlowsConfig,
+    pub(crate) findings: FindingsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -123,6 +126,7 @@ impl Default for Config {
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
             flows: FlowsConfig::default(),
+            findings: FindingsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -241,6 +245,7 @@ mod tests {
             "sensor.files",
             "sensor.rate",
             "flows",
+            "findings",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -283,6 +288,10 @@ mod tests {
                 "config.yaml:1:34: policy.cilium.enable-policy: unknown variant `sometimes`, expected one of default, always, never",
             ),
             (
+                "policy: {modes: {shop: enforce}}",
+                "config.yaml:1:24: policy.modes.shop: unknown variant `enforce`, expected one of candidate, watch",
+            ),
+            (
                 "policy: {staleWindowSeconds: 61}",
                 "config.yaml:1:30: policy.staleWindowSeconds: found 61, expected a whole number from 0 to 60",
             ),
@@ -322,6 +331,14 @@ mod tests {
             (
                 "flows: {updateIntervalSeconds: 100000}",
                 "config.yaml:1:32: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
+            ),
+            (
+                "findings: {uncoveredFlow: sometimes}",
+                "config.yaml:1:27: findings.uncoveredFlow: unknown variant `sometimes`, expected one of always, with-policies, never",
+            ),
+            (
+                "findings: {intervalSeconds: 0}",
+                "config.yaml:1:29: findings.intervalSeconds: found 0, expected a whole number from 1 to 86400",
             ),
             (
                 "sensor: {pin: bpf/watchfire}",

@@ -1,5 +1,6 @@
 //! What the agent was told: who is who, and what policies say.
 
+mod candidates;
 mod dialect;
 mod epochs;
 mod facts;
@@ -18,6 +19,7 @@ use watchfire_inventory::{
 };
 use watchfire_model::{ContainerView, Pod};
 
+pub(crate) use candidates::{Candidates, Modes};
 pub(crate) use dialect::{Followed, name as dialect_name};
 pub(crate) use epochs::{Epoch, Epochs};
 use facts::Facts;
@@ -37,6 +39,7 @@ pub(crate) struct Knowledge {
     pub(crate) directory: Directory,
     pub(crate) containers: Containers,
     policies: Policies,
+    modes: Modes,
     facts: Facts,
     stale_window_ns: u64,
 }
@@ -44,13 +47,24 @@ pub(crate) struct Knowledge {
 impl Knowledge {
     /// What the configuration names, and nothing else yet.
     pub(crate) fn new(loaded: Loaded, at: Moment) -> Self {
-        let Loaded { cluster, node, inventory, cluster_ranges, policies, reading, stale_window_ns } = loaded;
+        let Loaded {
+            cluster,
+            node,
+            inventory,
+            cluster_ranges,
+            policies,
+            candidates,
+            modes,
+            reading,
+            stale_window_ns,
+        } = loaded;
         let mut knowledge = Self {
             cluster,
             node,
             directory: Directory::default(),
             containers: Containers::default(),
-            policies: Policies::new(reading, policies),
+            policies: Policies::new(reading, policies, candidates),
+            modes,
             facts: Facts::default(),
             stale_window_ns,
         };
@@ -61,11 +75,21 @@ impl Knowledge {
 
     /// What the configuration names was read again: it takes the place of what it said before, and nothing else does.
     pub(crate) fn reload(&mut self, loaded: Loaded, at: Moment) {
-        let Loaded { cluster, node, inventory, cluster_ranges, policies, reading: _, stale_window_ns } =
-            loaded;
+        let Loaded {
+            cluster,
+            node,
+            inventory,
+            cluster_ranges,
+            policies,
+            candidates,
+            modes,
+            reading: _,
+            stale_window_ns,
+        } = loaded;
+        self.modes = modes;
         (self.cluster, self.node, self.stale_window_ns) = (cluster, node, stale_window_ns);
         self.set_inventory(inventory, cluster_ranges, at);
-        self.policies.set_files(policies, at.boot_ns);
+        self.policies.set_files(policies, candidates, at.boot_ns);
         self.settle(at);
     }
 
@@ -169,6 +193,21 @@ impl Knowledge {
 
     pub(crate) const fn epochs(&self) -> &Epochs {
         self.policies.epochs()
+    }
+
+    /// Policies that are judged beside those in force.
+    pub(crate) const fn candidates(&self) -> &Candidates {
+        self.policies.candidates()
+    }
+
+    /// In which namespaces they count.
+    pub(crate) const fn modes(&self) -> &Modes {
+        &self.modes
+    }
+
+    /// Whether policies of a namespace are in force.
+    pub(crate) fn has_policies(&self, namespace: &str) -> bool {
+        self.policies.are_in(namespace)
     }
 
     /// Whether policies or identities that concern the ends changed so near to a time, nanoseconds of CLOCK_BOOTTIME, that a

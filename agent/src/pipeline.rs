@@ -1,7 +1,9 @@
 //! The stages in their order: dissection, inventory, policy, records. The only place that knows them all.
 
+mod answer;
 mod clock;
 mod events;
+mod findings;
 mod gauges;
 mod host_paths;
 mod host_view;
@@ -29,6 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use watchfire_detect::{Detector, Settings};
 use watchfire_dissect::community_id;
 use watchfire_inventory::{Cgroup, ContainerChange, Intake, Moment, Processes, unknown_process};
 use watchfire_model::{
@@ -93,6 +96,11 @@ pub(crate) struct Stages {
     names: Names,
     payloads: PayloadCounts,
     plaintext: Plaintext,
+    detector: Detector,
+    /// Verdicts that were given with the candidates.
+    candidate_memory: Memory,
+    /// Of the candidates that are counted.
+    candidates_version: u64,
     waiting: Waiting,
     lookup: Lookup,
     streams: Streams,
@@ -122,6 +130,9 @@ impl Stages {
             names: Names::default(),
             payloads: PayloadCounts::default(),
             plaintext: Plaintext::default(),
+            detector: Detector::new(Settings::default()),
+            candidate_memory: Memory::default(),
+            candidates_version: 0,
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
             lookup: Lookup(Box::new(|_| {})),
             streams: Streams::default(),
@@ -133,6 +144,12 @@ impl Stages {
     /// With the server ports at which clients are expected to open TLS.
     pub(crate) fn with_tls_ports(mut self, ports: BTreeSet<u16>) -> Self {
         self.plaintext.set_tls_ports(ports);
+        self
+    }
+
+    /// With what is wanted of the findings.
+    pub(crate) fn finding(mut self, settings: Settings) -> Self {
+        self.detector = Detector::new(settings);
         self
     }
 
@@ -215,7 +232,9 @@ impl Stages {
         self.names.expire(now_ns);
         self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
-        records.extend(std::iter::from_fn(|| self.plaintext.decided(now_ns)));
+        self.put_decided(now_ns, records);
+        self.note_candidates();
+        self.expire_findings(now_ns, records);
     }
 
     /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
@@ -223,7 +242,8 @@ impl Stages {
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
         self.release_all(Instant::now(), None, records);
         self.expire_streams(u64::MAX, records);
-        records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+        self.put_decided(u64::MAX, records);
+        self.finish_findings(records);
     }
 
     /// Takes in what the container runtime tells.
@@ -297,7 +317,9 @@ impl Stages {
         };
         let said = self.judge(flow);
         let record = self.flow_record(flow, stage, &said, &Hello::NotSeen, None);
+        let found = self.find(flow, &said, &record, boot_ns);
         records.push(self.record(boot_ns, RecordBody::Flow(Box::new(record))));
+        records.extend(found);
         self.put_open(flow, said, records);
     }
 
@@ -319,7 +341,9 @@ impl Stages {
         let OpenFlow { said, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
         let record = self.flow_record(flow, stage, &said, &hello, Some(end));
         let is_suspect = end.established && self.plaintext.is_suspect(flow, &end.counters, &hello);
+        let found = self.find(flow, &said, &record, boot_ns);
         self.put_flow_record(flow, record, is_suspect.then_some(&said.judged), boot_ns, records);
+        records.extend(found);
     }
 
     fn flow_update(&mut self, flow: &Flow, counters: FlowCounters, boot_ns: u64, records: &mut Vec<Record>) {

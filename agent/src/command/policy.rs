@@ -1,5 +1,6 @@
 //! `watchfire policy`: what policies say, asked of the running agent, of manifests or of a case file.
 
+mod candidates;
 mod check;
 mod explain;
 mod flows;
@@ -35,6 +36,8 @@ enum PolicyCommand {
     Explain(explain::ExplainArgs),
     /// Say what would change with other policies; exits 1 if something would break
     Check(check::CheckArgs),
+    /// Say what candidate policies would change: which of the flows that the running agent saw would break or open
+    Candidates(candidates::CandidatesArgs),
     /// List policies and rules that no recorded flow ever matched
     Unused(unused::UnusedArgs),
     /// Write policies that allow what was observed and nothing else
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &PolicyArgs) -> Result<ExitCode> {
     let result = match &args.command {
         PolicyCommand::Explain(args) => explain::run(args),
         PolicyCommand::Check(args) => check::run(args),
+        PolicyCommand::Candidates(args) => candidates::run(args),
         PolicyCommand::Unused(args) => unused::run(args),
         PolicyCommand::Suggest(args) => suggest::run(args),
         PolicyCommand::Lint(args) => lint::run(args),

@@ -42,6 +42,9 @@ pub(crate) struct ConfigFlags {
     /// Directory with policy files (*.yaml, *.yml, *.json)
     #[arg(long, env = "WATCHFIRE_POLICIES", value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Directory with policies that are judged beside those in force
+    #[arg(long, env = "WATCHFIRE_CANDIDATES", value_name = "DIR")]
+    candidates: Option<PathBuf>,
     /// Whose reading of policies is followed
     #[arg(long, env = "WATCHFIRE_DIALECT", value_name = "auto|k8s|cilium")]
     dialect: Option<DialectChoice>,
@@ -107,6 +110,7 @@ impl ConfigFlags {
             cluster_name,
             enrichment_wait,
             policies,
+            candidates,
             dialect,
             conntrack,
             redact_args,
@@ -134,6 +138,7 @@ impl ConfigFlags {
         set_some(&mut config.cluster_name, cluster_name);
         set(&mut config.enrichment.wait_milliseconds, enrichment_wait);
         set_some(&mut config.policies, policies);
+        set_some(&mut config.policy.candidates, candidates);
         set(&mut config.policy.dialect, dialect);
         set(&mut config.conntrack, conntrack);
         set(&mut config.redact_args, redact_args);

@@ -1,10 +1,13 @@
 //! How policies are read.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use watchfire_policy::{CiliumOptions, Enforcement};
+
+use super::findings::OfNamespaces;
 
 /// Whose reading of policies is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
@@ -36,7 +39,21 @@ impl FromStr for DialectChoice {
 pub(crate) struct PolicyConfig {
     pub(crate) dialect: DialectChoice,
     pub(crate) stale_window_seconds: StaleSeconds,
+    pub(crate) candidates: Option<PathBuf>,
+    pub(crate) mode: Mode,
+    pub(crate) modes: OfNamespaces<Mode>,
     pub(crate) cilium: CiliumConfig,
+}
+
+/// What is made of candidates in a namespace.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// They are judged beside the policies in force.
+    #[default]
+    Candidate,
+    /// Nothing.
+    Watch,
 }
 
 /// Time before and after a change in which a flow may have been let through, or not, by what was in force on the other side

@@ -125,6 +125,11 @@ impl Epochs {
         }
     }
 
+    /// A set by its number, where it is kept.
+    pub(crate) fn numbered(&self, number: u64) -> Option<&Arc<Epoch>> {
+        self.kept.iter().rev().find(|epoch| epoch.number == number)
+    }
+
     /// Whether a change that concerns the ends was made within `window_ns` before or after a time, as far as is known now.
     pub(crate) fn changed_near(&self, boot_ns: u64, window_ns: u64, ends: &Ends) -> bool {
         let near = self.changes.iter().rev().take_while(|change| {
@@ -136,6 +141,7 @@ impl Epochs {
     }
 
     /// How many sets are kept.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

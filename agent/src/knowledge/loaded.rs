@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use ipnet::IpNet;
 use watchfire_inventory::{Inventory, read_inventory};
 
+use super::candidates::Modes;
 use super::policies::Reading;
 use super::policy_files::PolicyFiles;
 use crate::config::Config;
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     pub(super) inventory: Option<Inventory>,
     pub(super) cluster_ranges: Vec<IpNet>,
     pub(crate) policies: PolicyFiles,
+    pub(crate) candidates: PolicyFiles,
+    pub(super) modes: Modes,
     pub(super) reading: Reading,
     pub(super) stale_window_ns: u64,
 }
@@ -34,12 +37,15 @@ impl Loaded {
     pub(crate) fn read(config: &Config) -> Result<Self> {
         let (node, inventory) = inventory(config)?;
         let policies = config.policies.as_deref().map(PolicyFiles::load).transpose()?.unwrap_or_default();
+        let candidates = config.policy.candidates.as_deref().map(PolicyFiles::load_candidates).transpose()?;
         Ok(Self {
             cluster: config.cluster_name.as_deref().map(Into::into),
             node,
             inventory,
             cluster_ranges: config.cluster_cidrs.as_slice().to_vec(),
             policies,
+            candidates: candidates.unwrap_or_default(),
+            modes: Modes { others: config.policy.mode, of: config.policy.modes.0.clone() },
             reading: Reading { choice: config.policy.dialect, cilium: config.policy.cilium.options() },
             stale_window_ns: config.policy.stale_window_seconds.nanoseconds(),
         })

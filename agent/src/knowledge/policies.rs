@@ -1,6 +1,6 @@
 //! The policies that are in force: those of files, and those that the cluster has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind,
 use watchfire_policy::mesh::parse_mesh_object;
 use watchfire_policy::{CiliumOptions, Policy, PolicySet, parse_object};
 
+use super::candidates::{self, Candidates};
 use super::dialect::Followed;
 use super::epochs::{Epochs, Touched};
 use super::mesh::{self, MeshObject};
@@ -38,6 +39,8 @@ pub(super) struct Reading {
 #[derive(Clone, PartialEq, Debug)]
 enum Said {
     Policy(Arc<Policy>),
+    /// It is judged beside those in force.
+    Candidate(Arc<Policy>),
     Mesh(MeshObject),
 }
 
@@ -56,6 +59,10 @@ struct Entry {
 pub(super) struct Policies {
     reading: Reading,
     files: PolicyFiles,
+    candidate_files: PolicyFiles,
+    candidates: Candidates,
+    /// Namespaces that have policies in force.
+    namespaces: HashSet<String>,
     of_cluster: BTreeMap<Key, Entry>,
     lists: BTreeMap<ResourceKind, u32>,
     /// Kinds whose first list has begun and not ended: a part of it is no set to judge by.
@@ -75,12 +82,15 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    pub(super) fn new(reading: Reading, files: PolicyFiles) -> Self {
+    pub(super) fn new(reading: Reading, files: PolicyFiles, candidate_files: PolicyFiles) -> Self {
         let followed = Followed::new(reading.choice, false, false);
         let set = PolicySet::with_options(followed.dialect, reading.cilium.clone(), []);
         let mut policies = Self {
             reading,
             files,
+            candidate_files,
+            candidates: Candidates::default(),
+            namespaces: HashSet::new(),
             of_cluster: BTreeMap::new(),
             lists: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -100,9 +110,10 @@ impl Policies {
     }
 
     /// Those of files, which take the place of those of files before.
-    pub(super) fn set_files(&mut self, mut files: PolicyFiles, at_ns: u64) {
+    pub(super) fn set_files(&mut self, mut files: PolicyFiles, mut candidates: PolicyFiles, at_ns: u64) {
         files.keep_last_good(mem::take(&mut self.files));
-        self.files = files;
+        candidates.keep_last_good(mem::take(&mut self.candidate_files));
+        (self.files, self.candidate_files) = (files, candidates);
         (self.is_stale, self.settle_after_ns) = (true, 0);
         self.settle(at_ns, false);
     }
@@ -162,11 +173,16 @@ impl Policies {
             tracing::warn!(namespace, name, "policy left out: the cluster has more than {POLICIES_MAX}");
             return;
         }
-        let read = if matches!(kind, ResourceKind::PeerAuthentication | ResourceKind::AuthorizationPolicy) {
-            let read = parse_mesh_object(policy.value.clone());
-            read.map(|read| read.map(|read| Said::Mesh(MeshObject::new(&policy.value, read))))
-        } else {
-            parse_object(policy.value.clone()).map(|read| read.map(Said::Policy))
+        let is_mesh = matches!(kind, ResourceKind::PeerAuthentication | ResourceKind::AuthorizationPolicy);
+        let read = match candidates::is_candidate(&policy.value) {
+            Err(reason) => Err(reason),
+            Ok(true) if is_mesh => Err(candidates::NO_MESH.to_owned()),
+            Ok(true) => parse_object(policy.value.clone()).map(|read| read.map(Said::Candidate)),
+            Ok(false) if is_mesh => {
+                let read = parse_mesh_object(policy.value.clone());
+                read.map(|read| read.map(|read| Said::Mesh(MeshObject::new(&policy.value, read))))
+            }
+            Ok(false) => parse_object(policy.value.clone()).map(|read| read.map(Said::Policy)),
         };
         let entry = self.of_cluster.entry(key).or_insert(Entry { list, said: None, is_rejected: false });
         entry.list = list;
@@ -222,6 +238,12 @@ impl Policies {
         let judged = all.into_iter().filter(|policy| policy.is_known_to(followed.dialect)).cloned();
         let set = PolicySet::with_options(followed.dialect, self.reading.cilium.clone(), judged);
         let of_cluster = entries().filter_map(|(_, entry)| match &entry.said {
+            Some(Said::Candidate(policy)) => Some(policy),
+            _ => None,
+        });
+        let beside = self.candidate_files.policies().chain(self.files.candidates()).chain(of_cluster);
+        let beside: Vec<Arc<Policy>> = beside.cloned().collect();
+        let of_cluster = entries().filter_map(|(_, entry)| match &entry.said {
             Some(Said::Mesh(object)) => Some(object),
             _ => None,
         });
@@ -252,6 +274,8 @@ impl Policies {
             followed.tell();
         }
         self.mesh = of_mesh;
+        self.candidates.make((followed.dialect, &self.reading.cilium), &set, beside);
+        self.namespaces = set.policies().iter().map(|policy| policy.reference().namespace.clone()).collect();
         self.counts = self.count(&set);
         match at_ns {
             None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
@@ -260,6 +284,15 @@ impl Policies {
                 self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed)
             }
         }
+    }
+
+    pub(super) const fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// Whether policies of a namespace are in force.
+    pub(super) fn are_in(&self, namespace: &str) -> bool {
+        self.namespaces.contains(namespace)
     }
 
     pub(super) const fn epochs(&self) -> &Epochs {
@@ -281,7 +314,9 @@ impl Policies {
 
     fn count(&mut self, set: &PolicySet) -> PolicyObjects {
         let (rejected, last_good, ignored) = self.files.counts();
-        let mut objects = PolicyObjects { loaded: 0, last_good, rejected: rejected + self.left_out, ignored };
+        let (beside_rejected, beside_last_good, _) = self.candidate_files.counts();
+        let rejected = rejected + beside_rejected + beside_last_good + self.left_out;
+        let mut objects = PolicyObjects { loaded: 0, last_good, rejected, ignored };
         let dialect = self.followed.dialect;
         let ignored_kinds = &mut self.ignored_kinds;
         let mut count = |policy: &Arc<Policy>, is_rejected: bool| {
@@ -311,7 +346,9 @@ impl Policies {
         }
         for entry in self.of_cluster.values() {
             match (&entry.said, entry.is_rejected) {
-                (Some(Said::Policy(_)), _) => {}
+                (Some(Said::Policy(_)), _) | (Some(Said::Candidate(_)), false) => {}
+                // The valid version before stays a candidate.
+                (Some(Said::Candidate(_)), true) => objects.rejected += 1,
                 (Some(Said::Mesh(_)), false) => objects.loaded += 1,
                 (Some(Said::Mesh(_)), true) => objects.last_good += 1,
                 (None, true) => objects.rejected += 1,

@@ -1,13 +1,17 @@
 //! The directory of policy files.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use serde_json::Value;
+use watchfire_model::PolicyRef;
 use watchfire_policy::mesh::parse_mesh_object;
 use watchfire_policy::{ObjectId, Policy, parse_documents, parse_values};
 
+use super::candidates::{CANDIDATE_ANNOTATION, NO_MESH, is_candidate};
 use super::mesh::{MeshObject, is_of_mesh};
 use crate::yaml_files::{files, read};
 
@@ -21,6 +25,8 @@ pub(crate) struct PolicyFiles {
 #[derive(Clone, Default, Debug)]
 struct OneFile {
     policies: Vec<Arc<Policy>>,
+    /// Those that say that they are candidates, and are not among the policies.
+    candidates: Vec<Arc<Policy>>,
     mesh: Vec<MeshObject>,
     /// Objects that are not valid, as far as they say what they are; one that says nothing for a file that cannot be read.
     rejected: Vec<ObjectId>,
@@ -34,6 +40,25 @@ impl PolicyFiles {
     pub(super) fn load(path: &Path) -> Result<Self> {
         let by_file = files(path)?.into_iter().map(|file| (file.clone(), OneFile::read(&file)));
         Ok(Self { by_file: by_file.collect() })
+    }
+
+    /// The same of a directory in which all policies are candidates.
+    pub(super) fn load_candidates(path: &Path) -> Result<Self> {
+        let mut files = Self::load(path)?;
+        for (path, file) in &mut files.by_file {
+            let marked = mem::take(&mut file.candidates);
+            file.policies.extend(marked);
+            for _ in mem::take(&mut file.mesh) {
+                tracing::warn!(file = %path.display(), "policy object left out: {NO_MESH}");
+                file.rejected.push(ObjectId::default());
+            }
+        }
+        Ok(files)
+    }
+
+    /// Those that say that they are candidates.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.by_file.values().flat_map(|file| &file.candidates)
     }
 
     /// Takes over from what was read before what is no longer valid.
@@ -104,25 +129,45 @@ impl OneFile {
         if !of_mesh.is_empty() {
             file.read_mesh(&name, &text);
         }
+        if text.contains(CANDIDATE_ANNOTATION) {
+            file.mark_candidates(&name, &text);
+        }
         file
     }
 
     fn read_mesh(&mut self, name: &str, text: &str) {
         for (line, value) in parse_values(name, text).0 {
-            let text =
-                |pointer: &str| value.pointer(pointer).and_then(|text| text.as_str()).map(str::to_owned);
-            if !is_of_mesh(text("/apiVersion").as_deref()) {
+            let object = object_id(&value);
+            // Candidates are looked at later, and are none here.
+            if !is_of_mesh(object.api_version.as_deref()) || is_candidate(&value) != Ok(false) {
                 continue;
             }
-            let object = ObjectId {
-                api_version: text("/apiVersion"),
-                kind: text("/kind"),
-                namespace: text("/metadata/namespace"),
-                name: text("/metadata/name"),
-            };
             match parse_mesh_object(value.clone()) {
                 Ok(Some(policy)) => self.mesh.push(MeshObject::new(&value, policy)),
                 Ok(None) => self.ignored += 1,
+                Err(reason) => {
+                    tracing::warn!("policy object left out: {name}:{line}: {object}: {reason}");
+                    self.rejected.push(object);
+                }
+            }
+        }
+    }
+
+    /// Takes out of the policies what says that it is a candidate.
+    fn mark_candidates(&mut self, name: &str, text: &str) {
+        for (line, value) in parse_values(name, text).0 {
+            let object = object_id(&value);
+            let marked = match is_candidate(&value) {
+                Ok(false) => continue,
+                Ok(true) if is_of_mesh(object.api_version.as_deref()) => Err(NO_MESH.to_owned()),
+                Ok(true) => Ok(()),
+                Err(reason) => Err(reason),
+            };
+            let is_it = |policy: &Arc<Policy>| is_of(policy.reference(), &object);
+            let (it, others): (Vec<_>, _) = mem::take(&mut self.policies).into_iter().partition(is_it);
+            self.policies = others;
+            match marked {
+                Ok(()) => self.candidates.extend(it),
                 Err(reason) => {
                     tracing::warn!("policy object left out: {name}:{line}: {object}: {reason}");
                     self.rejected.push(object);
@@ -142,12 +187,7 @@ impl OneFile {
                 continue;
             }
             let reference = policy.reference();
-            let is_it = |object: &ObjectId| {
-                object.kind.as_deref() == Some(reference.kind)
-                    && object.name.as_deref() == Some(reference.name.as_str())
-                    && (reference.namespace.is_empty()
-                        || object.namespace.as_deref().unwrap_or("default") == reference.namespace)
-            };
+            let is_it = |object: &ObjectId| is_of(reference, object);
             let is_nameless = |object: &ObjectId| object.name.is_none();
             let Some(at) =
                 self.rejected.iter().position(is_it).or_else(|| self.rejected.iter().position(is_nameless))
@@ -165,6 +205,24 @@ impl OneFile {
             self.rejected.retain(|object| object.name.is_some());
         }
     }
+}
+
+fn object_id(value: &Value) -> ObjectId {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    ObjectId {
+        api_version: text("/apiVersion"),
+        kind: text("/kind"),
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name"),
+    }
+}
+
+/// Whether a policy was read from an object.
+fn is_of(reference: &PolicyRef, object: &ObjectId) -> bool {
+    object.kind.as_deref() == Some(reference.kind)
+        && object.name.as_deref() == Some(reference.name.as_str())
+        && (reference.namespace.is_empty()
+            || object.namespace.as_deref().unwrap_or("default") == reference.namespace)
 }
 
 #[cfg(test)]
@@ -225,6 +283,34 @@ mod tests {
         assert_eq!((names(&unreadable).len(), unreadable.counts()), (2, (0, 2, 0)));
         let gone = load(&other, Some(unreadable));
         assert_eq!((names(&gone), gone.counts()), (vec!["other".to_owned()], (0, 0, 0)));
+    }
+
+    #[test]
+    fn objects_that_say_so_are_candidates() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.yaml");
+        let marked = |object: &str, name: &str, value: &str| {
+            let metadata =
+                format!("{name}, annotations: {{watchfire.dev/candidate: \"{value}\"}}, namespace: a");
+            object.replace("p, namespace: a", &metadata).replace("m, namespace: a", &metadata)
+        };
+        let objects = [
+            GOOD.to_owned(),
+            marked(GOOD, "c", "true"),
+            marked(GOOD, "live", "false"),
+            marked(GOOD, "typo", "True"),
+            marked(MESH, "mesh", "true"),
+        ];
+        fs::write(&file, objects.join("---\n")).unwrap();
+        let names = |policies: Vec<&Arc<Policy>>| -> Vec<String> {
+            policies.into_iter().map(|policy| policy.reference().name.clone()).collect()
+        };
+        let files = PolicyFiles::load(dir.path()).unwrap();
+        assert_eq!(names(files.policies().collect()), ["p", "live"]);
+        assert_eq!(names(files.candidates().collect()), ["c"]);
+        assert_eq!((files.mesh().count(), files.counts()), (0, (2, 0, 0)));
+        let files = PolicyFiles::load_candidates(dir.path()).unwrap();
+        assert_eq!((names(files.policies().collect()).len(), files.candidates().count()), (3, 0));
     }
 
     #[test]

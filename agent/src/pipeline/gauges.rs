@@ -4,8 +4,8 @@ use watchfire_export::{CounterHandle, GaugeHandle, JudgingTotals, Metrics, Paylo
 
 use watchfire_model::{EnrichmentOutcome, Missing};
 
-use super::Stages;
 use super::payloads::PayloadCounts;
+use super::{Stages, findings};
 use crate::knowledge::dialect_name;
 
 #[derive(Debug)]
@@ -151,12 +151,16 @@ impl Gauges {
             names,
             payloads,
             plaintext,
+            detector,
+            candidate_memory: _,
+            candidates_version: _,
             waiting,
             lookup: _,
             streams,
             clock,
             latest_boot_ns: _,
         } = stages;
+        self.metrics.set_findings(&findings::totals(detector, knowledge));
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects());
         let (followed, epochs) = (knowledge.followed(), knowledge.epochs());

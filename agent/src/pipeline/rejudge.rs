@@ -124,7 +124,9 @@ impl Stages {
         self.flows.say(key, changed);
         // It came to be when the policies did, or with the flow that was told of late.
         let at_ns = epoch.since_ns.max(*opened_boot_ns);
+        let found = self.find_by(&epoch.set, &flow, &said.judged, &record, at_ns);
         records.push(self.record(at_ns, RecordBody::Flow(Box::new(record))));
+        records.extend(found);
         true
     }
 }

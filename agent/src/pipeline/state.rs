@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watchfire_export::{Answer, Ask, StateOf};
+use watchfire_export::Answer;
 use watchfire_inventory::{EndpointSliceObject, ServiceObject};
 use watchfire_model::{Labels, Namespace, Pod};
 use watchfire_policy::Policy;
@@ -17,18 +17,8 @@ pub(crate) const STATE_KIND: &str = "WatchfireState";
 pub(crate) const NAMES_KIND: &str = "WatchfireNames";
 
 impl Stages {
-    /// Answers a question. What the answer is made of is collected here; it is written where it is sent.
-    pub(super) fn answer(&mut self, ask: &Ask, now_boot_ns: u64) -> Answer {
-        match ask {
-            Ask::Who(who) => {
-                let answer = serde_json::to_value(self.who(who, now_boot_ns));
-                Box::new(answer.into_iter())
-            }
-            Ask::State(StateOf::Policy) => self.policy_state(),
-        }
-    }
-
-    fn policy_state(&self) -> Answer {
+    /// What is told to `watchfire policy`: collected here, and written where it is sent.
+    pub(super) fn policy_state(&self) -> Answer {
         let knowledge = &self.knowledge;
         let directory = &knowledge.directory;
         let set = Arc::clone(&knowledge.epoch().set);

@@ -11,6 +11,7 @@ pub(crate) enum Line {
     Flow(Box<FlowLine>),
     Dns(Box<DnsLine>),
     Process(Box<ProcessLine>),
+    Finding(Box<FindingLine>),
     Loss(Box<LossLine>),
     /// The agent threw away what this screen was too slow to read.
     ObserverLoss(u64),
@@ -26,6 +27,7 @@ impl Line {
             "flow" => Self::Flow(serde_json::from_str(line)?),
             "dns" => Self::Dns(serde_json::from_str(line)?),
             "process" => Self::Process(serde_json::from_str(line)?),
+            "finding" => Self::Finding(serde_json::from_str(line)?),
             "loss" => Self::Loss(serde_json::from_str(line)?),
             "observer-loss" => Self::ObserverLoss(lost),
             _ => Self::Other,
@@ -294,6 +296,18 @@ pub(crate) struct LossLine {
     pub(crate) first: i64,
     #[serde(deserialize_with = "wall_ns")]
     pub(crate) last: i64,
+}
+
+/// A finding, as far as it is counted.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct FindingLine {
+    #[serde(deserialize_with = "wall_ns")]
+    pub(crate) time: i64,
+    pub(crate) boot_ns: u64,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) count_new: u64,
 }
 
 /// RFC 3339 as nanoseconds since the Unix epoch.

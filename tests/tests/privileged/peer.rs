@@ -16,6 +16,7 @@ pub(crate) const ROLE: &str = "WATCHFIRE_TEST_PEER";
 ///   many bytes.
 /// * `serve-mptcp ADDRESS REPLY_BYTES` does the same on a multipath socket, as programs in Go do by default.
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
+/// * `connect-times TIMES ADDRESS BYTES SOURCE` does the same so often, one after the other.
 /// * `hold ADDRESS [SOURCE]` connects, prints its port and keeps the connection.
 /// * `answer ADDRESS REPLY_BYTES` prints its port, and answers each line with one of so many bytes.
 /// * `talk ADDRESS` connects, prints its port, sends for each number that it reads a line of so many bytes, and tells how many
@@ -38,6 +39,9 @@ pub(crate) fn run_if_asked() -> bool {
         ["serve-mptcp", address, reply] => serve(listen_multipath(address), number(reply)),
         ["connect", address, bytes] => connect(address, number(bytes), None),
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
+        ["connect-times", times, address, bytes, source] => {
+            (0..number(times)).for_each(|_| connect(address, number(bytes), Some(source)));
+        }
         ["hold", address] => hold(address, None),
         ["hold", address, source] => hold(address, Some(source)),
         ["answer", address, reply] => answer(address, number(reply)),

@@ -23,8 +23,8 @@ pub use jsonl::{
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
 pub use metrics::{
-    CounterHandle, GaugeHandle, JudgingTotals, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects,
-    ProbeInfo, ProgramStatistics, SinkCounters, SourceState,
+    CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX,
+    POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SinkCounters, SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,

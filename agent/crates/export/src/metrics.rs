@@ -2,6 +2,7 @@
 
 mod account;
 mod dns;
+mod findings;
 mod flows;
 mod inventory;
 mod labels;
@@ -23,6 +24,7 @@ use watchfire_model::{
 };
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
+pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
@@ -32,6 +34,7 @@ pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
+use self::findings::FindingMetrics;
 use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
@@ -64,6 +67,7 @@ struct Families {
     registry: Mutex<Registry>,
     flows: FlowMetrics,
     dns: DnsMetrics,
+    findings: FindingMetrics,
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
@@ -116,6 +120,7 @@ impl Metrics {
         Self(Arc::new(Families {
             flows: FlowMetrics::register(&mut registry),
             dns: DnsMetrics::register(&mut registry),
+            findings: FindingMetrics::register(&mut registry),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
@@ -149,6 +154,7 @@ impl Metrics {
             }
             RecordBody::Flow(flow) => self.0.flows.observe(flow),
             RecordBody::Dns(dns) => self.0.dns.observe(dns),
+            RecordBody::Finding(finding) => self.0.findings.observe(finding),
             // Its totals come by `set_records`.
             RecordBody::Loss(_) => {}
             RecordBody::Credentials(_)
@@ -175,6 +181,11 @@ impl Metrics {
     /// Sets the totals of what flows carried.
     pub fn set_payloads(&self, totals: PayloadTotals) {
         self.0.payloads.set(totals);
+    }
+
+    /// Sets what the detector counts.
+    pub fn set_findings(&self, totals: &FindingTotals) {
+        self.0.findings.set(totals);
     }
 
     /// Replaces what is told of the probes.

@@ -16,6 +16,7 @@ mod event;
 mod exec_detail;
 mod exec_id;
 mod file;
+mod finding;
 mod flags;
 mod flow;
 mod flow_record;
@@ -48,6 +49,10 @@ pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRec
 pub use exec_detail::ExecDetail;
 pub use exec_id::{ExecId, ParseExecIdError};
 pub use file::{FileEvent, FileView};
+pub use finding::{
+    CandidateEffect, Finding, FindingExample, FindingKind, FindingProcess, FindingState, NearestRule, Party,
+    PartyKind, PolicyFacts, RulePlace, Severity,
+};
 pub use flags::clone_flag_names;
 pub use flow::{
     CloseReason, Flow, FlowCounters, FlowDrop, FlowEnd, Icmp, Origin, Owner, OwnerUnknown, Packets, Payload,

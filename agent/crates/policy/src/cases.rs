@@ -5,7 +5,7 @@
 //!
 //! ```yaml
 //! source: where the expectations come from
-//! dialect: k8s                   # or cilium: whose reading they are, where it is not the caller's to say
+//! dialect: k8s                   # or cilium: whose reading they are, where it is neither plain nor the caller's to say
 //! pods: []                       # for cases without their own, as everything else of the world
 //! cases:
 //! - id: deny-all

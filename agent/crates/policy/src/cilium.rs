@@ -18,7 +18,7 @@ pub(crate) use entity::Entity;
 pub use fqdn::NamePattern;
 pub use key::is_label_looked_at;
 pub(crate) use labels::{Anchor, LabelMatcher, is_own_node};
-pub(crate) use service::ServiceMatcher;
+pub(crate) use service::{EmptyLists, ServiceMatcher};
 
 #[cfg(test)]
 mod tests;

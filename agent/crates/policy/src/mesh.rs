@@ -148,11 +148,13 @@ impl Scope {
 /// Reads a policy of the mesh; none of another kind. The error says what is wrong.
 pub fn parse_mesh_object(value: Value) -> Result<Option<MeshPolicy>, String> {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    let dry_run = value.pointer("/metadata/annotations/istio.io~1dry-run").and_then(Value::as_str);
+    let is_dry_run = dry_run.is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let is_security = matches!(text("apiVersion"), "security.istio.io/v1" | "security.istio.io/v1beta1");
     match (is_security, text("kind")) {
         (true, "AuthorizationPolicy") => {
             let compiled = authorization::compile(&from_value(value)?).map_err(|error| error.to_string())?;
-            Ok(Some(MeshPolicy::Authorization(Arc::new(compiled))))
+            Ok(Some(MeshPolicy::Authorization(Arc::new(Authorization { is_dry_run, ..compiled }))))
         }
         (true, "PeerAuthentication") => {
             let compiled = authentication::compile(&from_value(value)?).map_err(|error| error.to_string())?;

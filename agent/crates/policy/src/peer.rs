@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use watchfire_model::{Direction, Labels, UnknownReason};
 
 use crate::address::Block;
-use crate::cilium::{Entity, LabelMatcher, NamePattern, ServiceMatcher, is_own_node};
+use crate::cilium::{EmptyLists, Entity, LabelMatcher, NamePattern, ServiceMatcher, is_own_node};
 use crate::connection::Party;
 use crate::matching::first;
 use crate::side::Context;
@@ -27,7 +27,7 @@ pub(crate) enum Peers {
         entries: Box<[PeerMatcher]>,
     },
     /// The backends of services, and with `or_any` everyone where none of the services is found.
-    Services { entries: Box<[ServiceMatcher]>, or_any: bool },
+    Services { entries: Box<[ServiceMatcher]>, or_any: bool, beside: EmptyLists },
 }
 
 /// One entry.
@@ -91,7 +91,9 @@ impl Peers {
                 let (found, index) = first(entries, |entry| entry.matches(context));
                 (found, index, false)
             }
-            Self::Services { entries, or_any } => ServiceMatcher::any(entries, *or_any, context),
+            Self::Services { entries, or_any, beside } => {
+                ServiceMatcher::any(entries, *or_any, *beside, context)
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) struct TestArgs {
     /// Case files, or folders of them (YAML and JSON)
     #[arg(required = true, value_name = "CASES")]
     cases: Vec<PathBuf>,
-    /// Whose reading of the policies is followed, where a file does not say it
+    /// Whose reading of the policies is followed, where a file does not say it and no policy is of Cilium's own kinds
     #[arg(long, value_enum, default_value_t = DialectName::K8s)]
     dialect: DialectName,
 }

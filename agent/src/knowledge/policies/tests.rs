@@ -30,7 +30,7 @@ struct Bench(Policies, u64);
 impl Bench {
     fn new(choice: DialectChoice) -> Self {
         let reading = Reading { choice, cilium: CiliumOptions::default() };
-        Self(Policies::new(reading, PolicyFiles::default()), 0)
+        Self(Policies::new(reading, PolicyFiles::default(), PolicyFiles::default()), 0)
     }
 
     fn take(&mut self, changes: impl IntoIterator<Item = Change>) {
@@ -90,6 +90,50 @@ fn an_object_stays_in_force_as_it_last_was_valid() {
     assert_eq!(bench.0.objects(), PolicyObjects { loaded: 1, ..PolicyObjects::default() });
     bench.take([policy("a", r#"{"podSelector":7}"#), Change::Delete(ResourceKind::NetworkPolicy, key("a"))]);
     assert_eq!(bench.settled(), (4, strings(&[])));
+}
+
+#[test]
+fn an_annotation_takes_an_object_out_of_what_is_in_force() {
+    let annotated = |kind, name: &str, spec: &str, value: &str| {
+        let Change::Apply(mut object) = object(kind, name, spec) else { panic!() };
+        if let Object::Policy(policy) = &mut *object {
+            policy.value["metadata"]["annotations"] = serde_json::json!({ "watchfire.dev/candidate": value });
+        }
+        Change::Apply(object)
+    };
+    const KIND: ResourceKind = ResourceKind::NetworkPolicy;
+    const SPEC: &str = r#"{"podSelector":{}}"#;
+    let candidates = |bench: &Bench| -> (u64, Vec<String>, usize) {
+        let candidates = bench.0.candidates();
+        let names = candidates.references().iter().map(|policy| policy.name.clone()).collect();
+        (candidates.version(), names, candidates.set().map_or(0, |set| set.policies().len()))
+    };
+    let mut bench = Bench::new(DialectChoice::Auto);
+    bench.take([policy("a", SPEC), policy("b", SPEC)]);
+    assert_eq!(bench.settled(), (2, strings(&["a", "b"])));
+    assert_eq!(candidates(&bench), (0, Vec::new(), 0));
+    bench.take([annotated(KIND, "b", SPEC, "true"), annotated(KIND, "a", SPEC, "false")]);
+    assert_eq!(bench.settled(), (3, strings(&["a"])));
+    assert_eq!(candidates(&bench), (1, strings(&["b"]), 2));
+    assert_eq!(bench.0.objects(), PolicyObjects { loaded: 1, ..PolicyObjects::default() });
+    // What is in force changes and the candidates do not.
+    bench.take([policy("c", SPEC)]);
+    assert_eq!(bench.settled(), (4, strings(&["a", "c"])));
+    assert_eq!(candidates(&bench), (1, strings(&["b"]), 3));
+    // The candidates change and what is in force does not.
+    bench.take([annotated(KIND, "b", r#"{"podSelector":{},"policyTypes":["Egress"]}"#, "true")]);
+    assert_eq!(bench.settled().0, 4);
+    assert_eq!(candidates(&bench), (2, strings(&["b"]), 3));
+    let strict = r#"{"mtls":{"mode":"STRICT"}}"#;
+    bench.take([
+        annotated(KIND, "typo", SPEC, "yes"),
+        annotated(ResourceKind::PeerAuthentication, "mesh", strict, "true"),
+    ]);
+    assert_eq!(bench.settled().0, 4);
+    assert_eq!(bench.0.objects(), PolicyObjects { loaded: 2, rejected: 2, ..PolicyObjects::default() });
+    bench.take([Change::Absent(KIND)]);
+    bench.settled();
+    assert_eq!(candidates(&bench), (3, Vec::new(), 0));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub enum Ask {
 pub enum StateOf {
     /// What connections are judged by: pods, namespaces, nodes, services, names and policies.
     Policy,
+    /// What candidate policies would change, in one object.
+    Candidates,
 }
 
 /// What is answered: JSON objects, made when they are written.

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::{env, fs};
 
 use watchfire_export::{
-    JudgingTotals, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics,
-    SourceState,
+    FindingTotals, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals,
+    PolicyObjects, ProbeInfo, ProgramStatistics, SourceState,
 };
 use watchfire_model::{
-    Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
-    SideVerdict, Verdict,
+    Direction, Finding, FindingState, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown,
+    ProcessAction, RecordKind, SideVerdict, Verdict,
 };
 
-use crate::common;
+use crate::{common, findings};
 
 pub(crate) fn metrics() -> Metrics {
     let metrics = Metrics::new("0.1.0", "abc");
@@ -54,6 +54,8 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
     });
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
+    let finding = Finding { state: FindingState::New, ..findings::violation() };
+    metrics.observe(&findings::finding_record(finding));
 }
 
 /// The value of the series, as in the text.
@@ -172,6 +174,53 @@ fn policies_beyond_the_limit_share_a_series_and_are_counted() {
     let other = "watchfire_flow_verdicts_total{verdict=\"denied\",direction=\"ingress\",side=\"client\",\
                  policy_kind=\"other\",policy_namespace=\"\",policy=\"other\"}";
     assert_eq!(value(&text, other), Some("3"));
+}
+
+#[test]
+fn findings_count_once_and_what_they_stand_for_as_it_is_told() {
+    let metrics = metrics();
+    let violation = findings::violation();
+    let told = |state, count_new| Finding { state, count_new, ..violation.clone() };
+    for finding in
+        [told(FindingState::New, 1), told(FindingState::Ongoing, 499), told(FindingState::Ended, 0)]
+    {
+        metrics.observe(&findings::finding_record(finding));
+    }
+    metrics.set_findings(&FindingTotals {
+        open: 2,
+        withheld_stale_window: 4,
+        candidate_effects: [14, 3, 0, 0],
+        candidate_unchanged: 5,
+        ..FindingTotals::default()
+    });
+    let text = metrics.render();
+    let labels = "{kind=\"policy-violation\",severity=\"medium\",namespace=\"shop\"}";
+    for (series, expected) in [
+        (format!("watchfire_findings_total{labels}"), "1"),
+        (format!("watchfire_finding_occurrences_total{labels}"), "500"),
+        ("watchfire_findings_open".to_owned(), "2"),
+        ("watchfire_finding_flows_withheld_total{reason=\"stale-window\"}".to_owned(), "4"),
+        ("watchfire_candidate_flows_total{effect=\"would-break\"}".to_owned(), "14"),
+        ("watchfire_candidate_flows_total{effect=\"would-open\"}".to_owned(), "3"),
+        ("watchfire_candidate_flows_total{effect=\"unchanged\"}".to_owned(), "5"),
+    ] {
+        assert_eq!(value(&text, &series), Some(expected), "{series}");
+    }
+}
+
+#[test]
+fn namespaces_beyond_the_limit_share_a_series_and_are_counted() {
+    let metrics = metrics();
+    let surplus = 3;
+    for n in 0..NAMESPACE_LABELS_MAX + surplus {
+        let mut finding = Finding { state: FindingState::New, ..findings::violation() };
+        finding.destination.as_mut().unwrap().namespace = Some(format!("ns-{n}").into());
+        metrics.observe(&findings::finding_record(finding));
+    }
+    let text = metrics.render();
+    let series = text.lines().filter(|line| line.starts_with("watchfire_findings_total{")).count();
+    assert_eq!(series, NAMESPACE_LABELS_MAX + 1);
+    assert_eq!(value(&text, "watchfire_findings_folded_total"), Some("3"));
 }
 
 #[test]

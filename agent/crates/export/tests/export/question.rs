@@ -31,6 +31,7 @@ fn each_kind_of_question_has_its_answer() {
         while let Some(Question { ask, answer }) = questions.blocking_recv() {
             let lines: Answer = match ask {
                 Ask::Who(who) => Box::new(std::iter::once(json!({ "query": who }))),
+                Ask::State(StateOf::Candidates) => Box::new(std::iter::empty()),
                 Ask::State(StateOf::Policy) => Box::new((0..LINES).map(|line| json!({ "line": line }))),
             };
             _ = answer.send(lines);

@@ -59,7 +59,8 @@ impl JudgedBy {
             match (old.peek(), new.peek()) {
                 (None, None) => return Some(changes),
                 (Some(one), Some(other)) if Arc::ptr_eq(one, other) => {
-                    (old.next(), new.next());
+                    old.next();
+                    new.next();
                 }
                 (Some(one), Some(other)) if one.reference() == other.reference() => {
                     changes.extend(old.next());

@@ -10,13 +10,20 @@ use super::table::Row;
 use crate::{Connection, Endpoint, PolicySet};
 
 impl CaseFile {
-    /// Judges every probe of every case, under the given reading where the file does not say for which it is written.
+    /// Judges every probe of every case, under the given reading where the file does not say for which it is written. A case with
+    /// policies that mean nothing in that reading is judged in Cilium's, in which all kinds mean something.
     #[must_use]
     pub fn run(&self, dialect: Dialect) -> Report {
-        let dialect = self.dialect.unwrap_or(dialect);
         let mut report = Report::default();
         for case in &self.cases {
-            case.run(dialect, &mut report);
+            let is_known = |dialect| match &case.content {
+                Content::Runnable { policies, .. } => {
+                    policies.iter().all(|policy| policy.is_known_to(dialect))
+                }
+                Content::Table(_) | Content::Skipped(_) => true,
+            };
+            let otherwise = if is_known(dialect) { dialect } else { Dialect::Cilium };
+            case.run(self.dialect.unwrap_or(otherwise), &mut report);
         }
         report
     }

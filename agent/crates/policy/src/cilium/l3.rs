@@ -10,7 +10,7 @@ use super::external::ExternalGroup;
 use super::l4::{List, names};
 use super::object::{CidrRule, Element, ServiceSource};
 use super::select::{self, Scope};
-use super::service::{ServiceMatcher, Which};
+use super::service::{EmptyLists, ServiceMatcher, Which};
 use crate::address::Block;
 use crate::compile::{InvalidPolicy, invalid};
 use crate::peer::{PeerMatcher, Peers};
@@ -41,12 +41,17 @@ pub(crate) fn read(
     let path = format!("{path}.{field}");
     let entries = fields.entries(&path, scope)?;
     let peers = match entries {
-        Entries::Peers(_) | Entries::Services(_) if means_nobody => Peers::Nobody,
+        Entries::Peers(_) if means_nobody => Peers::Nobody,
+        Entries::Services(_) if means_nobody && (list.denies || !fields.empty_lists_can_be_filled()) => {
+            Peers::Nobody
+        }
         Entries::Peers(entries) if entries.is_empty() => anyone(),
         Entries::Peers(entries) => Peers::Listed { field, entries: entries.into() },
         // Cilium translates services only where rules allow.
         Entries::Services(_) if list.denies => anyone(),
-        Entries::Services(entries) => Peers::Services { entries: entries.into(), or_any: has_ports },
+        Entries::Services(entries) => {
+            Peers::Services { entries: entries.into(), or_any: has_ports, beside: fields.empty_lists() }
+        }
     };
     Ok((peers, fields.nodes.is_some_and(|nodes| !nodes.is_empty())))
 }
@@ -114,6 +119,19 @@ impl<'a> Fields<'a> {
             ("toServices", self.services.map(<[_]>::len)),
             ("toFQDNs", self.fqdns.map(<[_]>::len)),
         ]
+    }
+
+    /// The lists that are empty as written, into which services are translated.
+    fn empty_lists(&self) -> EmptyLists {
+        EmptyLists {
+            endpoints: self.endpoints.is_some_and(<[_]>::is_empty),
+            blocks: self.cidr_set.is_some_and(<[_]>::is_empty),
+        }
+    }
+
+    /// Whether services are translated into all lists that are empty as written.
+    fn empty_lists_can_be_filled(&self) -> bool {
+        self.nodes.is_none() && self.entities.is_none() && self.cidr.is_none()
     }
 
     /// The entries of the one kind that is given.

@@ -265,7 +265,11 @@ impl<'a> Look<'a> {
         let Some(services) = self.cluster.world.services() else { return };
         for policy in policies.iter().filter(|policy| matches!(policy.body(), Body::Cilium(_))) {
             for rule in policy.rules(Dialect::Cilium).iter() {
-                let Peers::Services { entries, or_any: true } = &rule.peers else { continue };
+                let Peers::Services { entries, or_any: true, beside } = &rule.peers else { continue };
+                // With an empty list beside them nobody is meant where none is found.
+                if beside.endpoints || beside.blocks {
+                    continue;
+                }
                 if !entries.iter().any(|entry| entry.is_found(services)) {
                     let message = "none of the services is known";
                     let path = format!("{}.toServices", rule_path(rule));

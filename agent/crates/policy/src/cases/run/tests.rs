@@ -185,6 +185,14 @@ cases:
 ";
     let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
     assert_eq!((report.probes, report.mismatches.len()), (1, 0), "{report} {:?}", report.mismatches);
+    let kind = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: p, namespace: a}, spec: \
+                {endpointSelector: {}, ingress: [{}]}}";
+    let text = format!(
+        "pods: [{{namespace: a, name: x, ip: 10.0.0.1}}]\ncases:\n- policies: [{kind}]\n  probes: [{{from: {{ip: \
+         192.0.2.1}}, to: a/x, proto: TCP, port: 80, expect: deny}}]\n"
+    );
+    let report = CaseFile::parse(&text).unwrap().run(Dialect::K8s);
+    assert_eq!((report.probes, report.mismatches.len()), (1, 0), "{report} {:?}", report.mismatches);
     let error = CaseFile::parse("dialect: other\ncases: []").unwrap_err();
     assert_eq!(error.to_string(), "not a case file: its \"dialect\" is neither k8s nor cilium");
 }
