@@ -136,7 +136,8 @@ impl Epochs {
     }
 
     /// How many sets are kept.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.kept.len()
     }
 

@@ -90,7 +90,7 @@ impl Policies {
             epochs: Epochs::new(followed.dialect, set, None),
             ignored_kinds: BTreeSet::new(),
             mesh: Vec::new(),
-            is_stale: true,
+            is_stale: false,
             settle_after_ns: 0,
             counts: PolicyObjects::default(),
         };
@@ -257,7 +257,7 @@ impl Policies {
             None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
             Some(_) if touched == Touched::default() => {}
             Some(at_ns) => {
-                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed)
+                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed);
             }
         }
     }
