@@ -142,7 +142,7 @@ impl Epochs {
 
     /// How many sets are kept.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.kept.len()
     }
 

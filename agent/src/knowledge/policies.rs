@@ -100,7 +100,7 @@ impl Policies {
             epochs: Epochs::new(followed.dialect, set, None),
             ignored_kinds: BTreeSet::new(),
             mesh: Vec::new(),
-            is_stale: true,
+            is_stale: false,
             settle_after_ns: 0,
             counts: PolicyObjects::default(),
         };
