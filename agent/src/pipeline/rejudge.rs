@@ -1,6 +1,7 @@
 //! Flows that go on when other policies come into force: they are judged again, a part of them at a time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use watchfire_model::{FlowStage, Outcome, Record, RecordBody, VerdictAt};
 
@@ -14,12 +15,18 @@ pub(crate) const REJUDGED_AT_ONCE_MAX: usize = 4096;
 /// Most flows that are told of as changed at a time: a record costs more than a verdict.
 pub(crate) const CHANGED_AT_ONCE_MAX: usize = 256;
 
+/// How many times as long as a walk over all open flows took the next one has to wait, so that policies which change all the
+/// time cost the thread a tenth of its time.
+const PASS_COST_TIMES: u32 = 9;
+
 /// Where judging again stands.
 #[derive(Default, Debug)]
 pub(super) struct Rejudging {
     /// The policies that all flows have been judged by, or are being judged by.
     epoch: u64,
     pass: Option<Pass>,
+    /// When the next walk may begin.
+    after: Option<Instant>,
     counts: RejudgeCounts,
 }
 
@@ -29,6 +36,7 @@ struct Pass {
     after: Option<Key>,
     /// The policies that were in force when it began.
     begun_with: u64,
+    took: Duration,
 }
 
 /// What judging again has come to.
@@ -47,23 +55,35 @@ impl Rejudging {
         self.counts
     }
 
-    /// Whether flows wait to be judged again.
-    pub(super) const fn is_behind(&self) -> bool {
+    /// Whether flows are being judged again.
+    pub(super) const fn is_walking(&self) -> bool {
         self.pass.is_some()
+    }
+
+    /// Whether flows are to be judged again by this set of policies.
+    pub(super) const fn is_behind(&self, epoch: u64) -> bool {
+        self.is_walking() || self.epoch != epoch
     }
 }
 
 impl Stages {
+    /// Whether policies have changed by which not everything is judged yet.
+    pub(super) fn is_unsettled(&self) -> bool {
+        let Self { knowledge, rejudging, .. } = self;
+        knowledge.is_unsettled() || rejudging.is_behind(knowledge.epoch().number)
+    }
+
     /// Judges a part of the open flows again, if policies have changed since. To be called often.
-    pub(crate) fn rejudge(&mut self, records: &mut Vec<Record>) {
+    pub(crate) fn rejudge(&mut self, now: Instant, records: &mut Vec<Record>) {
         let epoch = Arc::clone(self.knowledge.epoch());
-        if self.rejudging.epoch != epoch.number && self.rejudging.pass.is_none() {
-            // Nothing was judged by others before the first.
-            let is_first = self.rejudging.epoch == 0 && self.flows.len() == 0;
+        let may_begin = self.rejudging.after.is_none_or(|after| after <= now);
+        if self.rejudging.epoch != epoch.number && self.rejudging.pass.is_none() && may_begin {
             self.rejudging.epoch = epoch.number;
-            self.rejudging.pass = (!is_first).then_some(Pass { after: None, begun_with: epoch.number });
+            let pass = Pass { after: None, begun_with: epoch.number, took: Duration::ZERO };
+            self.rejudging.pass = (self.flows.len() > 0).then_some(pass);
         }
         let Some(pass) = &self.rejudging.pass else { return };
+        let begun = Instant::now();
         let kept = self.flows.following(pass.after.as_ref(), REJUDGED_AT_ONCE_MAX);
         let is_last = kept.len() < REJUDGED_AT_ONCE_MAX;
         let mut changed = 0;
@@ -77,15 +97,16 @@ impl Stages {
         }
         let is_through = is_last && last == kept.last().map(|flow| flow.key);
         let Some(pass) = &mut self.rejudging.pass else { return };
+        pass.took += begun.elapsed();
         if !is_through {
             pass.after = last;
             return;
         }
-        // Those at the beginning may have been judged by policies that are in force no more.
-        let is_overtaken = pass.begun_with != epoch.number;
+        // Those at the beginning may have been judged by policies that are in force no more: then all are to be once more.
+        self.rejudging.epoch = pass.begun_with;
+        self.rejudging.after = now.checked_add(pass.took.saturating_mul(PASS_COST_TIMES));
         self.rejudging.counts.passes += 1;
-        self.rejudging.epoch = epoch.number;
-        self.rejudging.pass = is_overtaken.then_some(Pass { after: None, begun_with: epoch.number });
+        self.rejudging.pass = None;
     }
 
     /// Judges an open flow by the policies in force. Answers whether it now is another outcome, which is told.

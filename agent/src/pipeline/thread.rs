@@ -144,7 +144,7 @@ impl Worker {
                 busy = Instant::now();
             }
             let now = Instant::now();
-            self.stages.rejudge(&mut records);
+            self.stages.rejudge(now, &mut records);
             self.stages.release(now, &mut records);
             for observation in batch.into_iter().flatten() {
                 self.stages.admit(observation, now, &mut records);
@@ -181,11 +181,11 @@ impl Worker {
     /// How long to wait for observations when nothing else is to be done.
     fn patience(&self) -> Duration {
         let Feeds { objects, containers, questions } = &self.feeds;
-        if self.stages.rejudging.is_behind() {
+        if self.stages.rejudging.is_walking() {
             return Duration::ZERO;
         }
         match self.stages.waiting.len() {
-            _ if self.stages.knowledge.is_unsettled() => TICK_WHILE_WAITING,
+            _ if self.stages.is_unsettled() => TICK_WHILE_WAITING,
             0 if objects.is_closed() && containers.is_closed() && questions.is_closed() => TICK,
             0 => TICK_WITH_FEEDS,
             _ => TICK_WHILE_WAITING,

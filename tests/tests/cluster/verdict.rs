@@ -36,7 +36,11 @@ pub(crate) fn flips_with_the_policy() {
         });
         found
     };
+    let mut epochs = Vec::new();
+    let mut note = |flow: &Value| epochs.push(flow["policy_epoch"].as_u64().expect("a number"));
     let flow = becomes("not-covered");
+    note(&flow);
+    assert_eq!(flow["dialect"], "k8s", "{flow}");
     // The client connects to the service; that is told with the pod that it led to.
     assert_eq!(flow["server"]["pod"]["name"], "server", "{flow}");
     assert_eq!(flow["server"]["service"]["name"], "server");
@@ -46,6 +50,7 @@ pub(crate) fn flips_with_the_policy() {
     });
     namespace.apply(&deny.to_string());
     let flow = becomes("denied");
+    note(&flow);
     assert_eq!(flow["because"], format!("isolated by NetworkPolicy/{}/deny", namespace.name));
     let allow = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": { "name": "allow" },
@@ -59,7 +64,9 @@ pub(crate) fn flips_with_the_policy() {
     });
     namespace.apply(&allow.to_string());
     let flow = becomes("allowed");
+    note(&flow);
     assert!(flow["because"].as_str().unwrap().contains("/allow"), "{flow}");
     namespace.run(&["delete", "networkpolicy", "--all"]);
-    _ = becomes("not-covered");
+    note(&becomes("not-covered"));
+    assert!(epochs.is_sorted_by(|one, next| one < next), "each verdict is by a later set: {epochs:?}");
 }
