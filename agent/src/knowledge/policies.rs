@@ -281,7 +281,7 @@ impl Policies {
             None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
             Some(_) if touched == Touched::default() => {}
             Some(at_ns) => {
-                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed)
+                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed);
             }
         }
     }
