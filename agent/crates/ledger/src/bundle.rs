@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
 use crate::identity::{FORMAT, Identity};
 use crate::key::PUBLIC_KEY_FILE;
-use crate::search::{Search, SearchQuery};
+use crate::search::{Explanation, Search, SearchQuery, time_range};
 use crate::segment::{self, FileSum, SEGMENTS_DIR, Segment};
 use crate::store::wall_now;
 use crate::wal::{self, WAL_DIR, WalReader};
@@ -71,7 +71,7 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
     identity.write(bundle)?;
     maker.sum("ledger.json")?;
     maker.copy(&ledger.join(PUBLIC_KEY_FILE), PUBLIC_KEY_FILE)?;
-    let records = maker.write_records(ledger, query.search.clone())?;
+    let records = maker.write_records(query.search.clone())?;
     let bundle = Bundle {
         format: FORMAT,
         agent_version: query.agent_version.clone(),
@@ -106,46 +106,39 @@ impl Maker<'_> {
         let overlaps = |earliest: WallTime, latest: WallTime| {
             since.is_none_or(|since| since <= latest) && until.is_none_or(|until| earliest <= until)
         };
-        let mut logs = Vec::new();
-        for (_, path) in wal::list(ledger)? {
-            match File::open(&path) {
-                Ok(file) => logs.push((file, path)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(LedgerError::Io { what: "cannot open", path, source }),
-            }
-        }
+        let logs = wal::open_all(ledger)?;
         let mut segments = Vec::new();
         for (_, path) in segment::list(ledger)? {
             segments.extend(Segment::read(&path)?);
         }
-        // What is in the log is the newest, and its times are not known without reading it.
-        let wants_log = until
-            .is_none_or(|until| segments.last().is_none_or(|segment| segment.manifest.latest() <= until));
         let wanted = |segment: &Segment| {
             let mut tables = segment.manifest.tables.values();
             tables.any(|table| overlaps(table.earliest, table.latest))
         };
         let first = segments.iter().position(&wanted);
-        let last = if wants_log { segments.len().checked_sub(1) } else { segments.iter().rposition(&wanted) };
+        let sealed = segments.last().map_or(0, |segment| segment.manifest.frames.last);
+        let mut wanted_logs = Vec::new();
+        for (file, path) in logs {
+            let reader = WalReader::of(wal::reopen(&file, &path)?, &path)?;
+            let is_newer = reader.header().position.next_sequence > sealed;
+            let range = if is_newer { time_range(reader, &mut Explanation::default())? } else { None };
+            // Behind one that is wanted, none is left out.
+            if range.is_some_and(|(earliest, latest)| overlaps(earliest, latest) || !wanted_logs.is_empty()) {
+                wanted_logs.push((file, path));
+            }
+        }
+        let all = segments.len().checked_sub(1);
+        let last = if wanted_logs.is_empty() { segments.iter().rposition(&wanted) } else { all };
         let mut copied = 0;
-        let mut sealed = segments.last().map_or(0, |segment| segment.manifest.frames.last);
+        // Without a wanted segment, the log stands alone.
         if let (Some(first), Some(last)) = (first, last) {
             for segment in &segments[first..=last] {
                 self.copy_segment(segment)?;
                 copied += 1;
             }
         }
-        if wants_log {
-            for (file, path) in logs {
-                if WalReader::of(file.try_clone().at("cannot open", &path)?, &path)?
-                    .header()
-                    .position
-                    .next_sequence
-                    > sealed
-                {
-                    sealed = self.copy_log(&path)?.unwrap_or(sealed);
-                }
-            }
+        for (file, path) in wanted_logs {
+            self.copy_log(&file, &path)?;
         }
         Ok(copied)
     }
@@ -162,33 +155,28 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Copies the whole frames of a log file; says which is the last.
-    fn copy_log(&mut self, path: &Path) -> Result<Option<u64>, LedgerError> {
-        let mut reader = match WalReader::open(path) {
-            Err(error) if error.io().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                return Ok(None);
-            }
-            reader => reader?,
-        };
+    /// Copies the whole frames of a log file.
+    fn copy_log(&mut self, file: &File, path: &Path) -> Result<(), LedgerError> {
+        let mut reader = WalReader::of(wal::reopen(file, path)?, path)?;
         while let Some(Ok(_)) = reader.next()? {}
         let mut bytes = Vec::new();
-        let file = File::open(path).at("cannot open", path)?;
+        let file = wal::reopen(file, path)?;
         file.take(reader.offset()).read_to_end(&mut bytes).at("cannot read", path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let to = format!("{WAL_DIR}/{name}");
         files::make_dir(&self.bundle.join(WAL_DIR))?;
         files::write_new(&self.bundle.join(&to), &bytes)?;
-        self.sum(&to)?;
-        Ok(Some(reader.position().next_sequence - 1))
+        self.sum(&to)
     }
 
-    fn write_records(&mut self, ledger: &Path, query: SearchQuery) -> Result<u64, LedgerError> {
+    /// Out of the bundle itself, so that what it tells is what it proves.
+    fn write_records(&mut self, query: SearchQuery) -> Result<u64, LedgerError> {
         let path = self.bundle.join(RECORDS_FILE);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(FILE_MODE);
         let mut out = BufWriter::new(options.open(&path).at("cannot create", &path)?);
         let mut records = 0;
-        for found in Search::open(ledger, query)? {
+        for found in Search::open(self.bundle, query)? {
             let line = found?.line;
             out.write_all(&line).and_then(|()| out.write_all(b"\n")).at("cannot write", &path)?;
             records += 1;

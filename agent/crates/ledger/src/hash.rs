@@ -111,13 +111,13 @@ impl FromStr for ChainHash {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_hex(text).map(Self).ok_or("expected 64 hexadecimal digits")
+        parse_hex(text).map(Self).ok_or("expected 64 hexadecimal digits in lower case")
     }
 }
 
-/// Exactly as many bytes as digits say.
+/// Exactly as many bytes, in lower case: so that no two texts say the same.
 pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if text.len() != 2 * N || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     let mut bytes = [0; N];

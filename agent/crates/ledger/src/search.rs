@@ -26,6 +26,8 @@ use self::plan::{Source, plan};
 use self::table::TableCursor;
 use self::wal::WalCursor;
 
+pub(crate) use self::wal::time_range;
+
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct SearchQuery {

@@ -20,7 +20,7 @@ use self::segments::{check_segments, check_signature};
 
 /// How often, and how long in between, a log whose end is torn is looked at for whether it grows.
 const GROWTH_LOOKS: u32 = 10;
-const GROWTH_LOOK_MS: u64 = 100;
+const GROWTH_LOOK_MS: u64 = 20;
 
 /// The answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,7 +161,7 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
     }
     let mut chain = Chain { identity, key, position: None, heads: heads.to_vec(), intact, manifest: None };
     // Opened first: what is sealed meanwhile is met in one of the two.
-    let logs = open_logs(dir)?;
+    let logs = wal::open_all(dir)?;
     let is_bundle = dir.join(bundle::QUERY_FILE).exists();
     if let Some(horizon) = Horizon::read(dir)? {
         check_signature(&dir.join(HORIZON_FILE), &chain.key)?;
@@ -200,18 +200,6 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
         chain.intact.notes.push(note);
     }
     Ok(chain.intact)
-}
-
-fn open_logs(dir: &Path) -> Result<Vec<(File, PathBuf)>, LedgerError> {
-    let mut logs = Vec::new();
-    for (_, path) in wal::list(dir)? {
-        match File::open(&path) {
-            Ok(file) => logs.push((file, path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(LedgerError::Io { what: "cannot open", path, source }),
-        }
-    }
-    Ok(logs)
 }
 
 fn check_log(file: File, path: &Path, chain: &mut Chain) -> Result<(), Stop> {

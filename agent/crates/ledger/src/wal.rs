@@ -4,7 +4,9 @@ mod header;
 mod reader;
 mod writer;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{At as _, LedgerError};
@@ -36,7 +38,7 @@ pub(crate) fn list(ledger: &Path) -> Result<Vec<(u64, PathBuf)>, LedgerError> {
     let dir = ledger.join(WAL_DIR);
     let entries = match fs::read_dir(&dir) {
         // A bundle has no log.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.at("cannot list", &dir)?,
     };
     let mut files = Vec::new();
@@ -50,4 +52,24 @@ pub(crate) fn list(ledger: &Path) -> Result<Vec<(u64, PathBuf)>, LedgerError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Opens the log files of a ledger, in order. Whoever opens them before listing segments meets each frame in one of the
+/// two at least.
+pub(crate) fn open_all(ledger: &Path) -> Result<Vec<(File, PathBuf)>, LedgerError> {
+    let mut files = Vec::new();
+    for (_, path) in list(ledger)? {
+        match File::open(&path) {
+            Ok(file) => files.push((file, path)),
+            // Sealed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(LedgerError::Io { what: "cannot open", path, source }),
+        }
+    }
+    Ok(files)
+}
+
+/// Another handle on the same file with a position of its own, even if the name has gone.
+pub(crate) fn reopen(file: &File, path: &Path) -> Result<File, LedgerError> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).at("cannot open", path)
 }

@@ -72,7 +72,7 @@ pub(super) fn plan(
         return Err(LedgerError::NoLedger { path: dir.to_owned(), why: "it has no ledger.json" });
     }
     // Log files are opened before segments are listed: what is sealed meanwhile is then met in one of the two.
-    let logs = open_logs(dir)?;
+    let logs = log::open_all(dir)?;
     let mut sources = Vec::new();
     let mut sealed = Horizon::read(dir)?.map_or(0, |horizon| horizon.frames.last);
     for (number, path) in segment::list(dir)? {
@@ -95,7 +95,7 @@ pub(super) fn plan(
         }
     }
     for (file, path) in logs {
-        let reader = WalReader::of(clone(&file, &path)?, &path)?;
+        let reader = WalReader::of(log::reopen(&file, &path)?, &path)?;
         if reader.header().position.next_sequence <= sealed {
             continue;
         }
@@ -109,29 +109,4 @@ pub(super) fn plan(
     }
     sources.sort_by_key(|source| std::cmp::Reverse(source.earliest));
     Ok(sources)
-}
-
-fn open_logs(dir: &Path) -> Result<Vec<(File, PathBuf)>, LedgerError> {
-    let mut files = Vec::new();
-    for (_, path) in log::list(dir)? {
-        match File::open(&path) {
-            Ok(file) => files.push((file, path)),
-            // Sealed meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(LedgerError::Io { what: "cannot open", path, source }),
-        }
-    }
-    Ok(files)
-}
-
-/// Another handle with a position of its own: it is opened by the name of the handle, so that it is the same file even
-/// if that has gone.
-fn clone(file: &File, path: &Path) -> Result<File, LedgerError> {
-    use std::os::fd::AsRawFd as _;
-    let by_handle = format!("/proc/self/fd/{}", file.as_raw_fd());
-    File::open(by_handle).map_err(|source| LedgerError::Io {
-        what: "cannot open",
-        path: path.to_owned(),
-        source,
-    })
 }

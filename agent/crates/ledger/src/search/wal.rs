@@ -27,7 +27,7 @@ fn time_of(line: &[u8], wall_ns: i64) -> WallTime {
 }
 
 /// The times of the earliest and the latest record; none if there is no record.
-pub(super) fn time_range(
+pub(crate) fn time_range(
     mut reader: WalReader,
     explanation: &mut Explanation,
 ) -> Result<Option<(WallTime, WallTime)>, LedgerError> {

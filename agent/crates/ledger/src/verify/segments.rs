@@ -50,9 +50,6 @@ fn check_segment(segment: &Segment, number: u64, chain: &mut Chain) -> Result<()
     if manifest.ledger != chain.identity.id || manifest.segment != number {
         return Err(Fault::new(&path, "it is of another ledger or segment").at_frame(first).into());
     }
-    if chain.manifest.is_some_and(|before| manifest.previous_manifest != before) {
-        return Err(Fault::new(&path, "it does not name the manifest before it").at_frame(first).into());
-    }
     let frames = &manifest.frames;
     let begin =
         Position { next_sequence: first, next_record: frames.first_record, previous: frames.previous_hash };
@@ -64,6 +61,9 @@ fn check_segment(segment: &Segment, number: u64, chain: &mut Chain) -> Result<()
             position.next_sequence - 1
         );
         return Err(Fault::new(&path, why).at_frame(position.next_sequence).into());
+    }
+    if chain.manifest.is_some_and(|before| manifest.previous_manifest != before) {
+        return Err(Fault::new(&path, "it does not name the manifest before it").at_frame(first).into());
     }
 
     let retired = Retired::read(dir)?;
