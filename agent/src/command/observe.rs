@@ -1,8 +1,8 @@
 //! `watchfire observe`.
 
-mod event;
+pub(super) mod event;
 pub(super) mod field;
-mod table;
+pub(super) mod table;
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;

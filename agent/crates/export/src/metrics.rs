@@ -5,6 +5,7 @@ mod dns;
 mod flows;
 mod inventory;
 mod labels;
+mod ledger;
 mod payloads;
 mod registered;
 mod sinks;
@@ -33,6 +34,7 @@ use self::dns::DnsMetrics;
 use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
+use self::ledger::LedgerMetrics;
 use self::payloads::PayloadMetrics;
 use self::sinks::SinkFamilies;
 
@@ -62,6 +64,7 @@ struct Families {
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
+    ledger: LedgerMetrics,
     sinks: SinkFamilies,
     forks: Counter,
     execs: Counter,
@@ -112,6 +115,7 @@ impl Metrics {
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
+            ledger: LedgerMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
             execs: action("exec"),
@@ -199,6 +203,11 @@ impl Metrics {
     /// Replaces what is told of the sources of the inventory.
     pub fn set_sources(&self, sources: &[SourceState]) {
         self.0.inventory.set_sources(sources);
+    }
+
+    /// Sets what the ledger counts.
+    pub fn set_ledger(&self, stats: &watchfire_ledger::Stats) {
+        self.0.ledger.set(stats);
     }
 
     /// The counters of a sink, at 0 until it counts.

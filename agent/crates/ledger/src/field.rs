@@ -3,6 +3,9 @@
 mod extract;
 mod table;
 
+use serde_json::Value;
+use watchfire_model::WallTime;
+
 use crate::family::{Families, Family};
 
 pub(crate) use self::extract::{Cell, cell};
@@ -73,6 +76,16 @@ impl Field {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         FIELDS.iter().find(|field| field.name == name)
+    }
+
+    /// The value that a record has of it, as a text; a time in RFC 3339.
+    #[must_use]
+    pub fn text_of(&self, record: &Value) -> Option<String> {
+        cell(self, record).map(|cell| match cell {
+            Cell::Text(text) => text,
+            Cell::Int(ns) if self.kind == Kind::Time => WallTime(ns).to_string(),
+            Cell::Int(number) => number.to_string(),
+        })
     }
 
     /// Its name as a column.
