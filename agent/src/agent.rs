@@ -268,7 +268,7 @@ impl Agent<'_> {
             }
             (true, true) => tracing::warn!(not_written, "stopped: the event log or the ledger lacks records"),
             (true, false) => {
-                tracing::error!("stopped: the event log or the ledger did not take all records in time")
+                tracing::error!("stopped: the event log or the ledger did not take all records in time");
             }
             (false, _) => {
                 tracing::error!("stopped: records were still on their way when the drain time was over");

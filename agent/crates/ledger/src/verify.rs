@@ -68,23 +68,23 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(path: &Path, why: impl Into<String>) -> Box<Self> {
-        Box::new(Self { segment: None, frame: None, path: path.to_owned(), why: why.into() })
+    fn new(path: &Path, why: impl Into<String>) -> Self {
+        Self { segment: None, frame: None, path: path.to_owned(), why: why.into() }
     }
 
-    fn at_frame(self: Box<Self>, frame: u64) -> Box<Self> {
-        Box::new(Self { frame: Some(frame), ..*self })
+    fn at_frame(self, frame: u64) -> Self {
+        Self { frame: Some(frame), ..self }
     }
 }
 
 /// Why a check ends early.
 enum Stop {
-    Fault(Box<Fault>),
+    Fault(Fault),
     Error(LedgerError),
 }
 
-impl From<Box<Fault>> for Stop {
-    fn from(fault: Box<Fault>) -> Self {
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -109,7 +109,7 @@ struct Chain {
 
 impl Chain {
     /// Compares a frame with what was published of it.
-    fn pass(&mut self, sequence: u64, hash: ChainHash, path: &Path) -> Result<(), Box<Fault>> {
+    fn pass(&mut self, sequence: u64, hash: ChainHash, path: &Path) -> Result<(), Fault> {
         if self.intact.first_frame == 0 {
             self.intact.first_frame = sequence;
         }
@@ -130,12 +130,10 @@ impl Chain {
 pub fn verify(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Verdict, LedgerError> {
     match check(dir, key, heads) {
         Ok(intact) => Ok(Verdict::Intact(intact)),
-        Err(Stop::Fault(fault)) => Ok(Verdict::Broken(*fault)),
-        Err(Stop::Error(LedgerError::Malformed { path, why })) => {
-            Ok(Verdict::Broken(*Fault::new(&path, why)))
-        }
+        Err(Stop::Fault(fault)) => Ok(Verdict::Broken(fault)),
+        Err(Stop::Error(LedgerError::Malformed { path, why })) => Ok(Verdict::Broken(Fault::new(&path, why))),
         Err(Stop::Error(LedgerError::Parquet { path, source })) => {
-            Ok(Verdict::Broken(*Fault::new(&path, source.to_string())))
+            Ok(Verdict::Broken(Fault::new(&path, source.to_string())))
         }
         Err(Stop::Error(error)) => Err(error),
     }

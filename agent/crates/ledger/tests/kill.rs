@@ -1,5 +1,6 @@
 //! A ledger whose process is killed at random moments under load, again and again: nothing that was acknowledged is
 //! missing, the chain verifies, and no segment is there by half.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 #[path = "ledger/made.rs"]
 mod made;

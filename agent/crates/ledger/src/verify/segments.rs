@@ -24,14 +24,13 @@ pub(super) fn check_segments(dir: &Path, chain: &mut Chain) -> Result<(), Stop> 
         };
         let checked = check_segment(&segment, number, chain);
         checked.map_err(|stop| match stop {
-            Stop::Fault(fault) => Stop::Fault(Box::new(Fault { segment: Some(number), ..*fault })),
+            Stop::Fault(fault) => Stop::Fault(Fault { segment: Some(number), ..fault }),
             Stop::Error(LedgerError::Malformed { path, why }) => {
-                Stop::Fault(Box::new(Fault { segment: Some(number), ..*Fault::new(&path, why) }))
+                Stop::Fault(Fault { segment: Some(number), ..Fault::new(&path, why) })
             }
-            Stop::Error(LedgerError::Parquet { path, source }) => Stop::Fault(Box::new(Fault {
-                segment: Some(number),
-                ..*Fault::new(&path, source.to_string())
-            })),
+            Stop::Error(LedgerError::Parquet { path, source }) => {
+                Stop::Fault(Fault { segment: Some(number), ..Fault::new(&path, source.to_string()) })
+            }
             error @ Stop::Error(_) => error,
         })?;
     }

@@ -112,7 +112,6 @@ impl WalReader {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "an answer of the system around what is wrong with the bytes")]
     fn read_frame(&mut self, left: u64) -> std::io::Result<Result<(Frame, u64), &'static str>> {
         if left < HEADER_BYTES as u64 {
             return Ok(Err("it ends within the head of a frame"));

@@ -8,24 +8,24 @@ use watchfire_ledger::{
 use crate::made::{Dice, line};
 
 /// Nothing is removed: the records are old.
-pub const EVERYTHING: Retention =
+pub(crate) const EVERYTHING: Retention =
     Retention { bytes_max: None, age_max: None, findings_age_max: None, free_bytes_min: None };
 
-pub fn config(dir: &Path, segment_bytes: u64) -> LedgerConfig {
+pub(crate) fn config(dir: &Path, segment_bytes: u64) -> LedgerConfig {
     let mut config = LedgerConfig::new(dir, "node-1", "test");
     config.segment = SegmentLimits { bytes_max: segment_bytes, ..SegmentLimits::default() };
     config.retention = EVERYTHING;
     config
 }
 
-pub fn open(dir: &Path, segment_bytes: u64) -> Ledger {
+pub(crate) fn open(dir: &Path, segment_bytes: u64) -> Ledger {
     let (ledger, recovery) = Ledger::open(config(dir, segment_bytes)).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new());
     ledger
 }
 
 /// Appends records `from..to` in frames of different size, and returns their lines.
-pub fn fill(ledger: &mut Ledger, dice: &mut Dice, from: u64, to: u64) -> Vec<String> {
+pub(crate) fn fill(ledger: &mut Ledger, dice: &mut Dice, from: u64, to: u64) -> Vec<String> {
     let lines: Vec<String> = (from..to).map(|n| line(dice, n)).collect();
     let mut rest = lines.as_slice();
     while !rest.is_empty() {
@@ -39,12 +39,12 @@ pub fn fill(ledger: &mut Ledger, dice: &mut Dice, from: u64, to: u64) -> Vec<Str
 }
 
 /// Waits for everything that was to be sealed.
-pub fn close(ledger: Ledger) {
+pub(crate) fn close(ledger: Ledger) {
     assert!(ledger.close(Duration::from_secs(60)).unwrap());
 }
 
 /// Waits, at most a minute, until the thread in the background has come so far.
-pub fn wait(stats: &Stats, what: impl Fn(&Stats) -> bool) {
+pub(crate) fn wait(stats: &Stats, what: impl Fn(&Stats) -> bool) {
     let so_far = (0..6000).any(|_| {
         std::thread::park_timeout(Duration::from_millis(10));
         what(stats)
@@ -52,12 +52,12 @@ pub fn wait(stats: &Stats, what: impl Fn(&Stats) -> bool) {
     assert!(so_far, "{stats:?}");
 }
 
-pub fn found(dir: &Path, query: SearchQuery) -> Vec<String> {
+pub(crate) fn found(dir: &Path, query: SearchQuery) -> Vec<String> {
     let search = Search::open(dir, query).unwrap();
     search.map(|found| String::from_utf8(found.unwrap().line.to_vec()).unwrap()).collect()
 }
 
-pub fn intact(dir: &Path) -> Intact {
+pub(crate) fn intact(dir: &Path) -> Intact {
     match verify(dir, None, &[]).unwrap() {
         Verdict::Intact(intact) => intact,
         Verdict::Broken(fault) => panic!("{fault:?}"),

@@ -1,39 +1,37 @@
 //! Records as the agent writes them, with values drawn from few enough that filters meet some.
 
-use std::fmt::Write as _;
-
 use watchfire_model::WallTime;
 
 /// 2026-01-01T00:00:00Z
-pub const START_NS: i64 = 1_767_225_600_000_000_000;
+pub(crate) const START_NS: i64 = 1_767_225_600_000_000_000;
 
 /// Numbers that look random and are the same each time (Marsaglia, Xorshift RNGs).
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    pub(crate) fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len() as u64) as usize]
     }
 }
 
 /// The line of record `n`, without a newline. Times go forward, with some records late.
-pub fn line(dice: &mut Dice, n: u64) -> String {
+pub(crate) fn line(dice: &mut Dice, n: u64) -> String {
     let late = if dice.below(20) == 0 { dice.below(3_000_000_000) as i64 } else { 0 };
     let time = WallTime(START_NS + n as i64 * 1_000_000 - late);
     let binary =
@@ -107,6 +105,6 @@ pub fn line(dice: &mut Dice, n: u64) -> String {
         ),
         _ => format!(r#""type":"finding","kind":"policy-violation","severity":"high",{ends},{process}}}"#),
     };
-    write!(line, "{body}").unwrap();
+    line.push_str(&body);
     line
 }
