@@ -5,12 +5,12 @@ use std::fs;
 use watchfire_ledger::{BundleQuery, Filter, Search, SearchQuery, Verdict, export, verify};
 use watchfire_model::WallTime;
 
-use crate::common::{close, fill, found, intact, open};
+use crate::common::{close, fill, folder, found, intact, open};
 use crate::made::{Dice, START_NS};
 
 #[test]
 fn a_bundle_verifies_alone_and_tells_the_same() {
-    let (dir, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, away) = (folder(), folder());
     let mut ledger = open(dir.path(), 150 * 1024);
     fill(&mut ledger, &mut Dice::new(6), 0, 1500);
     let at = |n: i64| Some(WallTime(START_NS + n * 1_000_000));
@@ -48,7 +48,7 @@ fn a_bundle_verifies_alone_and_tells_the_same() {
 
 #[test]
 fn a_bundle_never_goes_into_a_folder_that_is_there() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     close(open(dir.path(), 1 << 20));
     let query = BundleQuery { search: SearchQuery::default(), agent_version: "test".to_owned() };
     assert!(export(dir.path(), dir.path(), &query).is_err());

@@ -1,11 +1,18 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use watchfire_ledger::{
     Intact, Ledger, LedgerConfig, Retention, Search, SearchQuery, SegmentLimits, Stats, Verdict, verify,
 };
 
 use crate::made::{Dice, line};
+
+/// A folder in memory where there is one: what is tried out here is not whether a disk can sync.
+pub(crate) fn folder() -> TempDir {
+    let shared_memory = Path::new("/dev/shm");
+    if shared_memory.is_dir() { TempDir::new_in(shared_memory) } else { TempDir::new() }.unwrap()
+}
 
 /// Nothing is removed: the records are old.
 pub(crate) const EVERYTHING: Retention =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use watchfire_ledger::{Fault, Head, Ledger, PublicKey, Verdict, verify};
 
-use crate::common::{close, config, fill, intact, open};
+use crate::common::{close, config, fill, folder, intact, open};
 use crate::made::Dice;
 
 fn broken(dir: &Path) -> Fault {
@@ -27,7 +27,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_changed_byte_anywhere_in_the_log_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     for n in 0..5 {
         ledger.append(&[format!("{{\"type\":\"file\",\"n\":{n}}}")]).1.unwrap();
@@ -53,7 +53,7 @@ fn a_changed_byte_anywhere_in_the_log_is_noticed() {
 
 #[test]
 fn a_changed_byte_anywhere_in_a_segment_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     fill(&mut ledger, &mut Dice::new(2), 0, 40);
     ledger.rotate().unwrap();
@@ -83,7 +83,7 @@ fn a_changed_byte_anywhere_in_a_segment_is_noticed() {
 
 #[test]
 fn the_first_frame_that_is_not_as_written_is_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     for n in 0..9 {
         ledger.append(&[format!("{{\"type\":\"file\",\"n\":{n}}}")]).1.unwrap();
@@ -107,7 +107,7 @@ fn the_first_frame_that_is_not_as_written_is_named() {
 /// Damage in the middle of the log: what stands behind it is set aside, told, and not forgotten.
 #[test]
 fn damage_is_kept_and_stays_visible() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     for n in 0..9 {
         ledger.append(&[format!("{{\"type\":\"file\",\"n\":{n}}}")]).1.unwrap();
@@ -129,7 +129,7 @@ fn damage_is_kept_and_stays_visible() {
 
 #[test]
 fn history_that_was_written_again_does_not_agree_with_what_was_published() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     ledger.append(&["{\"n\":1}"]).1.unwrap();
     ledger.append(&["{\"n\":2}"]).1.unwrap();
@@ -157,7 +157,7 @@ fn history_that_was_written_again_does_not_agree_with_what_was_published() {
 
 #[test]
 fn another_key_is_not_the_nodes() {
-    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, other) = (folder(), folder());
     let mut ledger = open(dir.path(), 1 << 20);
     fill(&mut ledger, &mut Dice::new(2), 0, 5);
     ledger.rotate().unwrap();

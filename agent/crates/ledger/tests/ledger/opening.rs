@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use watchfire_ledger::{Fsync, Identity, Ledger, LedgerError, Search, SearchQuery, Verdict, verify};
 
-use crate::common::{close, config, fill, found, intact, open};
+use crate::common::{close, config, fill, folder, found, intact, open};
 use crate::made::Dice;
 
 #[test]
 fn two_writers_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let ledger = open(dir.path(), 1 << 20);
     let error = Ledger::open(config(dir.path(), 1 << 20)).unwrap_err();
     assert!(matches!(error, LedgerError::Locked { .. }), "{error}");
@@ -21,7 +21,7 @@ fn two_writers_are_refused() {
 
 #[test]
 fn what_a_newer_version_wrote_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     close(open(dir.path(), 1 << 20));
     let path = dir.path().join("ledger.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -35,7 +35,7 @@ fn what_a_newer_version_wrote_is_refused() {
 
 #[test]
 fn a_directory_without_a_ledger_is_said_to_be_none() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     assert!(Identity::read(dir.path()).unwrap().is_none());
     let error = Search::open(dir.path(), SearchQuery::default()).unwrap_err();
     assert!(error.to_string().ends_with("is no ledger: it has no ledger.json"), "{error}");
@@ -46,7 +46,7 @@ fn a_directory_without_a_ledger_is_said_to_be_none() {
 /// A log is cut at every byte, as a crash with loss of power may leave it: all whole frames are there afterwards.
 #[test]
 fn a_log_that_ends_anywhere_is_gone_on_with() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut dice = Dice::new(5);
     let mut ledger = open(dir.path(), 1 << 20);
     let mut ends = vec![(0, 0)];
@@ -64,7 +64,7 @@ fn a_log_that_ends_anywhere_is_gone_on_with() {
     close(ledger);
     let whole = fs::read(&wal).unwrap();
     for length in 80..=whole.len() {
-        let copy = tempfile::tempdir().unwrap();
+        let copy = folder();
         for name in ["ledger.json", "node.key", "node.pub"] {
             fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
         }
@@ -85,7 +85,7 @@ fn a_log_that_ends_anywhere_is_gone_on_with() {
 
 #[test]
 fn a_ledger_goes_on_where_it_ended() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut dice = Dice::new(9);
     let mut all = 0;
     for round in 0..6 {
@@ -111,7 +111,7 @@ fn syncs_follow_the_policy() {
         (Fsync::Within { time: Duration::ZERO, bytes: u64::MAX }, 10..=10),
         (Fsync::Within { time: Duration::from_secs(3600), bytes: 40 }, 5..=5),
     ] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = folder();
         let (mut ledger, _) =
             Ledger::open(watchfire_ledger::LedgerConfig { fsync, ..config(dir.path(), 1 << 20) }).unwrap();
         for _ in 0..10 {
@@ -127,7 +127,7 @@ fn syncs_follow_the_policy() {
 /// The wall clock goes back by a year between two frames: order and numbers are those of the chain.
 #[test]
 fn a_clock_that_jumps_breaks_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     let times = ["2026-06-01T00:00:00Z", "2025-06-01T00:00:00Z", "2026-06-01T00:00:01Z"];
     for time in times {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use watchfire_ledger::{Ledger, LedgerConfig, Retention, SearchQuery};
 
-use crate::common::{EVERYTHING, close, config, fill, found, intact, open, wait};
+use crate::common::{EVERYTHING, close, config, fill, folder, found, intact, open, wait};
 use crate::made::Dice;
 
 fn of_type(lines: &[String], record_type: &str) -> usize {
@@ -14,7 +14,7 @@ fn of_type(lines: &[String], record_type: &str) -> usize {
 
 #[test]
 fn findings_stay_when_all_else_is_too_old() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 200 * 1024);
     let lines = fill(&mut ledger, &mut Dice::new(8), 0, 1500);
     ledger.rotate().unwrap();
@@ -48,7 +48,7 @@ fn findings_stay_when_all_else_is_too_old() {
 
 #[test]
 fn bytes_are_bounded_and_the_newest_stays() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let bytes_max = 300 * 1024;
     let retention = Retention { bytes_max: Some(bytes_max), ..EVERYTHING };
     let (mut ledger, _) = Ledger::open(LedgerConfig { retention, ..config(dir.path(), 200 * 1024) }).unwrap();

@@ -4,7 +4,7 @@ use serde_json::Value;
 use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
 use watchfire_model::WallTime;
 
-use crate::common::{close, fill, found, open};
+use crate::common::{close, fill, folder, found, open};
 use crate::made::{Dice, START_NS};
 
 const RECORDS: u64 = 1500;
@@ -81,7 +81,7 @@ fn random_filter(dice: &mut Dice, depth: u32) -> String {
 
 #[test]
 fn searches_agree_with_a_naive_scan() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut dice = Dice::new(7);
     let mut ledger = open(dir.path(), 256 * 1024);
     let lines = fill(&mut ledger, &mut dice, 0, RECORDS);
@@ -116,7 +116,7 @@ fn searches_agree_with_a_naive_scan() {
 
 #[test]
 fn an_id_that_is_nowhere_is_ruled_out_without_reading_rows() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 512 * 1024);
     fill(&mut ledger, &mut Dice::new(1), 0, 2000);
     ledger.rotate().unwrap();
@@ -132,7 +132,7 @@ fn an_id_that_is_nowhere_is_ruled_out_without_reading_rows() {
 
 #[test]
 fn what_is_no_record_is_kept_and_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
     let strange =
         ["not json", "{}", "[1]", r#"{"type":"new-type","time":"2026-01-01T00:00:00Z","x":"\u0007"}"#, ""];
@@ -153,7 +153,7 @@ fn what_is_no_record_is_kept_and_found() {
 
 #[test]
 fn a_search_sees_everything_while_segments_are_sealed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut dice = Dice::new(3);
     let mut ledger = open(dir.path(), 64 * 1024);
     let mut written = 0;
