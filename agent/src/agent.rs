@@ -76,6 +76,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         config.intake(),
     )
     .with_tls_ports(config.flows.tls_ports())
+    .finding(config.findings.settings())
     .waiting_for(sources.expected(config), config.enrichment.wait_milliseconds.get());
     if let Some(runtime) = sources.runtime().cloned() {
         stages = stages.asking_for_containers(Box::new(move |id| _ = runtime.lookup(id)));
@@ -205,8 +206,9 @@ impl Agent<'_> {
         }
         match Loaded::read(self.config) {
             Ok(loaded) => {
-                let (pods, objects) = (loaded.pods(), loaded.objects);
-                tracing::info!(pods, policies = objects.loaded, rejected = objects.rejected, "reloaded");
+                let (pods, policies, rejected) =
+                    (loaded.pods(), loaded.policies.loaded(), loaded.policies.rejected());
+                tracing::info!(pods, policies, rejected, "reloaded");
                 self.pipeline.tell(Control::Loaded(Box::new(loaded)));
             }
             Err(error) => {

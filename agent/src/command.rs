@@ -52,7 +52,7 @@ enum Command {
     Doctor(Box<run::RunArgs>),
     /// Remove the kernel programs that `run` with the same arguments pinned (sensor.pin)
     Detach(Box<run::RunArgs>),
-    /// Work with network policies, without an agent
+    /// Work with network policies
     Policy(policy::PolicyArgs),
     /// Print version, commit and target
     Version,

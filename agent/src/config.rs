@@ -1,9 +1,11 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
+mod findings;
 mod flags;
 mod flows;
 mod ledger;
 mod lists;
+mod policy;
 mod sensor;
 mod sources;
 mod values;
@@ -18,10 +20,12 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 
 use lists::Limited;
 
+pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use ledger::LedgerSection;
 pub(crate) use lists::AbsolutePath;
+pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
 pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
 pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
@@ -52,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) cluster_cidrs: Limited<IpNet, CLUSTER_CIDRS_MAX>,
     pub(crate) enrichment: EnrichmentConfig,
     pub(crate) policies: Option<PathBuf>,
+    pub(crate) policy: PolicyConfig,
     pub(crate) conntrack: ConntrackOf,
     pub(crate) redact_args: bool,
     pub(crate) redaction: RedactionConfig,
@@ -62,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
     pub(crate) flows: FlowsConfig,
+    pub(crate) findings: FindingsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -116,6 +122,7 @@ impl Default for Config {
             cluster_cidrs: Limited::default(),
             enrichment: EnrichmentConfig::default(),
             policies: None,
+            policy: PolicyConfig::default(),
             conntrack: ConntrackOf::default(),
             redact_args: true,
             redaction: RedactionConfig::default(),
@@ -126,6 +133,7 @@ impl Default for Config {
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
             flows: FlowsConfig::default(),
+            findings: FindingsConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -233,6 +241,8 @@ mod tests {
             "",
             "kubernetes",
             "enrichment",
+            "policy",
+            "policy.cilium",
             "redaction",
             "output",
             "ledger",
@@ -243,6 +253,7 @@ mod tests {
             "sensor.files",
             "sensor.rate",
             "flows",
+            "findings",
             "log",
         ] {
             let maps = map.rsplit('.').filter(|map| !map.is_empty());
@@ -275,6 +286,22 @@ mod tests {
             (
                 "kubernetes: {kubelet: 10.0.0.1}",
                 "config.yaml:1:23: kubernetes.kubelet: found `10.0.0.1`, expected auto, none or a URL that begins with https:// or http://",
+            ),
+            (
+                "policy: {dialect: calico}",
+                "config.yaml:1:19: policy.dialect: unknown variant `calico`, expected one of auto, k8s, cilium",
+            ),
+            (
+                "policy: {cilium: {enable-policy: sometimes}}",
+                "config.yaml:1:34: policy.cilium.enable-policy: unknown variant `sometimes`, expected one of default, always, never",
+            ),
+            (
+                "policy: {modes: {shop: enforce}}",
+                "config.yaml:1:24: policy.modes.shop: unknown variant `enforce`, expected one of candidate, watch",
+            ),
+            (
+                "policy: {staleWindowSeconds: 61}",
+                "config.yaml:1:30: policy.staleWindowSeconds: found 61, expected a whole number from 0 to 60",
             ),
             (
                 "enrichment: {waitMilliseconds: 20000}",
@@ -320,6 +347,14 @@ mod tests {
             (
                 "ledger: {segmentBytes: 10}",
                 "config.yaml:1:24: ledger.segmentBytes: found 10, expected a whole number from 65536 to 268435456",
+            ),
+            (
+                "findings: {uncoveredFlow: sometimes}",
+                "config.yaml:1:27: findings.uncoveredFlow: unknown variant `sometimes`, expected one of always, with-policies, never",
+            ),
+            (
+                "findings: {intervalSeconds: 0}",
+                "config.yaml:1:29: findings.intervalSeconds: found 0, expected a whole number from 1 to 86400",
             ),
             (
                 "sensor: {pin: bpf/watchfire}",

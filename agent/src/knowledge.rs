@@ -1,24 +1,33 @@
 //! What the agent was told: who is who, and what policies say.
 
+mod candidates;
+mod dialect;
+mod epochs;
+mod facts;
 mod loaded;
+mod mesh;
 mod policies;
 mod policy_files;
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use watchfire_export::PolicyObjects;
 use watchfire_inventory::{
-    Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Moment, Object, ObjectKey, PodRef,
-    ResourceKind, Source, SourceBatch, UnknownReason,
+    Cgroup, CgroupOwner, Change, ContainerChange, Containers, Directory, Ends, Inventory, Moment, Object,
+    ObjectKey, PodRef, ResourceKind, Source, SourceBatch, UnknownReason,
 };
-use watchfire_model::{ContainerView, Dialect, Labels, Pod};
-use watchfire_policy::{PolicySet, World};
+use watchfire_model::{ContainerView, Pod};
 
+pub(crate) use candidates::{Candidates, Modes};
+pub(crate) use dialect::{Followed, name as dialect_name};
+pub(crate) use epochs::{Epoch, Epochs};
+use facts::Facts;
+pub(crate) use facts::KnownWorld;
 pub(crate) use loaded::Loaded;
 use policies::Policies;
 
-/// Whose reading of policies connections are judged by.
-const DIALECT: Dialect = Dialect::K8s;
+use crate::pipeline::Names;
 
 /// Inventory and policies as they stand.
 #[derive(Debug)]
@@ -30,38 +39,76 @@ pub(crate) struct Knowledge {
     pub(crate) directory: Directory,
     pub(crate) containers: Containers,
     policies: Policies,
+    modes: Modes,
+    facts: Facts,
+    stale_window_ns: u64,
 }
 
 impl Knowledge {
     /// What the configuration names, and nothing else yet.
     pub(crate) fn new(loaded: Loaded, at: Moment) -> Self {
+        let Loaded {
+            cluster,
+            node,
+            inventory,
+            cluster_ranges,
+            policies,
+            candidates,
+            modes,
+            reading,
+            stale_window_ns,
+        } = loaded;
         let mut knowledge = Self {
-            cluster: loaded.cluster.clone(),
-            node: Arc::clone(&loaded.node),
+            cluster,
+            node,
             directory: Directory::default(),
             containers: Containers::default(),
-            policies: Policies::default(),
+            policies: Policies::new(reading, policies, candidates),
+            modes,
+            facts: Facts::default(),
+            stale_window_ns,
         };
-        knowledge.reload(loaded, at);
+        knowledge.set_inventory(inventory, cluster_ranges, at);
+        knowledge.facts.look(&knowledge.directory, knowledge.policies.epochs().current());
         knowledge
     }
 
     /// What the configuration names was read again: it takes the place of what it said before, and nothing else does.
     pub(crate) fn reload(&mut self, loaded: Loaded, at: Moment) {
-        let Loaded { cluster, node, inventory, cluster_ranges, policies, objects } = loaded;
-        (self.cluster, self.node) = (cluster, node);
+        let Loaded {
+            cluster,
+            node,
+            inventory,
+            cluster_ranges,
+            policies,
+            candidates,
+            modes,
+            reading: _,
+            stale_window_ns,
+        } = loaded;
+        self.modes = modes;
+        (self.cluster, self.node, self.stale_window_ns) = (cluster, node, stale_window_ns);
+        self.set_inventory(inventory, cluster_ranges, at);
+        self.policies.set_files(policies, candidates, at.boot_ns);
+        self.settle(at);
+    }
+
+    fn set_inventory(&mut self, inventory: Option<Inventory>, cluster_ranges: Vec<IpNet>, at: Moment) {
         match inventory {
-            Some(inventory) => inventory.put_into(&mut self.directory, at),
+            Some(inventory) => {
+                // It does not say whom services select.
+                self.facts.without_services();
+                inventory.put_into(&mut self.directory, at);
+            }
             None => self.directory.set_cluster(cluster_ranges),
         }
-        self.policies.set_files(policies, objects);
     }
 
     /// Takes in what a source tells.
     pub(crate) fn take(&mut self, batch: SourceBatch, at: Moment) {
         let SourceBatch { source, changes } = batch;
         for change in changes {
-            self.policies.take(&change);
+            self.policies.take(source, &change);
             if let Change::Apply(object) = &change
                 && let Object::Pod(pod) = &**object
                 && pod.node.as_deref().is_none_or(|node| node == &*self.node)
@@ -117,17 +164,73 @@ impl Knowledge {
         self.containers.expire(now_boot_ns);
     }
 
-    /// To be called when something was taken in, before anything is judged by it.
-    pub(crate) fn settle(&mut self) {
-        self.policies.settle();
+    /// To be called when something was taken in, before anything is judged by it, and every
+    /// [few milliseconds](Self::is_unsettled) while that has to wait. What changed at once becomes one set of policies.
+    pub(crate) fn settle(&mut self, at: Moment) {
+        let facts_changed = self.facts.look(&self.directory, self.policies.epochs().current());
+        self.facts.is_changed |= facts_changed;
+        if self.policies.settle(at.boot_ns, self.facts.is_changed) {
+            self.facts.is_changed = false;
+            // Other policies may ask for other facts.
+            self.facts.look(&self.directory, self.policies.epochs().current());
+        }
     }
 
-    pub(crate) const fn policies(&self) -> &PolicySet {
-        self.policies.set()
+    /// Whether something was taken in that is not judged by yet.
+    pub(crate) const fn is_unsettled(&self) -> bool {
+        self.policies.is_stale() || self.facts.is_changed
     }
 
-    pub(crate) fn objects(&self) -> PolicyObjects {
+    /// The policies in force.
+    pub(crate) fn epoch(&self) -> &Arc<Epoch> {
+        self.policies.epochs().current()
+    }
+
+    /// The policies that were in force at a time, nanoseconds of CLOCK_BOOTTIME.
+    pub(crate) fn epoch_at(&mut self, boot_ns: u64) -> Arc<Epoch> {
+        self.policies.epochs_mut().at(boot_ns)
+    }
+
+    pub(crate) const fn epochs(&self) -> &Epochs {
+        self.policies.epochs()
+    }
+
+    /// Policies that are judged beside those in force.
+    pub(crate) const fn candidates(&self) -> &Candidates {
+        self.policies.candidates()
+    }
+
+    /// In which namespaces they count.
+    pub(crate) const fn modes(&self) -> &Modes {
+        &self.modes
+    }
+
+    /// Whether policies of a namespace are in force.
+    pub(crate) fn has_policies(&self, namespace: &str) -> bool {
+        self.policies.are_in(namespace)
+    }
+
+    /// Whether policies or identities that concern the ends changed so near to a time, nanoseconds of CLOCK_BOOTTIME, that a
+    /// data plane may have followed the others.
+    pub(crate) fn is_stale(&self, boot_ns: u64, ends: &Ends) -> bool {
+        let window_ns = self.stale_window_ns;
+        window_ns > 0
+            && (self.policies.epochs().changed_near(boot_ns, window_ns, ends)
+                || self.directory.changed_near(boot_ns, window_ns, ends))
+    }
+
+    /// Whose reading of policies is followed, and why.
+    pub(crate) const fn followed(&self) -> Followed {
+        self.policies.followed()
+    }
+
+    pub(crate) const fn objects(&self) -> PolicyObjects {
         self.policies.objects()
+    }
+
+    /// What policies ask for, with the names that addresses have.
+    pub(crate) const fn world<'a>(&'a self, names: &'a Names) -> KnownWorld<'a> {
+        KnownWorld { directory: &self.directory, facts: &self.facts, names }
     }
 
     /// The pod that a cgroup is of, if it is known.
@@ -150,11 +253,5 @@ impl Knowledge {
             Some(container) => Arc::clone(container),
             None => Arc::new(ContainerView { id: Arc::clone(id), ..ContainerView::default() }),
         })
-    }
-}
-
-impl World for Knowledge {
-    fn namespace_labels(&self, namespace: &str) -> Option<&Labels> {
-        self.directory.namespace(namespace).map(|namespace| &namespace.labels)
     }
 }

@@ -1,17 +1,21 @@
 //! The stages in their order: dissection, inventory, policy, records. The only place that knows them all.
 
+mod answer;
 mod clock;
 mod events;
+mod findings;
 mod gauges;
 mod host_paths;
 mod host_view;
 mod interned;
 mod judge;
+mod mesh;
 mod names;
 mod open_flows;
 mod payloads;
 mod plaintext;
 mod queries;
+mod rejudge;
 mod services;
 mod streams;
 #[cfg(test)]
@@ -26,29 +30,32 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use watchfire_detect::{Detector, Settings};
 use watchfire_dissect::community_id;
 use watchfire_inventory::{Cgroup, ContainerChange, Intake, Moment, Processes, unknown_process};
 use watchfire_model::{
     Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage,
-    Observation, Origin, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord, ProcessView,
-    Record, RecordBody, Timebase, clone_flag_names,
+    Judgement, Observation, Origin, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord,
+    ProcessView, Record, RecordBody, Timebase, clone_flag_names,
 };
 
 use clock::Clock;
 pub(crate) use clock::moment;
 use host_paths::HostPaths;
 pub(crate) use host_view::HostView;
+pub(crate) use names::Names;
 pub(crate) use services::Services;
 pub(crate) use thread::{Control, Feeds, Pipeline};
 pub(crate) use waiting::Expected;
 use waiting::Waiting;
 
 use crate::knowledge::Knowledge;
-use names::Names;
-use open_flows::{Hello, Judged, OpenFlow, OpenFlows};
+use judge::Memory;
+use open_flows::{Hello, Judged, OpenFlow, OpenFlows, Said};
 use payloads::PayloadCounts;
 use plaintext::Plaintext;
 use queries::Queries;
+use rejudge::Rejudging;
 use streams::Streams;
 
 /// What a cgroup is, and whose, as far as that is known.
@@ -82,10 +89,17 @@ pub(crate) struct Stages {
     services: Services,
     processes: Processes,
     flows: OpenFlows,
+    memory: Memory,
+    rejudging: Rejudging,
     queries: Queries,
     names: Names,
     payloads: PayloadCounts,
     plaintext: Plaintext,
+    detector: Detector,
+    /// Verdicts that were given with the candidates.
+    candidate_memory: Memory,
+    /// Of the candidates that are counted.
+    candidates_version: u64,
     waiting: Waiting,
     lookup: Lookup,
     streams: Streams,
@@ -109,10 +123,15 @@ impl Stages {
             services,
             processes: Processes::new(intake),
             flows: OpenFlows::default(),
+            memory: Memory::default(),
+            rejudging: Rejudging::default(),
             queries: Queries::default(),
             names: Names::default(),
             payloads: PayloadCounts::default(),
             plaintext: Plaintext::default(),
+            detector: Detector::new(Settings::default()),
+            candidate_memory: Memory::default(),
+            candidates_version: 0,
             waiting: Waiting::new(Duration::ZERO, Expected::default()),
             lookup: Lookup(Box::new(|_| {})),
             streams: Streams::default(),
@@ -124,6 +143,12 @@ impl Stages {
     /// With the server ports at which clients are expected to open TLS.
     pub(crate) fn with_tls_ports(mut self, ports: BTreeSet<u16>) -> Self {
         self.plaintext.set_tls_ports(ports);
+        self
+    }
+
+    /// With what is wanted of the findings.
+    pub(crate) fn finding(mut self, settings: Settings) -> Self {
+        self.detector = Detector::new(settings);
         self
     }
 
@@ -160,7 +185,10 @@ impl Stages {
                 let id = self.processes.exit(&exit, boot_ns).exec_id;
                 self.process_record(ProcessAction::Exit, id, |record| record.exit = Some(exit.status))
             }
-            Body::FlowOpen(flow) => Some(self.flow_open(&flow)),
+            Body::FlowOpen(flow) => {
+                self.flow_open(&flow, boot_ns, records);
+                None
+            }
             Body::FlowClose(flow, end) => {
                 self.flow_close(&flow, &end, boot_ns, records);
                 None
@@ -203,7 +231,9 @@ impl Stages {
         self.names.expire(now_ns);
         self.expire_streams(now_ns, records);
         self.unanswered(now_ns, records);
-        records.extend(std::iter::from_fn(|| self.plaintext.decided(now_ns)));
+        self.put_decided(now_ns, records);
+        self.note_candidates();
+        self.expire_findings(now_ns, records);
     }
 
     /// To be called when everything has been taken in, losses too: what still waited leaves the agent. Queries do not: an
@@ -211,7 +241,8 @@ impl Stages {
     pub(crate) fn finish(&mut self, records: &mut Vec<Record>) {
         self.release_all(Instant::now(), None, records);
         self.expire_streams(u64::MAX, records);
-        records.extend(std::iter::from_fn(|| self.plaintext.decided(u64::MAX)));
+        self.put_decided(u64::MAX, records);
+        self.finish_findings(records);
     }
 
     /// Takes in what the container runtime tells.
@@ -278,34 +309,48 @@ impl Stages {
         Belonging { cgroup, pod, container }
     }
 
-    fn flow_open(&mut self, flow: &Flow) -> RecordBody {
+    fn flow_open(&mut self, flow: &Flow, boot_ns: u64, records: &mut Vec<Record>) {
         let stage = match flow.origin {
             Origin::Observed => FlowStage::Open,
             Origin::BeforeStart => FlowStage::Found,
         };
-        let judged = self.judge(flow);
-        let record = self.flow_record(flow, stage, &judged, None);
-        self.flows.put(flow, judged);
-        RecordBody::Flow(Box::new(record))
+        let said = self.judge(flow);
+        let record = self.flow_record(flow, stage, &said, &Hello::NotSeen, None);
+        let found = self.find(flow, &said, &record, boot_ns);
+        records.push(self.record(boot_ns, RecordBody::Flow(Box::new(record))));
+        records.extend(found);
+        self.put_open(flow, said, records);
+    }
+
+    /// Keeps what was said of an open flow. One that began under policies which are in force no more is judged by those that
+    /// are as well.
+    fn put_open(&mut self, flow: &Flow, said: Said, records: &mut Vec<Record>) {
+        let said = self.flows.put(flow, said);
+        let current = Arc::clone(self.knowledge.epoch());
+        if said.epoch != current.number
+            && let Some(kept) = self.flows.kept(flow)
+        {
+            self.rejudge_one(&current, &kept, records);
+        }
     }
 
     fn flow_close(&mut self, flow: &Flow, end: &FlowEnd, boot_ns: u64, records: &mut Vec<Record>) {
         self.settle_streams(flow, records);
         let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
-        let OpenFlow { judged, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let mut record = self.flow_record(flow, stage, &judged, Some(end));
-        record.tls = hello.view();
+        let OpenFlow { said, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
+        let record = self.flow_record(flow, stage, &said, &hello, Some(end));
         let is_suspect = end.established && self.plaintext.is_suspect(flow, &end.counters, &hello);
-        self.put_flow_record(flow, record, is_suspect, boot_ns, records);
+        let found = self.find(flow, &said, &record, boot_ns);
+        self.put_flow_record(flow, record, is_suspect.then_some(&said.judged), boot_ns, records);
+        records.extend(found);
     }
 
     fn flow_update(&mut self, flow: &Flow, counters: FlowCounters, boot_ns: u64, records: &mut Vec<Record>) {
-        let OpenFlow { judged, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let mut record = self.flow_record(flow, FlowStage::Update, &judged, None);
+        let OpenFlow { said, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
+        let mut record = self.flow_record(flow, FlowStage::Update, &said, &hello, None);
         record.counters = Some(counters);
-        record.tls = hello.view();
         let is_suspect = self.plaintext.is_suspect(flow, &counters, &hello);
-        self.put_flow_record(flow, record, is_suspect, boot_ns, records);
+        self.put_flow_record(flow, record, is_suspect.then_some(&said.judged), boot_ns, records);
     }
 
     /// Of a flow that looks like plaintext the record waits until it is known that nothing was lost.
@@ -313,27 +358,28 @@ impl Stages {
         &mut self,
         flow: &Flow,
         record: FlowRecord,
-        is_suspect: bool,
+        suspect: Option<&Arc<Judged>>,
         boot_ns: u64,
         records: &mut Vec<Record>,
     ) {
         let record = self.record(boot_ns, RecordBody::Flow(Box::new(record)));
-        if is_suspect {
-            records.extend(self.plaintext.hold(record, flow.opened_boot_ns));
+        if let Some(judged) = suspect {
+            records.extend(self.plaintext.hold(record, flow.opened_boot_ns, judged));
         } else {
             records.push(record);
         }
     }
 
     fn flow_dropped(&mut self, flow: &Flow, dropped: FlowDrop) -> RecordBody {
-        let OpenFlow { judged, hello: _ } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let mut record = self.flow_record(flow, FlowStage::Dropped, &judged, None);
+        let OpenFlow { said, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
+        let mut record = self.flow_record(flow, FlowStage::Dropped, &said, &hello, None);
+        record.tls = None;
         record.drop = Some(dropped);
         RecordBody::Flow(Box::new(record))
     }
 
     fn unknown_flow(&mut self, flow: &Flow) -> OpenFlow {
-        OpenFlow { judged: Arc::new(self.judge(flow)), hello: Hello::Unknown }
+        OpenFlow { said: Arc::new(self.judge(flow)), hello: Hello::Unknown }
     }
 
     fn owner(&self, flow: &Flow) -> Option<&Process> {
@@ -359,10 +405,11 @@ impl Stages {
         &mut self,
         flow: &Flow,
         stage: FlowStage,
-        judged: &Judged,
+        said: &Said,
+        hello: &Hello,
         end: Option<&FlowEnd>,
     ) -> FlowRecord {
-        let Judged { ends, verdict, names, led } = judged;
+        let Judged { ends, verdict, mesh, names, led } = &*said.judged;
         let (process, process_unknown) = self.owner_view(flow);
         let (client, server) = view::endpoints(&self.knowledge.directory, flow, ends, led.as_ref(), names);
         FlowRecord {
@@ -380,13 +427,21 @@ impl Stages {
             netns: flow.netns,
             origin: flow.origin,
             opened: self.clock.timebase().wall(flow.opened_boot_ns),
-            verdict: verdict.clone(),
+            verdict: verdict.as_ref().clone(),
             because: verdict.because(),
+            judgement: Judgement {
+                policy_epoch: said.epoch,
+                dialect: said.dialect,
+                stale_window: said.is_stale,
+                mesh: mesh.as_ref().and_then(|mesh| mesh.seen(hello, false)),
+                previous: None,
+                verdict_now: said.now.as_ref().map(|now| Box::new(now.view(hello))),
+            },
             close_reason: end.map(|end| end.reason),
             duration_ns: end.and_then(|end| end.duration_ns),
             handshake_us: flow.handshake_ns.map(|ns| ns / 1000),
             counters: end.map(|end| end.counters),
-            tls: None,
+            tls: hello.view(),
             plaintext: false,
             drop: None,
         }

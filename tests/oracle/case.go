@@ -51,6 +51,7 @@ type Options struct {
 	NodeSelectorLabels bool `json:"node_selector_labels"`
 	ExtendedProtocols  bool `json:"extended_protocols"`
 	DenyLocalhost      bool `json:"deny_localhost"`
+	HostFirewall       bool `json:"host_firewall"`
 }
 
 type Namespace struct {

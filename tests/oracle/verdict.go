@@ -42,6 +42,7 @@ func (o Options) apply() {
 	option.Config.EnableIPv6 = o.IPv6
 	option.Config.EnableNodeSelectorLabels = o.NodeSelectorLabels
 	option.Config.EnableExtendedIPProtocols = o.ExtendedProtocols
+	option.Config.EnableHostFirewall = o.HostFirewall
 	option.Config.UnsafeDaemonConfigOption.AllowLocalhost = option.AllowLocalhostAlways
 	if o.DenyLocalhost {
 		option.Config.UnsafeDaemonConfigOption.AllowLocalhost = option.AllowLocalhostPolicy
@@ -64,7 +65,7 @@ type engines struct {
 }
 
 func (e *engines) of(node string) *engine {
-	if len(e.world.nodeLabels) == 0 {
+	if len(e.world.nodeLabels) == 0 && !option.Config.EnableHostFirewall {
 		node = ""
 	}
 	if known, ok := e.byNode[node]; ok {
@@ -144,15 +145,19 @@ func newEngine(world *world, identities identity.IdentityMap, objects []*object)
 
 // side judges one direction.
 func (e *engines) side(of, peer End, probe Probe, ingress bool) (string, error) {
-	pod := e.world.pods[of.Pod]
-	if pod == nil || pod.host {
-		return "allow", nil
+	subject, err := e.world.subjectOf(of)
+	if err != nil || subject == nil {
+		return "allow", err
 	}
-	number, err := e.world.numberOf(peer, pod.node)
+	number, err := e.world.numberOf(peer, subject.node)
 	if err != nil {
 		return "", err
 	}
-	resolved, err := e.of(pod.node).policy(pod)
+	if subject.host && number == identity.ReservedIdentityHost {
+		// What stays on the node passes no firewall.
+		return "allow", nil
+	}
+	resolved, err := e.of(subject.node).policy(subject)
 	if err != nil {
 		return "error: " + err.Error(), nil
 	}
@@ -184,18 +189,25 @@ func (e *engines) side(of, peer End, probe Probe, ingress bool) (string, error) 
 
 func (e *engine) policy(pod *pod) (*policy.EndpointPolicy, error) {
 	key := pod.id
+	if pod.host {
+		key = identity.ReservedIdentityHost
+	}
 	if known, ok := e.policies[key]; ok {
 		return known, nil
 	}
 	if err, ok := e.failed[key]; ok {
 		return nil, err
 	}
-	computed, _, err := e.repo.ComputeSelectorPolicy(identity.NewIdentityFromLabelArray(pod.id, e.world.identities[pod.id]))
+	subject := identity.NewIdentityFromLabelArray(pod.id, e.world.identities[pod.id])
+	if pod.host {
+		subject = e.world.hostEndpoint(pod.node)
+	}
+	computed, _, err := e.repo.ComputeSelectorPolicy(subject)
 	if err != nil {
 		e.failed[key] = err
 		return nil, err
 	}
-	resolved := computed.DistillPolicy(logger, owner{pod.ports}, map[string]uint16{policy.FallbackRedirectID: 65535})
+	resolved := computed.DistillPolicy(logger, owner{pod.ports, pod.host}, map[string]uint16{policy.FallbackRedirectID: 65535})
 	resolved.Ready()
 	e.policies[key] = resolved
 	return resolved, nil
@@ -207,7 +219,10 @@ type portsOf struct{ ports ciliumtypes.NamedPortMultiMap }
 func (p portsOf) GetNamedPorts() ciliumtypes.NamedPortMultiMap { return p.ports }
 
 // owner is the endpoint whose policy is worked out.
-type owner struct{ ports ciliumtypes.NamedPortMap }
+type owner struct {
+	ports ciliumtypes.NamedPortMap
+	host  bool
+}
 
 func (o owner) GetID() uint64 { return 1 }
 
@@ -221,7 +236,7 @@ func (o owner) GetIngressNamedPort(name string, proto u8proto.U8proto) uint16 {
 
 func (o owner) PolicyDebug(string, ...any) {}
 
-func (o owner) IsHost() bool { return false }
+func (o owner) IsHost() bool { return o.host }
 
 func (o owner) PreviousMapStateSizes() policy.MapStateSizes { return policy.MapStateSizes{} }
 

@@ -11,6 +11,7 @@ import (
 	k8sutils "github.com/cilium/cilium/pkg/k8s/utils"
 	"github.com/cilium/cilium/pkg/labels"
 	"github.com/cilium/cilium/pkg/labelsfilter"
+	"github.com/cilium/cilium/pkg/option"
 	"github.com/cilium/cilium/pkg/policy/api"
 	ciliumtypes "github.com/cilium/cilium/pkg/types"
 )
@@ -21,6 +22,8 @@ type world struct {
 	// Pods by namespace and name, and what each has.
 	pods  map[string]*pod
 	nodes map[netip.Addr]string
+	// Labels of the node objects, which the host's endpoint has.
+	hostLabels map[string]map[string]string
 	// Labels of the nodes themselves, where Cilium looks at them.
 	nodeLabels map[string]labels.Labels
 	// Numbers of nodes as seen from other nodes.
@@ -51,6 +54,7 @@ func newWorld(c *Case, selectors []api.FQDNSelector, groups []cilium.CiliumCIDRG
 		identities: identity.ListReservedIdentities(),
 		pods:       map[string]*pod{},
 		nodes:      map[netip.Addr]string{},
+		hostLabels: map[string]map[string]string{},
 		nodeLabels: map[string]labels.Labels{},
 		remote:     map[string]identity.NumericIdentity{},
 		outside:    map[netip.Addr]identity.NumericIdentity{},
@@ -120,6 +124,7 @@ func (w *world) addNodes(c *Case) error {
 			return err
 		}
 		w.nodes[address] = node.Name
+		w.hostLabels[node.Name] = node.Labels
 		isAPIServer := w.isAPIServer(c, address)
 		switch {
 		case c.Options.NodeSelectorLabels:
@@ -214,6 +219,33 @@ func addGroups(lbls labels.Labels, address netip.Addr, groups []cilium.CiliumCID
 			}
 		}
 	}
+}
+
+// subjectOf is whose policies judge an end: a pod's own, or with the host's firewall those of its node. None for other ends.
+func (w *world) subjectOf(end End) (*pod, error) {
+	node := w.nodes[end.IP]
+	if end.Pod != "" {
+		known := w.pods[end.Pod]
+		if known == nil {
+			return nil, fmt.Errorf("no pod %s", end.Pod)
+		}
+		if !known.host {
+			return known, nil
+		}
+		node = known.node
+	}
+	if node == "" || !option.Config.EnableHostFirewall {
+		return nil, nil
+	}
+	return &pod{node: node, host: true}, nil
+}
+
+// hostEndpoint is a node's own endpoint, labelled as InitWithNodeLabels of pkg/endpoint does.
+func (w *world) hostEndpoint(node string) *identity.Identity {
+	kept, _ := labelsfilter.Filter(labels.Map2Labels(w.hostLabels[node], labels.LabelSourceK8s))
+	lbls := labels.NewFrom(labels.LabelHost)
+	lbls.MergeLabels(kept)
+	return identity.NewIdentity(identity.ReservedIdentityHost, lbls)
 }
 
 // seenFrom is who is who on a node, whose own identity has its labels.

@@ -45,6 +45,9 @@ pub fn case(seed: u64, kinds: Kinds, probes: usize) -> Value {
             (Kinds::Cilium, _) => cilium::group(&mut random, &name),
         });
     }
+    if kinds == Kinds::Cilium {
+        policies.extend(cilium::external_groups(&mut random));
+    }
     let mut probes: Vec<Value> = (0..probes).map(|_| world.probe(&mut random)).collect();
     probes.retain(|probe| !probe.is_null());
     let mut case = json!({"id": format!("seed-{seed}"), "policies": policies, "probes": probes});

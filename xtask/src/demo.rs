@@ -1,6 +1,7 @@
 //! `demo`: builds the agent, starts it, lets the lab's pods talk, and shows what the agent saw.
 
 mod agent;
+mod findings;
 mod flows;
 mod processes;
 mod table;
@@ -69,6 +70,8 @@ fn show(binary: &std::path::Path) -> Result<()> {
     println!("\nPROCESSES of the lab's pods\n{}", processes::table(&records));
     println!("FLOWS on the lab's network, judged against its policies\n{}", flows::table(&records));
     let elsewhere = records.len() - records.iter().filter(|record| flows::is_lab(record)).count();
+    println!("FINDINGS about the lab's pods, rolled up\n{}", findings::table(&records));
+    println!("ONE DENIED FLOW: who, to whom, and why\n{}", findings::explained(&records));
     println!("{} records in all; {elsewhere} of them are not flows of the lab\n", records.len());
     let metrics = agent.counted()?;
     println!(
@@ -87,7 +90,9 @@ fn show(binary: &std::path::Path) -> Result<()> {
 /// The agent's records, once every connection of the lab has been told of, or when that takes too long.
 fn settled(agent: &Agent) -> Result<Vec<Value>> {
     let is_told = |records: &Vec<Value>| {
+        let denied = lab::CONNECTIONS.iter().filter(|connection| connection.intent == "denied").count();
         lab::CONNECTIONS.iter().all(|connection| flows::verdicts(records, connection).len() >= ROUNDS)
+            && findings::count(records, "policy-violation") >= (denied * ROUNDS) as u64
     };
     match wait_until(RECORDS_LIMIT, || agent.records().ok().filter(is_told)) {
         Some(records) => Ok(records),
@@ -109,5 +114,12 @@ fn require_intent(agent: &Agent, records: &[Value]) -> Result<()> {
             agent.log.display()
         );
     }
+    let denied = lab::CONNECTIONS.iter().filter(|connection| connection.intent == "denied").count() * ROUNDS;
+    let found = findings::count(records, "policy-violation");
+    ensure!(
+        found == denied as u64,
+        "{denied} flows are denied, the agent's findings count {found}; its log is {}",
+        agent.log.display()
+    );
     Ok(())
 }

@@ -12,6 +12,7 @@ mod image;
 mod journal;
 mod lab;
 mod lint;
+mod mutants;
 mod packages;
 mod paths;
 mod process;
@@ -55,6 +56,8 @@ enum Task {
     Demo(demo::Args),
     /// Run every test tier that this machine can run
     Test(test::Args),
+    /// Make known mistakes in a copy of the policy engine, and see whether a test notices each
+    Mutants(mutants::Args),
     /// Run the privileged tests, or a command, on other kernels
     Vm(vm::Args),
 }
@@ -71,6 +74,7 @@ fn main() -> std::process::ExitCode {
         Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),
         Task::Image(args) => image::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Mutants(args) => mutants::run(&args),
         Task::Vm(args) => vm::run(&args),
     };
     match outcome {

@@ -99,6 +99,14 @@ pub(crate) fn as_root(program: &Path) -> Command {
     command
 }
 
+/// A command that takes what time the processors have left, where chrt(1) is there: it may run beside tests.
+pub(crate) fn when_idle(program: &Path) -> Command {
+    let Some(chrt) = which("chrt") else { return Command::new(program) };
+    let mut command = Command::new(chrt);
+    command.args(["--idle", "0"]).arg(program);
+    command
+}
+
 /// Asks again and again until there is an answer; `None` when there is none within the limit.
 pub(crate) fn wait_until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;

@@ -3,6 +3,7 @@
 mod bpf;
 mod kernels;
 mod kubernetes;
+mod oracle;
 mod tools;
 
 use clap::ValueEnum;
@@ -10,6 +11,7 @@ use clap::ValueEnum;
 pub(crate) use bpf::BpfToolchain;
 pub(crate) use kernels::{KernelFiles, kernel};
 pub(crate) use kubernetes::Kubernetes;
+pub(crate) use oracle::oracle;
 pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};
 
 use crate::{cluster, packages};
@@ -30,6 +32,8 @@ enum Part {
     Lab,
     /// Programs of a Kubernetes node
     Cluster,
+    /// Cilium's policy engine, with which ours is compared
+    Oracle,
     /// Emulator and kernels of the VM tests
     Vm,
     /// Real servers, clients and captures of the privileged tests
@@ -50,6 +54,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 Ok(lines) => lines.iter().for_each(|line| println!("{line}")),
                 // Its tests are skipped, and nothing else needs it.
                 Err(error) if args.parts.is_empty() => println!("cluster: SKIPPED: {error:#}"),
+                Err(error) => return Err(error),
+            },
+            Part::Oracle => match oracle() {
+                Ok(program) => println!("oracle: {}", program.display()),
+                // As above.
+                Err(error) if args.parts.is_empty() => println!("oracle: SKIPPED: {error:#}"),
                 Err(error) => return Err(error),
             },
             Part::Tests => {

@@ -1,9 +1,11 @@
 //! `test`: every tier that this machine can run, one count at the end.
 
 mod cluster;
+mod oracle;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -34,6 +36,8 @@ enum Tier {
     Cluster,
     /// The privileged tests on other kernels, in virtual machines
     Vm,
+    /// Random policies, judged by Cilium's own engine as well
+    Oracle,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -41,15 +45,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let agent = build::agent(false)?;
     let binaries = test_binaries::build()?;
+    let filter = args.filter.as_deref();
     let mut tally = Tally::default();
-    for tier in tiers {
-        match tier {
-            Tier::Unit => unit(&binaries, args.filter.as_deref(), &mut tally)?,
-            Tier::Privileged => privileged(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
-            Tier::Cluster => cluster::tier(&binaries, &agent, args.filter.as_deref(), &mut tally)?,
-            Tier::Vm => vm::tier(&binaries, &agent, args.filter.as_deref(), &mut tally),
+    thread::scope(|scope| {
+        // Go takes minutes, which tiers that leave processors idle go on beside; what is needed first is built first.
+        let kubernetes = tiers.contains(&Tier::Cluster) && filter.is_none();
+        let mut oracle = tiers.contains(&Tier::Oracle).then(|| oracle::Building::begin(kubernetes));
+        if kubernetes && oracle.is_none() {
+            scope.spawn(cluster::build_ahead);
         }
-    }
+        tiers.iter().try_for_each(|tier| {
+            match tier {
+                Tier::Unit => unit(&binaries, filter, &mut tally)?,
+                Tier::Privileged => privileged(&binaries, &agent, filter, &mut tally)?,
+                Tier::Cluster => cluster::tier(&binaries, &agent, filter, &mut tally)?,
+                Tier::Vm => vm::tier(&binaries, &agent, filter, &mut tally),
+                Tier::Oracle => {
+                    let building = oracle.take().unwrap_or_else(|| oracle::Building::begin(false));
+                    oracle::tier(&binaries, building, filter, &mut tally)?;
+                }
+            }
+            Ok::<(), anyhow::Error>(())
+        })
+    })?;
     tally.close()
 }
 

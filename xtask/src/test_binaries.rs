@@ -9,13 +9,16 @@ use serde_json::Value;
 use crate::cargo;
 use crate::process::Step;
 
-/// Suites of the tests folder that start the real agent, and so need root and a kernel that it may watch.
+/// Suites of the tests folder that need more than the machine at hand: most start the real agent, and so need root and a kernel
+/// that it may watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suite {
     /// On any machine, and in VMs.
     Privileged,
     /// Beside a Kubernetes node.
     Cluster,
+    /// No agent but Cilium's policy engine, which has to be built.
+    Oracle,
 }
 
 /// A static binary that holds tests.
@@ -41,6 +44,11 @@ impl TestBinary {
     /// True for suites that start the real agent beside a Kubernetes node.
     pub(crate) fn is_for_cluster(&self) -> bool {
         self.suite == Some(Suite::Cluster)
+    }
+
+    /// True for suites that compare with Cilium's policy engine.
+    pub(crate) fn asks_the_oracle(&self) -> bool {
+        self.suite == Some(Suite::Oracle)
     }
 
     /// The command that runs the program the way cargo would.
@@ -85,6 +93,7 @@ fn binary(message: &Value) -> Option<TestBinary> {
     let suite = match target {
         "privileged" => Some(Suite::Privileged),
         "cluster" => Some(Suite::Cluster),
+        "policy_oracle" => Some(Suite::Oracle),
         _ => None,
     };
     Some(TestBinary {
@@ -110,6 +119,7 @@ mod tests {
         let suite = |message: Value| binary(&message).map(|binary| binary.suite);
         assert_eq!(suite(message("tests", "test", "privileged", true)), Some(Some(Suite::Privileged)));
         assert_eq!(suite(message("tests", "test", "cluster", true)), Some(Some(Suite::Cluster)));
+        assert_eq!(suite(message("tests", "test", "policy_oracle", true)), Some(Some(Suite::Oracle)));
         assert_eq!(suite(message("tests", "test", "policy_cases", true)), Some(None));
         assert_eq!(suite(message("tests", "lib", "watchfire_tests", true)), Some(None));
         assert_eq!(suite(message("agent", "test", "privileged", true)), Some(None));

@@ -2,6 +2,7 @@
 
 pub(super) mod event;
 pub(super) mod field;
+pub(super) mod finding;
 pub(super) mod table;
 
 use std::io::{self, BufWriter, Write as _};
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use serde_json::Value;
 use watchfire_export::{ObserveRequest, RecordType, observe};
 
 use super::{flows, is_broken_pipe};
@@ -48,6 +50,8 @@ enum ObserveCommand {
 enum Format {
     /// Aligned columns for people
     Table,
+    /// The same, with all that a finding says below its line
+    Expanded,
     /// One JSON object a line, as in the event log
     Json,
 }
@@ -75,7 +79,7 @@ pub(crate) fn run(args: &ObserveArgs) -> Result<ExitCode> {
 fn show(args: &ObserveArgs, request: &ObserveRequest) -> Result<()> {
     let lines = observe(&args.socket, request)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    if args.output == Format::Table {
+    if args.output != Format::Json {
         writeln!(out, "{}", table::HEADER)?;
         out.flush()?;
     }
@@ -83,10 +87,15 @@ fn show(args: &ObserveArgs, request: &ObserveRequest) -> Result<()> {
         let line = line?;
         match args.output {
             Format::Json => writeln!(out, "{line}")?,
-            Format::Table => {
-                let record =
-                    serde_json::from_str(&line).context("the agent sent something that is no JSON")?;
+            Format::Table | Format::Expanded => {
+                let record = serde_json::from_str::<Value>(&line)
+                    .context("the agent sent something that is no JSON")?;
                 writeln!(out, "{}", table::row(&record))?;
+                if args.output == Format::Expanded && record["type"] == "finding" {
+                    for line in finding::expanded(&record) {
+                        writeln!(out, "{}", flows::printable(&line))?;
+                    }
+                }
             }
         }
         // Live: a line that waits in a buffer is not seen.

@@ -1,4 +1,6 @@
-//! `watchfire policy`: policies without an agent.
+//! `watchfire policy`: policies without an agent, and candidates as a running one has judged by them.
+
+mod candidates;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use watchfire_model::Dialect;
 use watchfire_policy::cases::{CaseFile, CaseFileError, Report};
+use watchfire_policy::parse_documents;
 
 /// Something was not as expected.
 const EXIT_MISMATCH: u8 = 1;
@@ -23,7 +26,10 @@ pub(crate) struct PolicyArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum PolicyCommand {
-    /// Check the policy engine against files of cases; exits 1 on a mismatch and 2 on a file that cannot be read
+    /// Say what candidate policies would change: which of the flows that the running agent saw would break or open
+    Candidates(candidates::CandidatesArgs),
+    /// Check the policy engine against files of cases; exits 1 on a mismatch and 2 on a file that cannot be read. Objects that
+    /// the API would refuse are reported, and the cases judged without them
     Test(TestArgs),
 }
 
@@ -32,7 +38,7 @@ struct TestArgs {
     /// Case files, or folders of them (YAML and JSON)
     #[arg(required = true, value_name = "CASES")]
     cases: Vec<PathBuf>,
-    /// Whose reading of the policies is followed, where a file does not say it
+    /// Whose reading of the policies is followed, where a file does not say it and no policy is of Cilium's own kinds
     #[arg(long, value_enum, default_value_t = DialectName::K8s)]
     dialect: DialectName,
 }
@@ -57,6 +63,7 @@ impl From<DialectName> for Dialect {
 /// Runs `policy`.
 pub(crate) fn run(args: &PolicyArgs) -> Result<ExitCode> {
     match &args.command {
+        PolicyCommand::Candidates(args) => candidates::run(args),
         PolicyCommand::Test(args) => Ok(ExitCode::from(test(args))),
     }
 }
@@ -74,6 +81,9 @@ fn test(args: &TestArgs) -> u8 {
         total.fail(&anyhow::anyhow!("no case file was found"));
     }
     println!("{} files, {}", total.files, total.report);
+    if total.manifests > 0 {
+        println!("{} files of policies alone, {} objects read", total.manifests, total.objects);
+    }
     match (total.unreadable, total.report.mismatches.len()) {
         (0, 0) => 0,
         (0, _) => EXIT_MISMATCH,
@@ -94,6 +104,10 @@ enum Named {
 struct Tally {
     files: usize,
     unreadable: usize,
+    /// Files in folders that hold policies and no cases.
+    manifests: usize,
+    /// Policies in them that the API would take.
+    objects: usize,
     report: Report,
 }
 
@@ -120,7 +134,9 @@ impl Tally {
             Ok(cases) => self.run(path, &cases, dialect),
             Err(error) => match error.downcast_ref() {
                 Some(reason @ CaseFileError::NotACaseFile(_)) if named == Named::ByFolder => {
-                    println!("skipped {}: {reason}", path.display());
+                    if !self.manifest(path) {
+                        println!("skipped {}: {reason}", path.display());
+                    }
                 }
                 _ => self.fail(&error),
             },
@@ -136,11 +152,27 @@ impl Tally {
             println!("mismatch {}: {mismatch}", path.display());
         }
         for refused in &report.refused {
-            eprintln!("watchfire: {}: {refused}", path.display());
-            self.unreadable += 1;
+            println!("refused {}: {refused}", path.display());
         }
         self.files += 1;
         self.report.merge(report);
+    }
+
+    /// Reads a file of policies, as examples are; false where it holds none.
+    fn manifest(&mut self, path: &Path) -> bool {
+        let Ok(text) = fs::read_to_string(path) else { return false };
+        let parsed = parse_documents(&path.display().to_string(), &text);
+        let refused: Vec<_> =
+            parsed.rejected.iter().filter(|refused| refused.object.kind.is_some()).collect();
+        if parsed.policies.is_empty() && refused.is_empty() {
+            return false;
+        }
+        for refused in refused {
+            println!("refused {refused}");
+        }
+        self.manifests += 1;
+        self.objects += parsed.policies.len();
+        true
     }
 
     fn fail(&mut self, error: &anyhow::Error) {
@@ -208,5 +240,14 @@ mod tests {
         check(&[("a.json", "{\"kind\": \"Pod\"}"), ("README.md", "x"), ("b.yaml", &good)], &[""], 0);
         check(&[("a.json", "{\"kind\": \"Pod\"}")], &["a.json"], EXIT_UNREADABLE);
         check(&[("a.json", "{\"kind\": \"Pod\"}")], &[""], EXIT_UNREADABLE);
+    }
+
+    #[test]
+    fn refused_objects_are_part_of_what_is_tested() {
+        let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: a}, spec: \
+                      {policyTypes: [Both]}}";
+        let refused =
+            CASE.replace("EXPECT", "allow").replace("{id: a,", &format!("{{id: a, policies: [{policy}],"));
+        check(&[("a.yaml", &refused), ("policy.yaml", policy)], &[""], 0);
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::ledger::FsyncWhen;
 use super::values::NoneOr;
 use super::{
-    AbsolutePath, AutoOr, Config, ConntrackOf, DrainSeconds, LogFormat, Output, Place, RingBytes, Url,
-    WaitMilliseconds,
+    AbsolutePath, AutoOr, Config, ConntrackOf, DialectChoice, DrainSeconds, LogFormat, Output, Place,
+    RingBytes, Url, WaitMilliseconds,
 };
 
 /// Flags over the keys of the configuration file.
@@ -43,6 +43,12 @@ pub(crate) struct ConfigFlags {
     /// Directory with policy files (*.yaml, *.yml, *.json)
     #[arg(long, env = "WATCHFIRE_POLICIES", value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Directory with policies that are judged beside those in force
+    #[arg(long, env = "WATCHFIRE_CANDIDATES", value_name = "DIR")]
+    candidates: Option<PathBuf>,
+    /// Whose reading of policies is followed
+    #[arg(long, env = "WATCHFIRE_DIALECT", value_name = "auto|k8s|cilium")]
+    dialect: Option<DialectChoice>,
     /// Network namespace whose connection tracking tells the backends of services
     #[arg(long, env = "WATCHFIRE_CONNTRACK", value_name = "host|none|PATH")]
     conntrack: Option<ConntrackOf>,
@@ -111,6 +117,8 @@ impl ConfigFlags {
             cluster_name,
             enrichment_wait,
             policies,
+            candidates,
+            dialect,
             conntrack,
             redact_args,
             drain_timeout,
@@ -139,6 +147,8 @@ impl ConfigFlags {
         set_some(&mut config.cluster_name, cluster_name);
         set(&mut config.enrichment.wait_milliseconds, enrichment_wait);
         set_some(&mut config.policies, policies);
+        set_some(&mut config.policy.candidates, candidates);
+        set(&mut config.policy.dialect, dialect);
         set(&mut config.conntrack, conntrack);
         set(&mut config.redact_args, redact_args);
         set(&mut config.drain_timeout_seconds, drain_timeout);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use ipnet::IpNet;
-use watchfire_export::PolicyObjects;
 use watchfire_inventory::{Inventory, read_inventory};
-use watchfire_policy::Policy;
 
-use super::policy_files;
+use super::candidates::Modes;
+use super::policies::Reading;
+use super::policy_files::PolicyFiles;
 use crate::config::Config;
 
 /// What was read.
@@ -20,8 +20,11 @@ pub(crate) struct Loaded {
     pub(crate) node: Arc<str>,
     pub(super) inventory: Option<Inventory>,
     pub(super) cluster_ranges: Vec<IpNet>,
-    pub(super) policies: Vec<Arc<Policy>>,
-    pub(crate) objects: PolicyObjects,
+    pub(crate) policies: PolicyFiles,
+    pub(crate) candidates: PolicyFiles,
+    pub(super) modes: Modes,
+    pub(super) reading: Reading,
+    pub(super) stale_window_ns: u64,
 }
 
 impl Loaded {
@@ -33,17 +36,18 @@ impl Loaded {
     /// Reads what the configuration names. Policy objects that are not valid are logged and left out.
     pub(crate) fn read(config: &Config) -> Result<Self> {
         let (node, inventory) = inventory(config)?;
-        let (policies, objects) = match &config.policies {
-            Some(dir) => policy_files::load(dir)?,
-            None => (Vec::new(), PolicyObjects::default()),
-        };
+        let policies = config.policies.as_deref().map(PolicyFiles::load).transpose()?.unwrap_or_default();
+        let candidates = config.policy.candidates.as_deref().map(PolicyFiles::load_candidates).transpose()?;
         Ok(Self {
             cluster: config.cluster_name.as_deref().map(Into::into),
             node,
             inventory,
             cluster_ranges: config.cluster_cidrs.as_slice().to_vec(),
             policies,
-            objects,
+            candidates: candidates.unwrap_or_default(),
+            modes: Modes { others: config.policy.mode, of: config.policy.modes.0.clone() },
+            reading: Reading { choice: config.policy.dialect, cilium: config.policy.cilium.options() },
+            stale_window_ns: config.policy.stale_window_seconds.nanoseconds(),
         })
     }
 }

@@ -1,92 +1,156 @@
 //! The policies that are in force: those of files, and those that the cluster has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use watchfire_export::PolicyObjects;
-use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind};
-use watchfire_policy::{Policy, PolicySet, parse_object};
+use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind, Source};
+use watchfire_policy::mesh::parse_mesh_object;
+use watchfire_policy::{CiliumOptions, Policy, PolicySet, parse_object};
 
-use super::DIALECT;
+use super::candidates::{self, Candidates};
+use super::dialect::Followed;
+use super::epochs::{Epochs, Touched};
+use super::mesh::{self, MeshObject};
+use super::policy_files::PolicyFiles;
+use crate::config::DialectChoice;
 
 /// Most policy objects of the cluster that are kept.
 const POLICIES_MAX: usize = 20_000;
+/// Shortest time between two sets of policies, nanoseconds: changes that come at once are one change.
+const SETTLE_INTERVAL_NS: u64 = 10_000_000;
+/// How many times as long as it took to make a set the next one has to wait, so that policies which are edited all the time
+/// cost the thread a tenth of its time at most.
+const SETTLE_COST_TIMES: u64 = 9;
 
 /// Kind, namespace and name.
 type Key = (ResourceKind, String, String);
 
-/// What came of an object of the cluster.
-#[derive(Debug)]
-enum Outcome {
-    Loaded(Arc<Policy>),
-    Rejected,
-    /// Of a kind that is not judged by.
-    Ignored,
+/// How policies are read.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Reading {
+    pub(super) choice: DialectChoice,
+    pub(super) cilium: CiliumOptions,
 }
 
+/// What an object says.
+#[derive(Clone, PartialEq, Debug)]
+enum Said {
+    Policy(Arc<Policy>),
+    /// It is judged beside those in force.
+    Candidate(Arc<Policy>),
+    Mesh(MeshObject),
+}
+
+/// An object of the cluster.
 #[derive(Debug)]
 struct Entry {
     list: u32,
-    outcome: Outcome,
+    /// What it said when it was last valid; none where it never was, or is of a kind that nobody judges by.
+    said: Option<Said>,
+    /// Whether its newest version is not valid.
+    is_rejected: bool,
 }
 
 /// Policies by where they come from.
 #[derive(Debug)]
 pub(super) struct Policies {
-    of_files: Vec<Arc<Policy>>,
-    file_objects: PolicyObjects,
+    reading: Reading,
+    files: PolicyFiles,
+    candidate_files: PolicyFiles,
+    candidates: Candidates,
+    /// Namespaces that have policies in force.
+    namespaces: HashSet<String>,
     of_cluster: BTreeMap<Key, Entry>,
     lists: BTreeMap<ResourceKind, u32>,
-    refused: usize,
+    /// Kinds whose first list has begun and not ended: a part of it is no set to judge by.
+    begun: BTreeSet<ResourceKind>,
+    /// Cilium's kinds that the cluster's API has.
+    cilium_kinds: BTreeSet<ResourceKind>,
+    left_out: usize,
+    followed: Followed,
+    epochs: Epochs,
     /// Kinds that were said not to be judged by.
-    ignored_kinds: BTreeSet<ResourceKind>,
-    set: PolicySet,
+    ignored_kinds: BTreeSet<&'static str>,
+    /// The mesh's policies that the current set is made of.
+    mesh: Vec<MeshObject>,
     is_stale: bool,
-}
-
-impl Default for Policies {
-    fn default() -> Self {
-        Self {
-            of_files: Vec::new(),
-            file_objects: PolicyObjects::default(),
-            of_cluster: BTreeMap::new(),
-            lists: BTreeMap::new(),
-            refused: 0,
-            ignored_kinds: BTreeSet::new(),
-            set: PolicySet::new(DIALECT, Vec::new()),
-            is_stale: false,
-        }
-    }
+    settle_after_ns: u64,
+    counts: PolicyObjects,
 }
 
 impl Policies {
+    pub(super) fn new(reading: Reading, files: PolicyFiles, candidate_files: PolicyFiles) -> Self {
+        let followed = Followed::new(reading.choice, false, false);
+        let set = PolicySet::with_options(followed.dialect, reading.cilium.clone(), []);
+        let mut policies = Self {
+            reading,
+            files,
+            candidate_files,
+            candidates: Candidates::default(),
+            namespaces: HashSet::new(),
+            of_cluster: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            cilium_kinds: BTreeSet::new(),
+            left_out: 0,
+            followed,
+            epochs: Epochs::new(followed.dialect, set, None),
+            ignored_kinds: BTreeSet::new(),
+            mesh: Vec::new(),
+            is_stale: true,
+            settle_after_ns: 0,
+            counts: PolicyObjects::default(),
+        };
+        policies.make(None, false);
+        policies.followed.tell();
+        policies
+    }
+
     /// Those of files, which take the place of those of files before.
-    pub(super) fn set_files(&mut self, policies: Vec<Arc<Policy>>, objects: PolicyObjects) {
-        (self.of_files, self.file_objects) = (policies, objects);
-        self.is_stale = true;
-        self.settle();
+    pub(super) fn set_files(&mut self, mut files: PolicyFiles, mut candidates: PolicyFiles, at_ns: u64) {
+        files.keep_last_good(mem::take(&mut self.files));
+        candidates.keep_last_good(mem::take(&mut self.candidate_files));
+        (self.files, self.candidate_files) = (files, candidates);
+        (self.is_stale, self.settle_after_ns) = (true, 0);
+        self.settle(at_ns, false);
     }
 
     /// Takes in what a source tells of policies.
-    pub(super) fn take(&mut self, change: &Change) {
+    pub(super) fn take(&mut self, source: Source, change: &Change) {
         match change {
-            Change::ListBegins(kind) => *self.lists.entry(*kind).or_default() += 1,
-            Change::ListEnds(kind) => {
+            Change::ListBegins(kind) if kind.is_policy() => {
+                let lists = self.lists.entry(*kind).or_default();
+                *lists += 1;
+                if *lists == 1 {
+                    self.begun.insert(*kind);
+                }
+            }
+            Change::ListEnds(kind) if kind.is_policy() => {
                 let list = self.list(*kind);
                 self.retain(*kind, |entry| entry.list == list);
+                self.is_stale |= self.begun.remove(kind);
+                if source == Source::Api && is_of_cilium(*kind) {
+                    self.is_stale |= self.cilium_kinds.insert(*kind);
+                }
             }
-            Change::Absent(kind) => self.retain(*kind, |_| false),
+            Change::Absent(kind) if kind.is_policy() => {
+                self.retain(*kind, |_| false);
+                self.is_stale |= self.begun.remove(kind);
+                self.is_stale |= self.cilium_kinds.remove(kind);
+            }
             Change::Apply(object) => {
                 if let Object::Policy(policy) = &**object {
                     self.apply(policy);
                 }
             }
-            Change::Delete(kind, ObjectKey { namespace, name, uid: _ }) => {
-                if self.of_cluster.remove(&(*kind, namespace.clone(), name.clone())).is_some() {
-                    self.is_stale = true;
-                }
+            Change::Delete(kind, ObjectKey { namespace, name, uid: _ }) if kind.is_policy() => {
+                let removed = self.of_cluster.remove(&(*kind, namespace.clone(), name.clone()));
+                self.is_stale |= removed.is_some();
             }
+            Change::ListBegins(_) | Change::ListEnds(_) | Change::Absent(_) | Change::Delete(..) => {}
         }
     }
 
@@ -102,123 +166,223 @@ impl Policies {
 
     fn apply(&mut self, policy: &PolicyObject) {
         let ObjectKey { namespace, name, uid: _ } = &policy.key;
-        let key = (policy.kind, namespace.clone(), name.clone());
+        let (kind, list) = (policy.kind, self.list(policy.kind));
+        let key = (kind, namespace.clone(), name.clone());
         if self.of_cluster.len() >= POLICIES_MAX && !self.of_cluster.contains_key(&key) {
-            self.refused += 1;
+            self.left_out += 1;
             tracing::warn!(namespace, name, "policy left out: the cluster has more than {POLICIES_MAX}");
             return;
         }
-        let outcome = match parse_object(policy.value.clone()) {
-            Ok(Some(policy)) if policy.is_known_to(DIALECT) => Outcome::Loaded(policy),
-            Ok(_) => {
-                if self.ignored_kinds.insert(policy.kind) {
-                    let kind = policy.kind;
-                    tracing::warn!(
-                        "the cluster has objects of kind {kind}, which this agent does not judge by"
-                    );
-                }
-                Outcome::Ignored
+        let is_mesh = matches!(kind, ResourceKind::PeerAuthentication | ResourceKind::AuthorizationPolicy);
+        let read = match candidates::is_candidate(&policy.value) {
+            Err(reason) => Err(reason),
+            Ok(true) if is_mesh => Err(candidates::NO_MESH.to_owned()),
+            Ok(true) => parse_object(policy.value.clone()).map(|read| read.map(Said::Candidate)),
+            Ok(false) if is_mesh => {
+                let read = parse_mesh_object(policy.value.clone());
+                read.map(|read| read.map(|read| Said::Mesh(MeshObject::new(&policy.value, read))))
             }
-            Err(reason) => {
-                tracing::warn!(kind = ?policy.kind, namespace, name, reason, "policy object left out");
-                Outcome::Rejected
-            }
+            Ok(false) => parse_object(policy.value.clone()).map(|read| read.map(Said::Policy)),
         };
-        let entry = Entry { list: self.list(policy.kind), outcome };
-        self.of_cluster.insert(key, entry);
+        let entry = self.of_cluster.entry(key).or_insert(Entry { list, said: None, is_rejected: false });
+        entry.list = list;
+        match read {
+            // A list that is told again changes nothing.
+            Ok(said) if entry.said == said && said.is_some() && !entry.is_rejected => return,
+            Ok(said) => (entry.said, entry.is_rejected) = (said, false),
+            Err(reason) => {
+                entry.is_rejected = true;
+                let outcome =
+                    if entry.said.is_some() { "stays in force as it last was valid" } else { "left out" };
+                tracing::warn!(%kind, namespace, name, reason, "policy object {outcome}");
+            }
+        }
         self.is_stale = true;
     }
 
-    /// Makes one set of all, if anything has changed.
-    pub(super) fn settle(&mut self) {
-        if !mem::take(&mut self.is_stale) {
-            return;
-        }
-        let of_cluster = self.of_cluster.values().filter_map(|entry| match &entry.outcome {
-            Outcome::Loaded(policy) => Some(Arc::clone(policy)),
-            Outcome::Rejected | Outcome::Ignored => None,
-        });
-        let all: Vec<_> = self.of_files.iter().cloned().chain(of_cluster).collect();
-        self.set = PolicySet::new(DIALECT, all);
+    /// Whether something has changed of which no set has been made yet.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
-    pub(super) const fn set(&self) -> &PolicySet {
-        &self.set
+    /// Makes one set of all, if anything has changed, also of what policies ask for; not too soon after the last.
+    /// Answers whether it has.
+    pub(super) fn settle(&mut self, at_ns: u64, facts_changed: bool) -> bool {
+        if !(self.is_stale || facts_changed) || at_ns < self.settle_after_ns {
+            return false;
+        }
+        let begun = Instant::now();
+        if mem::take(&mut self.is_stale) {
+            self.make(Some(at_ns), facts_changed);
+        } else {
+            let current = Arc::clone(self.epochs.current());
+            let (set, mesh) = (Arc::clone(&current.set), current.mesh.clone());
+            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE, true);
+        }
+        let cost_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let pause_ns = cost_ns.saturating_mul(SETTLE_COST_TIMES).max(SETTLE_INTERVAL_NS);
+        self.settle_after_ns = at_ns.saturating_add(pause_ns);
+        true
+    }
+
+    /// Makes a set: the first of all where there is no time.
+    fn make(&mut self, at_ns: Option<u64>, facts_changed: bool) {
+        let entries = || self.of_cluster.iter().filter(|((kind, ..), _)| !self.begun.contains(kind));
+        let of_cluster = entries().filter_map(|(_, entry)| match &entry.said {
+            Some(Said::Policy(policy)) => Some(policy),
+            _ => None,
+        });
+        let all: Vec<&Arc<Policy>> = self.files.policies().chain(of_cluster).collect();
+        let has_cilium = all.iter().any(|policy| !policy.is_known_to(watchfire_model::Dialect::K8s));
+        let followed = Followed::new(self.reading.choice, !self.cilium_kinds.is_empty(), has_cilium);
+        let judged = all.into_iter().filter(|policy| policy.is_known_to(followed.dialect)).cloned();
+        let set = PolicySet::with_options(followed.dialect, self.reading.cilium.clone(), judged);
+        let of_cluster = entries().filter_map(|(_, entry)| match &entry.said {
+            Some(Said::Candidate(policy)) => Some(policy),
+            _ => None,
+        });
+        let beside = self.candidate_files.policies().chain(self.files.candidates()).chain(of_cluster);
+        let beside: Vec<Arc<Policy>> = beside.cloned().collect();
+        let of_cluster = entries().filter_map(|(_, entry)| match &entry.said {
+            Some(Said::Mesh(object)) => Some(object),
+            _ => None,
+        });
+        let mut of_mesh: Vec<&MeshObject> = self.files.mesh().chain(of_cluster).collect();
+        let mesh_set = mesh::set(&mut of_mesh);
+        let of_mesh: Vec<MeshObject> = of_mesh.into_iter().cloned().collect();
+
+        let current = Arc::clone(self.epochs.current());
+        let mut touched = if facts_changed || followed.dialect != current.dialect {
+            Touched::EVERYONE
+        } else {
+            Touched::default()
+        };
+        differences(&current.set, &set, &mut touched);
+        for object in self.mesh.iter().filter(|object| !of_mesh.contains(object)) {
+            mesh::touch(object, &mut touched);
+        }
+        for object in of_mesh.iter().filter(|object| !self.mesh.contains(object)) {
+            mesh::touch(object, &mut touched);
+        }
+        for policy in set.refused().iter().filter(|policy| !current.set.refused().contains(policy)) {
+            tracing::warn!(
+                "{} is not judged by: it uses what Cilium has to be configured for",
+                policy.reference()
+            );
+        }
+        if followed != mem::replace(&mut self.followed, followed) && at_ns.is_some() {
+            followed.tell();
+        }
+        self.mesh = of_mesh;
+        self.candidates.make((followed.dialect, &self.reading.cilium), &set, beside);
+        self.namespaces = set.policies().iter().map(|policy| policy.reference().namespace.clone()).collect();
+        self.counts = self.count(&set);
+        match at_ns {
+            None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
+            Some(_) if touched == Touched::default() => {}
+            Some(at_ns) => {
+                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed)
+            }
+        }
+    }
+
+    pub(super) const fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// Whether policies of a namespace are in force.
+    pub(super) fn are_in(&self, namespace: &str) -> bool {
+        self.namespaces.contains(namespace)
+    }
+
+    pub(super) const fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    pub(super) const fn epochs_mut(&mut self) -> &mut Epochs {
+        &mut self.epochs
+    }
+
+    pub(super) const fn followed(&self) -> Followed {
+        self.followed
     }
 
     /// How many objects there are, and what came of them.
-    pub(super) fn objects(&self) -> PolicyObjects {
-        let mut objects = self.file_objects;
-        objects.rejected += self.refused;
+    pub(super) const fn objects(&self) -> PolicyObjects {
+        self.counts
+    }
+
+    fn count(&mut self, set: &PolicySet) -> PolicyObjects {
+        let (rejected, last_good, ignored) = self.files.counts();
+        let (beside_rejected, beside_last_good, _) = self.candidate_files.counts();
+        let rejected = rejected + beside_rejected + beside_last_good + self.left_out;
+        let mut objects = PolicyObjects { loaded: 0, last_good, rejected, ignored };
+        let dialect = self.followed.dialect;
+        let ignored_kinds = &mut self.ignored_kinds;
+        let mut count = |policy: &Arc<Policy>, is_rejected: bool| {
+            if !policy.is_known_to(dialect) {
+                let kind = policy.reference().kind;
+                if ignored_kinds.insert(kind) {
+                    tracing::warn!(
+                        "policies of kind {kind} mean nothing to the dialect that is followed and are not judged by"
+                    );
+                }
+                objects.ignored += 1;
+            } else if set.refused().contains(policy) {
+                objects.rejected += 1;
+            } else if is_rejected {
+                objects.last_good += 1;
+            } else {
+                objects.loaded += 1;
+            }
+        };
+        for policy in self.files.valid() {
+            count(policy, false);
+        }
         for entry in self.of_cluster.values() {
-            match entry.outcome {
-                Outcome::Loaded(_) => objects.loaded += 1,
-                Outcome::Rejected => objects.rejected += 1,
-                Outcome::Ignored => objects.ignored += 1,
+            if let Some(Said::Policy(policy)) = &entry.said {
+                count(policy, entry.is_rejected);
             }
         }
+        for entry in self.of_cluster.values() {
+            match (&entry.said, entry.is_rejected) {
+                (Some(Said::Policy(_)), _) | (Some(Said::Candidate(_)), false) => {}
+                // The valid version before stays a candidate.
+                (Some(Said::Candidate(_)), true) => objects.rejected += 1,
+                (Some(Said::Mesh(_)), false) => objects.loaded += 1,
+                (Some(Said::Mesh(_)), true) => objects.last_good += 1,
+                (None, true) => objects.rejected += 1,
+                (None, false) => objects.ignored += 1,
+            }
+        }
+        objects.loaded += self.files.mesh().count();
         objects
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn is_of_cilium(kind: ResourceKind) -> bool {
+    kind.group() == "cilium.io"
+}
 
-    #[test]
-    fn kinds_of_others_are_not_judged_by_and_counted_so() {
-        let value = serde_json::json!({
-            "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
-            "metadata": { "name": "c", "namespace": "shop" }, "spec": { "endpointSelector": {}, "ingress": [{}] },
-        });
-        let key = ObjectKey { namespace: "shop".to_owned(), name: "c".to_owned(), uid: String::new() };
-        let kind = ResourceKind::CiliumNetworkPolicy;
-        let mut policies = Policies::default();
-        policies.take(&Change::Apply(Box::new(Object::Policy(PolicyObject { kind, key, value }))));
-        assert_eq!(names(&mut policies), [""; 0]);
-        assert_eq!(policies.objects(), PolicyObjects { loaded: 0, rejected: 0, ignored: 1 });
+/// Whom it concerns that one set follows another. Both are in the order of their policies' names.
+fn differences(before: &PolicySet, after: &PolicySet, touched: &mut Touched) {
+    let by_name = |set: &PolicySet| {
+        let all = set.policies().iter().map(|policy| (Arc::clone(policy.reference()), Arc::clone(policy)));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    if before.policies() == after.policies() {
+        return;
     }
-
-    fn policy(name: &str, spec: &str) -> Change {
-        let text = format!(
-            r#"{{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{{"name":"{name}","namespace":"shop"}},"spec":{spec}}}"#
-        );
-        Change::Apply(Box::new(Object::Policy(PolicyObject {
-            kind: ResourceKind::NetworkPolicy,
-            key: ObjectKey { namespace: "shop".to_owned(), name: name.to_owned(), uid: String::new() },
-            value: serde_json::from_str(&text).unwrap(),
-        })))
-    }
-
-    fn names(policies: &mut Policies) -> Vec<String> {
-        policies.settle();
-        policies.set().policies().iter().map(|policy| policy.reference().name.to_string()).collect()
-    }
-
-    #[test]
-    fn policies_come_and_go_as_the_cluster_says() {
-        const KIND: ResourceKind = ResourceKind::NetworkPolicy;
-        let mut policies = Policies::default();
-        for change in [
-            Change::ListBegins(KIND),
-            policy("a", r#"{"podSelector":{}}"#),
-            policy("b", r#"{"podSelector":{}}"#),
-            policy("c", r#"{"podSelector":7}"#),
-            Change::ListEnds(KIND),
-        ] {
-            policies.take(&change);
+    let (mut before, after) = (by_name(before), by_name(after));
+    for (reference, policy) in after {
+        if before.remove(&reference).is_none_or(|known| known != policy) {
+            touched.add(&reference.namespace);
         }
-        assert_eq!(names(&mut policies), ["a", "b"]);
-        assert_eq!(policies.objects(), PolicyObjects { loaded: 2, rejected: 1, ignored: 0 });
-        let key = ObjectKey { namespace: "shop".to_owned(), name: "a".to_owned(), uid: String::new() };
-        policies.take(&Change::Delete(KIND, key));
-        assert_eq!(names(&mut policies), ["b"]);
-        for change in [Change::ListBegins(KIND), policy("d", r#"{"podSelector":{}}"#), Change::ListEnds(KIND)]
-        {
-            policies.take(&change);
-        }
-        assert_eq!(names(&mut policies), ["d"]);
-        policies.take(&Change::Absent(KIND));
-        assert_eq!(names(&mut policies), [""; 0]);
+    }
+    for reference in before.into_keys() {
+        touched.add(&reference.namespace);
     }
 }
+
+#[cfg(test)]
+mod tests;

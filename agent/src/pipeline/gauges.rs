@@ -1,11 +1,12 @@
 //! What the stages tell of themselves.
 
-use watchfire_export::{CounterHandle, GaugeHandle, Metrics, PayloadTotals};
+use watchfire_export::{CounterHandle, GaugeHandle, JudgingTotals, Metrics, PayloadTotals};
 
 use watchfire_model::{EnrichmentOutcome, Missing};
 
-use super::Stages;
 use super::payloads::PayloadCounts;
+use super::{Stages, findings};
+use crate::knowledge::dialect_name;
 
 #[derive(Debug)]
 pub(super) struct Gauges {
@@ -144,18 +145,39 @@ impl Gauges {
             services,
             processes,
             flows,
+            memory,
+            rejudging,
             queries,
             names,
             payloads,
             plaintext,
+            detector,
+            candidate_memory: _,
+            candidates_version: _,
             waiting,
             lookup: _,
             streams,
             clock,
             latest_boot_ns: _,
         } = stages;
+        self.metrics.set_findings(&findings::totals(detector, knowledge));
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects());
+        let (followed, epochs) = (knowledge.followed(), knowledge.epochs());
+        let (cache, again) = (memory.cache().counters(), rejudging.counts());
+        self.metrics.set_judging(JudgingTotals {
+            dialect: dialect_name(followed.dialect),
+            dialect_why: followed.why.as_str(),
+            epoch: epochs.current().number,
+            epochs_evicted: epochs.evicted(),
+            judged_late: epochs.missed(),
+            verdicts_kept: memory.cache().len(),
+            hits: cache.hits,
+            misses: cache.misses,
+            unkept: cache.unkept,
+            rejudged: again.judged,
+            changed: again.changed,
+        });
         self.running.set(processes.running());
         self.cgroups.set(host.cgroups().len());
         self.open_flows.set(flows.len());

@@ -24,8 +24,26 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 struct Entry {
     /// Where in the order of use it stands.
     turn: u64,
-    /// Latest first, each with the time at which it is over.
-    names: Vec<(Arc<str>, u64)>,
+    /// Latest first.
+    names: Vec<Arc<str>>,
+    /// When each of them is over.
+    over_ns: Vec<u64>,
+    /// Whether there were more than are kept.
+    is_cut: bool,
+}
+
+impl Entry {
+    fn forget(&mut self, is_forgotten: impl Fn(&str, u64) -> bool) {
+        let mut at = 0;
+        while at < self.names.len() {
+            if is_forgotten(&self.names[at], self.over_ns[at]) {
+                self.names.remove(at);
+                self.over_ns.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
 }
 
 /// Which names lately stood for which address.
@@ -79,8 +97,15 @@ impl Names {
     /// Names that stand for an address now, the latest first.
     pub(crate) fn of(&self, address: IpAddr, now_ns: u64) -> Vec<Arc<str>> {
         let Some(entry) = self.by_address.get(&address.to_canonical()) else { return Vec::new() };
-        let current = entry.names.iter().filter(|(_, over_ns)| *over_ns > now_ns);
+        let current = entry.names.iter().zip(&entry.over_ns).filter(|(_, over_ns)| **over_ns > now_ns);
         current.take(NAMES_SHOWN_MAX).map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// All names that stand for an address, or did until a moment ago; none where it is not known what they are: none was
+    /// seen, or there were more than are kept.
+    pub(crate) fn all_of(&self, address: IpAddr) -> Option<&[Arc<str>]> {
+        let entry = self.by_address.get(&address.to_canonical())?;
+        (!entry.is_cut).then_some(&entry.names)
     }
 
     /// Throws out what is over.
@@ -91,7 +116,7 @@ impl Names {
         self.swept_ns = now_ns;
         let Self { by_address, turns, .. } = self;
         by_address.retain(|_, entry| {
-            entry.names.retain(|(_, over_ns)| *over_ns > now_ns);
+            entry.forget(|_, over_ns| over_ns <= now_ns);
             if entry.names.is_empty() {
                 turns.remove(&entry.turn);
             }
@@ -120,17 +145,26 @@ impl Names {
         }
         let turn = self.next_turn;
         self.next_turn += 1;
-        let entry = self.by_address.entry(address).or_insert_with(|| Entry { turn, names: Vec::new() });
+        let entry = self.by_address.entry(address).or_insert_with(|| Entry {
+            turn,
+            names: Vec::new(),
+            over_ns: Vec::new(),
+            is_cut: false,
+        });
         self.turns.remove(&entry.turn);
         entry.turn = turn;
         self.turns.insert(turn, address);
         // The name asked for is the first in the end.
         for name in names.iter().rev() {
-            entry.names.retain(|(known, _)| known != name);
-            entry.names.insert(0, (Arc::clone(name), over_ns));
+            entry.forget(|known, _| *known == **name);
+            entry.names.insert(0, Arc::clone(name));
+            entry.over_ns.insert(0, over_ns);
         }
-        self.names_evicted += entry.names.len().saturating_sub(NAMES_PER_ADDRESS_MAX) as u64;
+        let surplus = entry.names.len().saturating_sub(NAMES_PER_ADDRESS_MAX);
+        self.names_evicted += surplus as u64;
+        entry.is_cut |= surplus > 0;
         entry.names.truncate(NAMES_PER_ADDRESS_MAX);
+        entry.over_ns.truncate(NAMES_PER_ADDRESS_MAX);
         if self.by_address.len() > ADDRESSES_MAX
             && let Some((_, oldest)) = self.turns.pop_first()
         {
@@ -194,6 +228,23 @@ mod tests {
         assert_eq!(learn("one-more.example").1, 1);
         let (shown, evicted) = learn(&"\\000".repeat(NAME_BYTES_MAX / 4 + 1));
         assert_eq!((shown[0].as_str(), evicted), ("one-more.example", 2));
+    }
+
+    #[test]
+    fn what_was_not_seen_or_not_kept_is_not_known() {
+        let address = "192.0.2.7".parse().unwrap();
+        let mut names = Names::default();
+        assert_eq!(names.all_of(address), None);
+        for n in 0..NAMES_PER_ADDRESS_MAX {
+            names.learn(
+                &format!("n{n}.example"),
+                &[answer(&format!("n{n}.example"), "A", 60, "192.0.2.7")],
+                0,
+            );
+        }
+        assert_eq!(names.all_of(address).map(<[_]>::len), Some(NAMES_PER_ADDRESS_MAX));
+        names.learn("more.example", &[answer("more.example", "A", 60, "192.0.2.7")], 0);
+        assert_eq!(names.all_of(address), None);
     }
 
     #[test]

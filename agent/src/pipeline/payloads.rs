@@ -123,7 +123,7 @@ impl Stages {
         let (process, process_unknown) = self.owner_view(flow);
         // As of when the flow began, where that was seen: the kernel need not be asked again where it led.
         let (ends, led) = match self.flows.get(flow) {
-            Some(open) => (open.judged.ends.clone(), open.judged.led.clone()),
+            Some(open) => (open.said.judged.ends.clone(), open.said.judged.led.clone()),
             None => self.ends(flow),
         };
         let names = self.names_of(flow);
@@ -164,8 +164,8 @@ impl Stages {
         let has_ended = self.plaintext.hello(flow, &hello);
         if !has_ended && !self.flows.is_open(flow) {
             // Forgotten, or ahead of the record of its opening.
-            let judged = self.judge(flow);
-            self.flows.put(flow, judged);
+            let said = self.judge(flow);
+            self.flows.put(flow, said);
         }
         self.flows.set_hello(flow, hello);
     }

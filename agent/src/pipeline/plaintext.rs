@@ -1,12 +1,13 @@
 //! Flows to a port for TLS whose client did not open TLS.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use watchfire_model::{
     Flow, FlowCounters, FlowStage, Gap, Origin, Protocol, Record, RecordBody, RecordKind, Side,
 };
 
-use super::open_flows::Hello;
+use super::open_flows::{Hello, Judged};
 
 /// How long a record waits before it is marked, nanoseconds. The sensor looks for lost records every second: what it lost
 /// until then has been told after this.
@@ -26,6 +27,8 @@ struct Held {
     opened_ns: u64,
     /// The opening of TLS was told after the record: they came through different rings.
     is_tls: bool,
+    /// What was said of the flow: of the mesh something else is said if it is plaintext.
+    judged: Arc<Judged>,
 }
 
 /// What is known about seeing and not seeing TLS.
@@ -78,8 +81,8 @@ impl Plaintext {
 
     /// Keeps the record of a flow that [looks like plaintext](Self::is_suspect) until all losses of its time are told.
     /// Answers one that has to go before that, unmarked, because of [`HELD_MAX`].
-    pub(crate) fn hold(&mut self, record: Record, opened_ns: u64) -> Option<Record> {
-        self.held.push_back(Held { record, opened_ns, is_tls: false });
+    pub(crate) fn hold(&mut self, record: Record, opened_ns: u64, judged: &Arc<Judged>) -> Option<Record> {
+        self.held.push_back(Held { record, opened_ns, is_tls: false, judged: Arc::clone(judged) });
         if self.held.len() <= HELD_MAX {
             return None;
         }
@@ -97,6 +100,7 @@ impl Plaintext {
             if is_it {
                 held.is_tls = true;
                 record.tls = hello.view();
+                record.judgement.mesh = held.judged.mesh.as_ref().and_then(|mesh| mesh.seen(hello, false));
                 has_ended |= record.stage == FlowStage::Close;
             }
         }
@@ -108,9 +112,12 @@ impl Plaintext {
         if self.held.front()?.record.boot_ns.saturating_add(LOSSES_TOLD_NS) > now_ns {
             return None;
         }
-        let Held { mut record, opened_ns, is_tls } = self.held.pop_front()?;
+        let Held { mut record, opened_ns, is_tls, judged } = self.held.pop_front()?;
         if let RecordBody::Flow(flow) = &mut record.body {
             flow.plaintext = !is_tls && self.is_seen_since(opened_ns);
+            if flow.plaintext {
+                flow.judgement.mesh = judged.mesh.as_ref().and_then(|mesh| mesh.seen(&Hello::NotSeen, true));
+            }
         }
         Some(record)
     }

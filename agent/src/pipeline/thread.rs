@@ -144,6 +144,7 @@ impl Worker {
                 busy = Instant::now();
             }
             let now = Instant::now();
+            self.stages.rejudge(&mut records);
             self.stages.release(now, &mut records);
             for observation in batch.into_iter().flatten() {
                 self.stages.admit(observation, now, &mut records);
@@ -180,7 +181,11 @@ impl Worker {
     /// How long to wait for observations when nothing else is to be done.
     fn patience(&self) -> Duration {
         let Feeds { objects, containers, questions } = &self.feeds;
+        if self.stages.rejudging.is_behind() {
+            return Duration::ZERO;
+        }
         match self.stages.waiting.len() {
+            _ if self.stages.knowledge.is_unsettled() => TICK_WHILE_WAITING,
             0 if objects.is_closed() && containers.is_closed() && questions.is_closed() => TICK,
             0 => TICK_WITH_FEEDS,
             _ => TICK_WHILE_WAITING,
@@ -199,13 +204,11 @@ impl Worker {
             let Ok(change) = containers.try_recv() else { break };
             stages.take_container(change, at);
         }
-        stages.knowledge.settle();
+        stages.knowledge.settle(at);
         for _ in 0..FEED_SHARE {
-            let Ok(Question { who, answer }) = questions.try_recv() else { break };
+            let Ok(Question { ask, answer }) = questions.try_recv() else { break };
             // Whoever asked may have gone.
-            if let Ok(value) = serde_json::to_value(stages.who(&who, at.boot_ns)) {
-                _ = answer.send(value);
-            }
+            _ = answer.send(stages.answer(&ask, at.boot_ns));
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) enum Line {
     Flow(Box<FlowLine>),
     Dns(Box<DnsLine>),
     Process(Box<ProcessLine>),
+    Finding(Box<FindingLine>),
     Loss(Box<LossLine>),
     /// The agent threw away what this screen was too slow to read.
     ObserverLoss(u64),
@@ -26,6 +27,7 @@ impl Line {
             "flow" => Self::Flow(serde_json::from_str(line)?),
             "dns" => Self::Dns(serde_json::from_str(line)?),
             "process" => Self::Process(serde_json::from_str(line)?),
+            "finding" => Self::Finding(serde_json::from_str(line)?),
             "loss" => Self::Loss(serde_json::from_str(line)?),
             "observer-loss" => Self::ObserverLoss(lost),
             _ => Self::Other,
@@ -51,6 +53,7 @@ pub(crate) enum Stage {
     Found,
     Update,
     Dropped,
+    VerdictChanged,
     #[serde(other)]
     Other,
 }
@@ -64,6 +67,7 @@ impl Stage {
             Self::Found => "found",
             Self::Update => "update",
             Self::Dropped => "dropped",
+            Self::VerdictChanged => "verdict-changed",
             Self::Other => "other",
         }
     }
@@ -104,6 +108,8 @@ pub(crate) struct FlowLine {
     pub(crate) verdict: Verdict,
     #[serde(default)]
     pub(crate) because: String,
+    /// What policies say by now, where that changed since the flow began.
+    pub(crate) verdict_now: Option<VerdictNow>,
     pub(crate) close_reason: Option<String>,
     pub(crate) duration_ns: Option<u64>,
     pub(crate) handshake_us: Option<u64>,
@@ -112,6 +118,22 @@ pub(crate) struct FlowLine {
     #[serde(default)]
     pub(crate) plaintext: bool,
     pub(crate) drop: Option<Dropped>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct VerdictNow {
+    verdict: Verdict,
+    #[serde(default)]
+    because: String,
+}
+
+impl FlowLine {
+    /// Lets what policies say by now stand for what they said at the start.
+    pub(crate) fn take_verdict_now(&mut self) {
+        if let Some(VerdictNow { verdict, because }) = self.verdict_now.take() {
+            (self.verdict, self.because) = (verdict, because);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
@@ -274,6 +296,18 @@ pub(crate) struct LossLine {
     pub(crate) first: i64,
     #[serde(deserialize_with = "wall_ns")]
     pub(crate) last: i64,
+}
+
+/// A finding, as far as it is counted.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct FindingLine {
+    #[serde(deserialize_with = "wall_ns")]
+    pub(crate) time: i64,
+    pub(crate) boot_ns: u64,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) count_new: u64,
 }
 
 /// RFC 3339 as nanoseconds since the Unix epoch.

@@ -6,7 +6,7 @@ mod rate;
 mod tally;
 
 use crate::top::format;
-use crate::top::record::{DnsLine, FlowLine, Line, LossLine, Process, ProcessLine, Stage};
+use crate::top::record::{DnsLine, FindingLine, FlowLine, Line, LossLine, Process, ProcessLine, Stage};
 
 pub(crate) use self::flows::{FLOWS_MAX, Flow, FlowKey, FlowTable, RECORDS_PER_FLOW_MAX};
 use self::processes::Processes;
@@ -27,6 +27,9 @@ const DROPS_MAX: usize = 1024;
 
 /// Most pairs of kind and cgroup with losses.
 const LOSSES_MAX: usize = 512;
+
+/// Most kinds of findings kept.
+const FINDING_KINDS_MAX: usize = 64;
 
 /// Most addresses of which it is kept who asked for their name.
 const ADDRESSES_MAX: usize = 2048;
@@ -70,6 +73,21 @@ pub(crate) struct Missing {
     pub(crate) suppressed: u64,
     pub(crate) first_ns: i64,
     pub(crate) last_ns: i64,
+}
+
+/// Findings of a kind.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Found {
+    /// Those that began.
+    pub(crate) findings: u64,
+    /// What they stand for.
+    pub(crate) occurrences: u64,
+}
+
+impl Weighed for Found {
+    fn weight(&self) -> u64 {
+        self.findings.saturating_add(self.occurrences)
+    }
 }
 
 /// Who asked for the name of an address.
@@ -119,6 +137,8 @@ pub(crate) struct State {
     pub(crate) programs: Tally<String, Program>,
     /// By what happened, its reason, and the end that it was meant for.
     pub(crate) drops: Tally<(&'static str, String, String), Dropping>,
+    /// By kind.
+    pub(crate) findings: Tally<String, Found>,
     /// By kind and whose.
     pub(crate) losses: Tally<(String, String), Missing>,
     pub(crate) asked: Tally<String, Asked>,
@@ -146,6 +166,7 @@ impl State {
             verdicts: Tally::new(VERDICTS_MAX),
             programs: Tally::new(PROGRAMS_MAX),
             drops: Tally::new(DROPS_MAX),
+            findings: Tally::new(FINDING_KINDS_MAX),
             losses: Tally::new(LOSSES_MAX),
             asked: Tally::new(ADDRESSES_MAX),
             processes: Processes::default(),
@@ -171,6 +192,7 @@ impl State {
             Line::Flow(line) => self.flow(*line),
             Line::Dns(line) => self.dns(&line),
             Line::Process(line) => self.process(*line),
+            Line::Finding(line) => self.finding(line.as_ref()),
             Line::Loss(line) => self.loss(&line),
             Line::ObserverLoss(lost) => self.observer_lost += lost,
             Line::Other => {}
@@ -282,6 +304,15 @@ impl State {
             row.exec_rate.count(line.time);
             row.traffic.last_ns = row.traffic.last_ns.max(line.time);
         }
+    }
+
+    fn finding(&mut self, line: &FindingLine) {
+        if self.is_known(line.time, line.boot_ns) {
+            return;
+        }
+        let row = self.findings.row(line.kind.clone());
+        row.findings += u64::from(line.state == "new");
+        row.occurrences += line.count_new;
     }
 
     fn loss(&mut self, line: &LossLine) {

@@ -36,11 +36,29 @@ pub(super) fn group(random: &mut Random, name: &str) -> Value {
     })
 }
 
+/// Security groups of a cloud, with the labels by which Cilium's operator passes on what is in them.
+const EXTERNAL: [(&str, &str); 2] = [
+    ("sg-1", "extgrp.cilium.io/zbNb9W6aenSjAJK8RoTgcPT5ygDqKmqJKoQb4w"),
+    ("sg-2", "extgrp.cilium.io/5NdP7GWU99k-7AqHpXZmyYeC9FtVBVTVhT_hbA"),
+];
+
+/// What the operator has found of them.
+pub(super) fn external_groups(random: &mut Random) -> Vec<Value> {
+    let group = |(name, label): &(&str, &str)| {
+        json!({
+            "apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup",
+            "metadata": {"name": name, "labels": {*label: ""}},
+            "spec": {"externalCIDRs": random.some(2, |random| random.pick(&BLOCKS[1..]))},
+        })
+    };
+    EXTERNAL.iter().map(group).collect()
+}
+
 fn rule(random: &mut Random, is_clusterwide: bool) -> Value {
     let mut rule = json!({});
-    let of_nodes = random.one_in(if is_clusterwide { 10 } else { WRONG_ONE_IN });
+    let of_nodes = random.one_in(if is_clusterwide { 4 } else { WRONG_ONE_IN });
     if of_nodes {
-        rule["nodeSelector"] = plain(random, &NODE_LABELS);
+        rule["nodeSelector"] = nodes(random);
     } else if !random.one_in(WRONG_ONE_IN) {
         rule["endpointSelector"] = endpoints(random, is_clusterwide);
     }
@@ -66,6 +84,16 @@ fn rule(random: &mut Random, is_clusterwide: bool) -> Value {
         rule["enableDefaultDeny"] = switches;
     }
     rule
+}
+
+/// Selectors of nodes, as the subjects of policies.
+fn nodes(random: &mut Random) -> Value {
+    if random.one_in(10) {
+        return json!({"matchLabels": {random.pick(&["reserved:host", "host", "reserved:remote-node"]): ""}});
+    }
+    selector(random, &NODE_LABELS, &mut |random| {
+        random.pick(&["", "", "", "k8s:", "any:", "node:"]).to_owned()
+    })
 }
 
 /// Selectors with Cilium's prefixes, of pods and of everything else.
@@ -132,6 +160,13 @@ fn element(random: &mut Random, list: &str, is_clusterwide: bool) -> Value {
 
 fn peers(random: &mut Random, element: &mut Value, is_ingress: bool, denies: bool, is_clusterwide: bool) {
     let way = |ingress: &'static str, egress: &'static str| if is_ingress { ingress } else { egress };
+    if random.one_in(12) {
+        element[way("fromGroups", "toGroups")] = json!(random.some(2, |random| {
+            let (name, _) = random.pick(&EXTERNAL);
+            json!({"aws": {"securityGroupsIds": [name]}})
+        }));
+        return;
+    }
     match random.below(if is_ingress { 9 } else { 12 }) {
         0..=2 => {
             let field = way("fromEndpoints", "toEndpoints");

@@ -24,8 +24,9 @@ pub(super) const NAMESPACE_LABELS: [Word; 3] = [
     ("kubernetes.io/metadata.name", &["a", "b", "c"]),
 ];
 
-/// Labels of nodes.
-pub(super) const NODE_LABELS: [Word; 2] = [("zone", &["x", "y"]), ("role", &["worker", "control"])];
+/// Labels of nodes. Cilium does not look at the last where policies select nodes themselves.
+pub(super) const NODE_LABELS: [Word; 3] =
+    [("zone", &["x", "y"]), ("role", &["worker", "control"]), ("kubernetes.io/os", &["linux", "windows"])];
 
 /// Labels of services.
 pub(super) const SERVICE_LABELS: [Word; 2] = [("kind", &["internal", "external"]), ("app", &["web", "db"])];

@@ -88,6 +88,7 @@ impl World {
             "node_selector_labels": flag(random),
             "extended_protocols": flag(random),
             "deny_localhost": random.one_in(6),
+            "host_firewall": flag(random),
         });
         Self {
             namespaces,
@@ -117,10 +118,13 @@ impl World {
         fields
     }
 
-    /// A connection, or null where the ends are one pod or neither is any.
+    /// A connection, or null where both ends are one or policy is about neither.
     pub(super) fn probe(&self, random: &mut Random) -> Value {
         let (from, to) = (self.end(random), self.end(random));
-        if from == to || (!from.is_string() && !to.is_string()) {
+        // Nodes are judged by Cilium alone.
+        let is_judged =
+            |end: &Value| end.is_string() || (self.is_cilium && !OUTSIDE.iter().any(|ip| end["ip"] == *ip));
+        if from == to || (!is_judged(&from) && !is_judged(&to)) {
             return Value::Null;
         }
         let port = random.pick(&PORTS);

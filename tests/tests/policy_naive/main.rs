@@ -7,6 +7,8 @@
     clippy::unwrap_used,
     reason = "a case that is not as the generator makes them is a mistake of the test"
 )]
+mod mesh;
+#[expect(clippy::unwrap_used, reason = "as above")]
 mod naive;
 #[expect(clippy::unwrap_used, reason = "as above")]
 mod properties;
@@ -27,6 +29,10 @@ fn main() {
         agree();
         Ok(())
     })];
+    trials.push(Trial::test("the_evaluators_of_the_mesh_agree", || {
+        mesh::agree();
+        Ok(())
+    }));
     trials.extend(properties::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) sides: usize,
     /// By what Cilium says.
     pub(crate) verdicts: BTreeMap<String, usize>,
+    /// Directions that are a node's own and that policy decides.
+    pub(crate) of_nodes: usize,
     /// Directions for which Cilium works out no policy at all, since rules on what is said conflict.
     pub(crate) unanswered: usize,
     pub(crate) differences: Vec<String>,
@@ -61,6 +63,8 @@ impl Tally {
                     continue;
                 }
                 self.sides += 1;
+                let own = if field == "expect_egress" { &probe["from"] } else { &probe["to"] };
+                self.of_nodes += usize::from(!own["ip"].is_null() && *side != SideVerdict::NotCovered);
                 *self.verdicts.entry(theirs.clone()).or_default() += 1;
                 let ours = word(side);
                 if ours != theirs {
@@ -195,11 +199,11 @@ fn is_whole(case: &Value) -> bool {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cases, policies, refused, sides, verdicts, unanswered, differences } = self;
+        let Self { cases, policies, refused, sides, verdicts, of_nodes, unanswered, differences } = self;
         write!(
             f,
             "{cases} cases, {policies} policies of which {refused} refused, {sides} directions compared {verdicts:?}, \
-             {unanswered} not answered, {} differences",
+             {of_nodes} of them nodes' own, {unanswered} not answered, {} differences",
             differences.len()
         )
     }

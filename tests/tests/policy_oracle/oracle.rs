@@ -1,8 +1,7 @@
-//! Cilium's engine as a program of its own, built from `oracle/`.
+//! Cilium's engine as a program of its own, which `cargo xtask setup oracle` builds from `oracle/`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
@@ -25,25 +24,10 @@ pub(crate) struct Answer {
 }
 
 impl Oracle {
-    /// Builds and starts it; the error is why that cannot be done here.
+    /// Starts it; the error is why that cannot be done here.
     pub(crate) fn start() -> Result<Self, String> {
-        let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("oracle");
-        let scratch = std::env::var_os("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let program = scratch.join("policy-oracle");
-        let build = Command::new("go")
-            .args(["build", "-o"])
-            .arg(&program)
-            .arg(".")
-            .current_dir(&folder)
-            .env("GOFLAGS", "-mod=readonly -buildvcs=false")
-            // What is not here already is not fetched: then the test is skipped.
-            .env("GOPROXY", "off")
-            .output()
-            .map_err(|error| format!("no program go: {error}"))?;
-        if !build.status.success() {
-            let reason = String::from_utf8_lossy(&build.stderr);
-            return Err(format!("the oracle cannot be built: {}", reason.lines().next().unwrap_or_default()));
-        }
+        let program = std::env::var_os("WATCHFIRE_ORACLE")
+            .ok_or("WATCHFIRE_ORACLE is not set: `cargo xtask test --tier oracle` builds Cilium's engine and runs this")?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

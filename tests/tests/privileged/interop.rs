@@ -4,6 +4,7 @@ mod capture;
 mod dns;
 mod flood;
 mod ja4;
+mod named;
 mod netfilter;
 mod program;
 mod roles;
@@ -16,6 +17,7 @@ mod wire;
 
 pub(crate) use dns::{in_several_segments as dns_in_segments, with_a_real_resolver as dns};
 pub(crate) use flood::{connects, half_open, scan};
+pub(crate) use named::verdicts as verdict_by_names;
 pub(crate) use netfilter::drops;
 pub(crate) use roles::play;
 pub(crate) use shaping::{loss, netem};

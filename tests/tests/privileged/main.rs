@@ -9,6 +9,7 @@ mod datagram;
 mod exec_detail;
 mod family;
 mod file;
+mod findings;
 mod interop;
 mod kernel;
 mod lifecycle;
@@ -38,6 +39,7 @@ mod tcp;
 mod tcp_long;
 mod udp;
 mod verdict;
+mod verdict_changes;
 
 use watchfire_tests::{Need, Suite};
 
@@ -188,6 +190,13 @@ fn main() {
         .test("drops_at_closed_ports", AGENT, datagram::dropped)
         .test("flows_switched_off_have_no_programs", AGENT, datagram::off)
         .test("verdicts_with_pods_processes_and_rules", PODS, verdict::between_pods)
+        .test("findings_of_repeated_denials_are_one", PODS, findings::repeated)
+        .test("findings_of_what_no_policy_covers", PODS, findings::uncovered)
+        .test("findings_of_verdicts_that_change", PODS, findings::changed)
+        .test("findings_of_plaintext_in_a_strict_mesh", PODS, findings::plaintext)
+        .test("candidates_that_would_break_and_open", PODS, findings::candidates)
+        .test("verdict_changes_while_a_connection_is_open", PODS, verdict_changes::while_open)
+        .test("verdict_by_names_that_dns_answered", interop::NAMES, interop::verdict_by_names)
         .test("services_translated_by_nft", SERVICES_BY_NFT, service::by_nft)
         .test("services_translated_by_iptables", SERVICES_BY_IPTABLES, service::by_iptables)
         .test("services_without_conntrack", SERVICES_BY_NFT, service::without_conntrack)

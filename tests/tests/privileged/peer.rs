@@ -16,7 +16,8 @@ pub(crate) const ROLE: &str = "WATCHFIRE_TEST_PEER";
 ///   many bytes.
 /// * `serve-mptcp ADDRESS REPLY_BYTES` does the same on a multipath socket, as programs in Go do by default.
 /// * `connect ADDRESS BYTES [SOURCE]` sends so many bytes, finishes, and reads to the end.
-/// * `hold ADDRESS` connects, prints its port and keeps the connection.
+/// * `connect-times TIMES ADDRESS BYTES SOURCE` does the same so often, one after the other.
+/// * `hold ADDRESS [SOURCE]` connects, prints its port and keeps the connection.
 /// * `answer ADDRESS REPLY_BYTES` prints its port, and answers each line with one of so many bytes.
 /// * `talk ADDRESS` connects, prints its port, sends for each number that it reads a line of so many bytes, and tells how many
 ///   bytes the line had that it was answered.
@@ -38,7 +39,11 @@ pub(crate) fn run_if_asked() -> bool {
         ["serve-mptcp", address, reply] => serve(listen_multipath(address), number(reply)),
         ["connect", address, bytes] => connect(address, number(bytes), None),
         ["connect", address, bytes, source] => connect(address, number(bytes), Some(source)),
-        ["hold", address] => hold(address),
+        ["connect-times", times, address, bytes, source] => {
+            (0..number(times)).for_each(|_| connect(address, number(bytes), Some(source)));
+        }
+        ["hold", address] => hold(address, None),
+        ["hold", address, source] => hold(address, Some(source)),
         ["answer", address, reply] => answer(address, number(reply)),
         ["talk", address] => talk(address),
         ["udp-serve", address, bytes] => udp::serve(address, number(bytes)),
@@ -119,8 +124,8 @@ fn stream_socket(address: &str) -> Socket {
     Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket")
 }
 
-fn hold(address: &str) {
-    let stream = TcpStream::connect(address).expect("connect");
+fn hold(address: &str, source: Option<&str>) {
+    let stream = open(address, source).expect("connect");
     tell(&stream.local_addr().expect("an address").port().to_string());
     wait_for_end_of_input();
     drop(stream);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::peer::Peer;
 use crate::running::{TestCgroup, command, ready};
 
-const INVENTORY: &str = "
+pub(crate) const INVENTORY: &str = "
 clusterCIDRs: [10.99.0.0/24]
 namespaces:
   - {name: shop, labels: {team: shop}}
@@ -18,7 +18,7 @@ pods:
   - {namespace: other, name: outsider, uid: 11111111-0000-4000-8000-000000000004, ips: [10.99.0.4], labels: {app: x}}
 ";
 
-const POLICIES: &str = "
+pub(crate) const POLICIES: &str = "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: default-deny, namespace: shop}
@@ -35,15 +35,22 @@ spec:
 ";
 
 /// Pods by name, address and the end of their uid.
-const PODS: [(&str, &str, u8); 4] = [
+pub(crate) const PODS: [(&str, &str, u8); 4] = [
     ("frontend", "10.99.0.1", 1),
     ("api", "10.99.0.2", 2),
     ("db", "10.99.0.3", 3),
     ("outsider", "10.99.0.4", 4),
 ];
 
-/// A script that plays all four pods in one network namespace: the servers, then the clients.
-fn script(cgroups: &[TestCgroup]) -> String {
+/// The cgroups of the pods, as kubelet names them.
+pub(crate) fn cgroups() -> Vec<TestCgroup> {
+    let path = |uid| format!("kubepods/burstable/pod11111111-0000-4000-8000-00000000000{uid}/container");
+    PODS.iter().map(|(_, _, uid)| TestCgroup::new(&path(uid))).collect()
+}
+
+/// A script that plays all four pods in one network namespace: the servers, then what clients do, by the number of their
+/// pod.
+fn script(cgroups: &[TestCgroup], clients: &[(usize, String)]) -> String {
     let root = watchfire_tests::cgroup2_root().unwrap();
     let in_pod = |pod: usize, role: &str| {
         let join = format!("echo $$ > {}/{}/cgroup.procs", root.display(), cgroups[pod].path);
@@ -56,30 +63,36 @@ fn script(cgroups: &[TestCgroup]) -> String {
     script +=
         &format!("{} &\n{} &\n", in_pod(2, "serve 10.99.0.3:5432 9"), in_pod(3, "serve 10.99.0.4:80 9"));
     script += "sleep 1\n";
-    for (from, to) in
-        [(1, "10.99.0.3:5432"), (0, "10.99.0.3:5432"), (1, "10.99.0.4:80"), (3, "10.99.0.3:5432")]
-    {
-        script += &format!("{}\n", in_pod(from, &format!("connect {to} 4 {}", PODS[from].1)));
+    for (from, role) in clients {
+        // What goes on does so beside the others.
+        let end = if role.starts_with("hold") { " &" } else { "" };
+        script += &format!("{}{end}\n", in_pod(*from, role));
     }
     script + "echo done\nread line\n"
 }
 
+/// Lets the pods talk until all clients have ended; the servers go on until the peer is dropped.
+pub(crate) fn play(cgroups: &[TestCgroup], clients: &[(usize, String)]) -> Peer {
+    let mut namespace = Command::new("unshare");
+    namespace.args(["--net", "/bin/sh", "-c", &script(cgroups, clients)]);
+    let mut peers = Peer::start_by(namespace, "");
+    while peers.line() != "done" {}
+    peers
+}
+
+/// One connection from a pod.
+pub(crate) fn connect(from: usize, to: &str) -> (usize, String) {
+    (from, format!("connect {to} 4 {}", PODS[from].1))
+}
+
 pub(crate) fn between_pods() {
-    let cgroups: Vec<TestCgroup> = (PODS.iter())
-        .map(|(_, _, uid)| {
-            TestCgroup::new(&format!(
-                "kubepods/burstable/pod11111111-0000-4000-8000-00000000000{uid}/container"
-            ))
-        })
-        .collect();
+    let cgroups = cgroups();
     let agent = command(&["--inventory", "inventory.yaml", "--policies", "policies"])
         .with_file("inventory.yaml", INVENTORY)
         .with_file("policies/shop.yaml", POLICIES);
     let agent = ready(agent.start());
-    let mut namespace = Command::new("unshare");
-    namespace.args(["--net", "/bin/sh", "-c", &script(&cgroups)]);
-    let mut peers = Peer::start_by(namespace, "");
-    while peers.line() != "done" {}
+    let clients = [(1, "10.99.0.3:5432"), (0, "10.99.0.3:5432"), (1, "10.99.0.4:80"), (3, "10.99.0.3:5432")];
+    let _peers = play(&cgroups, &clients.map(|(from, to)| connect(from, to)));
 
     let flow = |side: &str, client: &str, server: &str| -> Value {
         agent.record(&format!("{side} end of {client} to {server}"), |record| {

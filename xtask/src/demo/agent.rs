@@ -24,6 +24,9 @@ const COUNTERS_LIMIT: Duration = Duration::from_secs(5);
 const COUNTED: &str = "watchfire_records_received_total{kind=\"tcp-close\"}";
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
+/// Findings that go on are told again soon: nobody waits a minute for a demo.
+const CONFIG: &str = "findings: {intervalSeconds: 1}\n";
+
 /// A running agent, which is stopped when the lab is torn down.
 pub(super) struct Agent {
     pub(super) metrics_address: SocketAddr,
@@ -42,8 +45,11 @@ impl Agent {
             events: folder.join("events.jsonl"),
         };
         let log = File::create(&agent.log).with_context(|| format!("create {}", agent.log.display()))?;
+        let config = folder.join("config.yaml");
+        fs::write(&config, CONFIG).with_context(|| format!("write {}", config.display()))?;
         let mut command = Command::new(binary);
-        command.arg("run").arg("--inventory").arg(&files.inventory).arg("--policies").arg(&files.policies);
+        command.arg("run").arg("--config").arg(&config);
+        command.arg("--inventory").arg(&files.inventory).arg("--policies").arg(&files.policies);
         command.arg("--output").arg(&agent.events);
         if agent.metrics_address.to_string() != METRICS_DEFAULT {
             command.arg("--metrics-listen").arg(agent.metrics_address.to_string());

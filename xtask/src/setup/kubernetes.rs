@@ -65,7 +65,7 @@ fn build(folder: &Path) -> Result<()> {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
     for (output, packages) in [(bin.clone(), &KUBERNETES_PACKAGES[..]), (bin.join("etcd"), &[ETCD_PACKAGE])] {
-        let mut command = Command::new(&go);
+        let mut command = process::when_idle(&go);
         command.current_dir(&source).args(BUILD).arg("-ldflags").arg(format!("-s -w {stamps}"));
         process::run_quietly(command.arg("-o").arg(output).args(packages))?;
     }

@@ -17,6 +17,14 @@ const TIER: &str = "cluster";
 /// The name of the agent's image in the cluster.
 const AGENT_IMAGE: &str = "localhost/watchfire:test";
 
+/// Builds Kubernetes where it is missing, while tiers run that leave processors idle. The tier waits for it, and tells what
+/// stands in its way.
+pub(super) fn build_ahead() {
+    if cluster::missing().is_none() {
+        _ = cluster::missing_kubernetes();
+    }
+}
+
 pub(super) fn tier(
     binaries: &[TestBinary],
     agent: &Path,

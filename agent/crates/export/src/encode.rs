@@ -18,7 +18,7 @@ macro_rules! record_types {
 
         impl RecordType {
             /// All types.
-            pub const ALL: [Self; 13] = [$(Self::$name,)+];
+            pub const ALL: [Self; 14] = [$(Self::$name,)+];
 
             /// The value of `type` in the line.
             #[must_use]
@@ -58,6 +58,8 @@ record_types! {
     Signal "signal",
     /// A socket became standard input, output or error.
     Stdio "stdio",
+    /// Something deserves attention.
+    Finding "finding",
     /// Records were lost.
     Loss "loss",
 }

@@ -26,13 +26,13 @@ pub use jsonl::{
 };
 pub use ledger::{LEDGER_GATHER_MS, LedgerSink};
 pub use metrics::{
-    CounterHandle, GaugeHandle, Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
-    ProgramStatistics, SinkCounters, SourceState,
+    CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX,
+    POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SinkCounters, SourceState,
 };
 pub use observe::{
-    ANSWER_SECONDS_MAX, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX,
-    ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
+    ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,
+    CLIENTS_MAX, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
     QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX,
-    WHO_BYTES_MAX, observe, who,
+    StateOf, WHO_BYTES_MAX, observe, state, who,
 };
 pub use outputs::Outputs;

@@ -2,11 +2,13 @@
 
 mod account;
 mod dns;
+mod findings;
 mod flows;
 mod inventory;
 mod labels;
 mod ledger;
 mod payloads;
+mod policy;
 mod registered;
 mod sinks;
 
@@ -23,19 +25,23 @@ use watchfire_model::{
 };
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
+pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
+pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
+use self::findings::FindingMetrics;
 use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
 use self::ledger::LedgerMetrics;
 use self::payloads::PayloadMetrics;
+use self::policy::JudgingMetrics;
 use self::sinks::SinkFamilies;
 
 /// Prefix of every family.
@@ -46,6 +52,8 @@ const PREFIX: &str = "watchfire";
 pub struct PolicyObjects {
     /// Taken in and judged by.
     pub loaded: usize,
+    /// Judged by as they last were valid: their newest version is not.
+    pub last_good: usize,
     /// Refused as invalid.
     pub rejected: usize,
     /// Of a kind that is no policy.
@@ -61,10 +69,12 @@ struct Families {
     registry: Mutex<Registry>,
     flows: FlowMetrics,
     dns: DnsMetrics,
+    findings: FindingMetrics,
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
     ledger: LedgerMetrics,
+    judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
     execs: Counter,
@@ -73,6 +83,7 @@ struct Families {
     events: Family<Fixed<2>, Counter>,
     processes: Gauge,
     policies_loaded: Gauge,
+    policies_last_good: Gauge,
     policies_rejected: Gauge,
     policies_ignored: Gauge,
 }
@@ -112,10 +123,12 @@ impl Metrics {
         Self(Arc::new(Families {
             flows: FlowMetrics::register(&mut registry),
             dns: DnsMetrics::register(&mut registry),
+            findings: FindingMetrics::register(&mut registry),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
+            judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
             execs: action("exec"),
@@ -124,6 +137,7 @@ impl Metrics {
             events,
             processes,
             policies_loaded: state("loaded"),
+            policies_last_good: state("last-good"),
             policies_rejected: state("rejected"),
             policies_ignored: state("ignored"),
             registry: Mutex::new(registry),
@@ -144,6 +158,7 @@ impl Metrics {
             }
             RecordBody::Flow(flow) => self.0.flows.observe(flow),
             RecordBody::Dns(dns) => self.0.dns.observe(dns),
+            RecordBody::Finding(finding) => self.0.findings.observe(finding),
             // Its totals come by `set_records`.
             RecordBody::Loss(_) => {}
             RecordBody::Credentials(_)
@@ -172,6 +187,11 @@ impl Metrics {
         self.0.payloads.set(totals);
     }
 
+    /// Sets what the detector counts.
+    pub fn set_findings(&self, totals: &FindingTotals) {
+        self.0.findings.set(totals);
+    }
+
     /// Replaces what is told of the probes.
     pub fn set_probes(&self, probes: &[ProbeInfo<'_>]) {
         self.0.account.set_probes(probes);
@@ -189,10 +209,16 @@ impl Metrics {
 
     /// Sets how many policy objects stand in which state.
     pub fn set_policy_objects(&self, objects: PolicyObjects) {
-        let PolicyObjects { loaded, rejected, ignored } = objects;
+        let PolicyObjects { loaded, last_good, rejected, ignored } = objects;
         set(&self.0.policies_loaded, loaded);
+        set(&self.0.policies_last_good, last_good);
         set(&self.0.policies_rejected, rejected);
         set(&self.0.policies_ignored, ignored);
+    }
+
+    /// Sets what judging tells of itself.
+    pub fn set_judging(&self, totals: JudgingTotals) {
+        self.0.judging.set(totals);
     }
 
     /// Sets how many observations came before it was known who they are about.

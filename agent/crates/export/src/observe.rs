@@ -13,5 +13,7 @@ pub use self::hub::{
     RECENT_RECORDS_MAX,
 };
 pub use self::protocol::{ObserveRequest, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX};
-pub use self::question::{ANSWER_SECONDS_MAX, QUESTIONS_MAX, Question, WHO_BYTES_MAX, who};
+pub use self::question::{
+    ANSWER_SECONDS_MAX, Answer, Ask, QUESTIONS_MAX, Question, StateOf, WHO_BYTES_MAX, state, who,
+};
 pub use self::server::{ObserveServer, ObserveServerError};

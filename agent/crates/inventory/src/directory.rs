@@ -4,6 +4,7 @@ mod addresses;
 mod identities;
 mod nodes;
 mod pods;
+mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -12,14 +13,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watchfire_model::{Namespace, Peer, Pod, PodUid, Protocol, Timebase};
+use watchfire_model::{Labels, Namespace, Peer, Pod, PodUid, Protocol, Timebase};
 
 use self::addresses::{Addresses, Held, Holder};
 use self::identities::Identities;
 use self::nodes::{Namespaces, Nodes};
 use self::pods::Pods;
 use crate::services::Services;
-use crate::{Cgroup, Change, Object, PodRef, ResourceKind, ServicePort, Source};
+use crate::{Cgroup, Change, Ends, Object, PodRef, ResourceKind, ServiceObject, ServicePort, Source};
 
 pub use self::addresses::{ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX};
 pub use self::nodes::{NAMESPACES_MAX, NODES_MAX};
@@ -61,6 +62,17 @@ pub struct DirectoryCounters {
     pub past_evicted: u64,
     /// How often two had an address at once.
     pub contested: u64,
+}
+
+/// How often something changed. What is the same as before is not counted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Revisions {
+    /// Namespaces and their labels.
+    pub namespaces: u64,
+    /// Nodes and their labels.
+    pub nodes: u64,
+    /// Services and their endpoints.
+    pub services: u64,
 }
 
 /// Pods, nodes, namespaces and services.
@@ -209,6 +221,19 @@ impl Directory {
         self.pods.source(pod)
     }
 
+    /// Whether a pod at one of the ends was relabelled, or got its address from another, within `window_ns` before or after a
+    /// time (nanoseconds of CLOCK_BOOTTIME).
+    #[must_use]
+    pub fn changed_near(&self, at_ns: u64, window_ns: u64, ends: &Ends) -> bool {
+        [&ends.client, &ends.server].into_iter().any(|end| match end {
+            Peer::Pod(pod) => {
+                self.pods.changed_near(pod, at_ns, window_ns)
+                    || self.addresses.passed_on_near(pod, at_ns, window_ns)
+            }
+            Peer::Node { .. } | Peer::World | Peer::Unresolved(_) => false,
+        })
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn nodes_len(&self) -> usize {
@@ -258,6 +283,35 @@ impl Directory {
     #[must_use]
     pub fn services(&self) -> usize {
         self.services.len()
+    }
+
+    /// All services with the addresses of their endpoints; none where they are not told as a whole.
+    #[must_use]
+    pub fn services_told(&self) -> Option<impl Iterator<Item = (&ServiceObject, Vec<IpAddr>)>> {
+        self.services.told()
+    }
+
+    /// Addresses at which API servers answer; empty where none is known.
+    #[must_use]
+    pub fn api_servers(&self) -> Vec<IpAddr> {
+        let (namespace, service) = API_SERVICE;
+        self.services.endpoints(namespace, service).map(|endpoint| endpoint.to_canonical()).collect()
+    }
+
+    /// Labels of a node; none where they are not known.
+    #[must_use]
+    pub fn node_labels(&self, name: &str) -> Option<&Labels> {
+        self.nodes.labels(name)
+    }
+
+    /// How often that changed which policies ask for beside pods.
+    #[must_use]
+    pub const fn revisions(&self) -> Revisions {
+        Revisions {
+            namespaces: self.namespaces.changes(),
+            nodes: self.nodes.label_changes(),
+            services: self.services.changes(),
+        }
     }
 
     /// Whether an API server answers at this address.

@@ -30,7 +30,7 @@ pub use container::{ContainerChange, ContainerObject, ContainerState, Mount, Pod
 pub use containers::{CONTAINER_GONE_KEEP_MS, CONTAINERS_MAX, Containers};
 pub use directory::{
     ADDRESS_GRACE_MS, ADDRESS_PAST_KEEP_MS, ADDRESSES_PAST_MAX, CgroupOwner, Directory, DirectoryCounters,
-    Moment, NAMESPACES_MAX, NODES_MAX, POD_GONE_KEEP_MS, PODS_MAX,
+    Moment, NAMESPACES_MAX, NODES_MAX, POD_GONE_KEEP_MS, PODS_MAX, Revisions,
 };
 pub use document::{Contradiction, Inventory, InventoryError, read_inventory};
 pub use environment::{VARIABLES_MAX, VariableName};

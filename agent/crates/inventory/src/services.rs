@@ -61,6 +61,9 @@ pub(crate) struct Services {
     service_list: u32,
     slice_list: u32,
     refused: u64,
+    /// Whether both were told as whole lists.
+    were_listed: (bool, bool),
+    changes: u64,
 }
 
 impl Services {
@@ -69,6 +72,7 @@ impl Services {
     }
 
     pub(crate) fn services_end(&mut self) {
+        self.were_listed.0 = true;
         let list = self.service_list;
         let is_stale = |service: &Service| service.object.is_some() && service.list != list;
         let stale: Vec<Name> = self
@@ -87,6 +91,7 @@ impl Services {
     }
 
     pub(crate) fn slices_end(&mut self) {
+        self.were_listed.1 = true;
         let list = self.slice_list;
         let mut stale = Vec::new();
         for service in self.services.values() {
@@ -107,7 +112,11 @@ impl Services {
         let list = self.service_list;
         let service = self.services.entry(name.clone()).or_default();
         service.list = list;
+        if service.object.as_ref() == Some(&object) {
+            return;
+        }
         service.object = Some(object);
+        self.changes += 1;
         self.index(&name);
     }
 
@@ -119,6 +128,7 @@ impl Services {
         self.unindex(name);
         if let Some(service) = self.services.get_mut(name) {
             service.object = None;
+            self.changes += 1;
             if service.slices.is_empty() {
                 self.services.remove(name);
             }
@@ -141,8 +151,15 @@ impl Services {
         }
         let list = self.slice_list;
         let slices = &mut self.services.entry(service.clone()).or_default().slices;
+        if let Some(known) = slices.get_mut(&object.name)
+            && known.object == object
+        {
+            known.list = list;
+            return;
+        }
         slices.insert(object.name.clone(), Slice { list, object });
         self.slices.insert(slice, service.clone());
+        self.changes += 1;
         self.index(&service);
     }
 
@@ -150,6 +167,7 @@ impl Services {
         let Some(of) = self.slices.remove(&(key.namespace.clone(), key.name.clone())) else { return };
         let Some(service) = self.services.get_mut(&of) else { return };
         service.slices.remove(&key.name);
+        self.changes += 1;
         if service.slices.is_empty() && service.object.is_none() {
             self.services.remove(&of);
         } else {
@@ -245,6 +263,22 @@ impl Services {
     /// How many services there are.
     pub(crate) fn len(&self) -> usize {
         self.services.values().filter(|service| service.object.is_some()).count()
+    }
+
+    /// All services with the addresses of their endpoints; none before both have been told as whole lists, and where no
+    /// service is told at all: every cluster has one.
+    pub(crate) fn told(&self) -> Option<impl Iterator<Item = (&ServiceObject, Vec<IpAddr>)>> {
+        (self.were_listed == (true, true) && self.len() > 0).then(|| {
+            self.services.values().filter_map(|service| {
+                let addresses = service.slices.values().flat_map(|slice| &slice.object.addresses);
+                Some((service.object.as_ref()?, addresses.copied().collect()))
+            })
+        })
+    }
+
+    /// How often a service or its endpoints changed.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many [`SERVICES_MAX`] kept from coming in.

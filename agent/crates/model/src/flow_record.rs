@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    CloseReason, FlowCounters, FlowDrop, Icmp, Origin, OwnerUnknown, PodView, ProcessView, Protocol, Side,
-    Verdict, WallTime,
+    CloseReason, FlowCounters, FlowDrop, Icmp, Judgement, Origin, OwnerUnknown, PodView, ProcessView,
+    Protocol, Side, Verdict, WallTime,
 };
 
 /// Which moment of a connection a record tells.
@@ -27,12 +27,21 @@ pub enum FlowStage {
     Update,
     /// The kernel threw packets of it away.
     Dropped,
+    /// Goes on: other policies came into force, and by them its verdict is another.
+    VerdictChanged,
 }
 
 impl FlowStage {
     /// All stages, for metric families that exist from the start.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Close, Self::Failed, Self::Found, Self::Update, Self::Dropped];
+    pub const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Close,
+        Self::Failed,
+        Self::Found,
+        Self::Update,
+        Self::Dropped,
+        Self::VerdictChanged,
+    ];
 
     /// The name used in records and metrics.
     #[must_use]
@@ -44,6 +53,7 @@ impl FlowStage {
             Self::Found => "found",
             Self::Update => "update",
             Self::Dropped => "dropped",
+            Self::VerdictChanged => "verdict-changed",
         }
     }
 }
@@ -83,10 +93,13 @@ pub struct FlowRecord {
     pub origin: Origin,
     /// When it was opened.
     pub opened: WallTime,
-    /// What policy intent says.
+    /// What policy intent says: by the policies of its start, and in a record of a change by those that came.
     pub verdict: Verdict,
     /// The deciding rule, policy or reason in one phrase.
     pub because: String,
+    /// By what it was judged.
+    #[serde(flatten)]
+    pub judgement: Judgement,
     /// How it ended, at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_reason: Option<CloseReason>,

@@ -16,9 +16,11 @@ mod event;
 mod exec_detail;
 mod exec_id;
 mod file;
+mod finding;
 mod flags;
 mod flow;
 mod flow_record;
+mod judgement;
 mod kernel;
 mod loss;
 mod memory;
@@ -47,12 +49,17 @@ pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRec
 pub use exec_detail::ExecDetail;
 pub use exec_id::{ExecId, ParseExecIdError};
 pub use file::{FileEvent, FileView};
+pub use finding::{
+    CandidateEffect, Finding, FindingExample, FindingKind, FindingProcess, FindingState, NearestRule, Party,
+    PartyKind, PolicyFacts, RulePlace, Severity,
+};
 pub use flags::clone_flag_names;
 pub use flow::{
     CloseReason, Flow, FlowCounters, FlowDrop, FlowEnd, Icmp, Origin, Owner, OwnerUnknown, Packets, Payload,
     PayloadKind, Side,
 };
 pub use flow_record::{BackendView, EndpointView, FlowRecord, FlowStage, ServiceView, TlsView};
+pub use judgement::{Judgement, MeshView, MeshWord, VerdictAt};
 pub use kernel::{KernelEvent, KernelView, NumberName};
 pub use loss::{KindCounters, RecordKind};
 pub use memory::{MemoryEvent, MemoryView};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 /// Whose reading of policy objects is followed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// The Kubernetes API text and the SIG-network conformance tests.
+    #[default]
     K8s,
     /// Cilium's policy engine.
     Cilium,

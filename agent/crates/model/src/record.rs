@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::{
     CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord, ExecDetail, ExecId,
-    ExitStatus, FileView, FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView, Namespaces,
-    Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView, StdioView, WallTime,
-    WorkloadRef,
+    ExitStatus, FileView, Finding, FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView,
+    Namespaces, Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView, StdioView,
+    WallTime, WorkloadRef,
 };
 
 /// One line of the event log.
@@ -62,6 +62,8 @@ pub enum RecordBody {
     Signal(Box<EventRecord<SignalView>>),
     /// A socket became standard input, output or error.
     Stdio(Box<EventRecord<StdioView>>),
+    /// Something deserves attention.
+    Finding(Box<Finding>),
     /// Records were lost.
     Loss(Box<LossRecord>),
 }
@@ -71,7 +73,9 @@ impl RecordBody {
     #[must_use]
     pub const fn operation(&self) -> Option<Operation> {
         Some(match self {
-            Self::Process(_) | Self::Flow(_) | Self::Dns(_) | Self::Loss(_) => return None,
+            Self::Process(_) | Self::Flow(_) | Self::Dns(_) | Self::Finding(_) | Self::Loss(_) => {
+                return None;
+            }
             Self::Credentials(event) => event.operation,
             Self::Capability(event) => event.operation,
             Self::File(event) => event.operation,

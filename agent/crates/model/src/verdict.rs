@@ -5,7 +5,7 @@ use std::{fmt, mem};
 
 use serde::Serialize;
 
-use crate::{PolicyRef, RuleRef};
+use crate::{Direction, PolicyRef, RuleRef};
 
 /// Why the API says that policy does not touch a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
@@ -182,10 +182,10 @@ impl Verdict {
         Some(if agree { first } else { Self::combine(egress, ingress) })
     }
 
-    /// The deciding side in one phrase: the rule that allows, the policies that isolate, or the reason for anything
-    /// else. Empty where no policy covers the connection.
+    /// The direction that decides: the one that denies, is unknown or allows, whatever the outcome is; a rule before a
+    /// default, and ingress of two that are alike.
     #[must_use]
-    pub fn because(&self) -> String {
+    pub fn deciding(&self) -> Direction {
         let rank = |side: &SideVerdict| match (self.outcome, side) {
             (Outcome::Denied, SideVerdict::DenyRule { .. }) => 0,
             (Outcome::Denied, SideVerdict::DenyDefault { .. })
@@ -194,12 +194,33 @@ impl Verdict {
             (Outcome::Allowed, SideVerdict::Exempt { .. }) => 3,
             _ => 9,
         };
-        let side = if rank(&self.egress) < rank(&self.ingress) { &self.egress } else { &self.ingress };
-        side.to_string()
+        if rank(&self.egress) < rank(&self.ingress) { Direction::Egress } else { Direction::Ingress }
+    }
+
+    /// What is said of one direction.
+    #[must_use]
+    pub const fn side(&self, direction: Direction) -> &SideVerdict {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        }
+    }
+
+    /// The deciding side in one phrase: the rule that allows, the policies that isolate, or the reason for anything
+    /// else. Empty where no policy covers the connection.
+    #[must_use]
+    pub fn because(&self) -> String {
+        self.side(self.deciding()).to_string()
     }
 }
 
 impl SideVerdict {
+    /// Whether it denies.
+    #[must_use]
+    pub const fn denies(&self) -> bool {
+        matches!(self, Self::DenyRule { .. } | Self::DenyDefault { .. })
+    }
+
     /// Itself, where another backend's says the same, though perhaps by another rule.
     fn or_unresolved(self, other: &Self) -> Self {
         if mem::discriminant(&self) == mem::discriminant(other) {

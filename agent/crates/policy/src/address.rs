@@ -1,8 +1,11 @@
 //! IP blocks.
 
+use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
+
+use crate::mix::Mix;
 
 /// Prefix length under which v4-mapped IPv6 addresses stand (RFC 4291, 2.5.5.2).
 const V4_MAPPED_BITS: u8 = 96;
@@ -42,6 +45,40 @@ impl Block {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.cidr.contains(&address) && !self.except.iter().any(|except| except.contains(&address))
+    }
+}
+
+/// A block, or an address as one of this length: family, length and the bits of the prefix, which are the first.
+pub(crate) type BlockKey = (bool, u8, u128);
+
+pub(crate) fn key_of(address: IpAddr, length: u8) -> BlockKey {
+    let bits = match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    (address.is_ipv6(), length, bits & !u128::MAX.checked_shr(length.into()).unwrap_or(0))
+}
+
+/// Many blocks, in which an address is looked for once for each of their lengths.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct BlockSet {
+    blocks: HashSet<BlockKey, Mix>,
+    lengths: BTreeSet<(bool, u8)>,
+}
+
+impl FromIterator<IpNet> for BlockSet {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(blocks: I) -> Self {
+        let blocks: HashSet<_, Mix> =
+            blocks.into_iter().map(|block| key_of(block.addr(), block.prefix_len())).collect();
+        let lengths = blocks.iter().map(|(is_v6, length, _)| (*is_v6, *length)).collect();
+        Self { blocks, lengths }
+    }
+}
+
+impl BlockSet {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let own_family = self.lengths.iter().filter(|(is_v6, _)| *is_v6 == address.is_ipv6());
+        own_family.into_iter().any(|(_, length)| self.blocks.contains(&key_of(address, *length)))
     }
 }
 

@@ -4,6 +4,8 @@
 //! for each identity and direction, identities that the same rules select share what follows, and a verdict is kept under the
 //! identities of both ends. An address counts where a rule may look at it, a node where the other end is one.
 
+mod follow;
+
 use std::collections::HashMap;
 use std::mem;
 use std::net::IpAddr;
@@ -11,37 +13,59 @@ use std::sync::Arc;
 
 use watchfire_model::{Direction, ExemptReason, Identity, Peer, PolicyRef, Protocol, SideVerdict, Verdict};
 
+use crate::classes::AddressClass;
 use crate::connection::Party;
 use crate::decision::Standing;
 use crate::evaluate::is_to_itself;
 use crate::index::PeerIndex;
 use crate::mix::Mix;
-use crate::rule::Subject;
-use crate::set::{Directed, Entry, Token, policies_of};
+use crate::set::{Entry, policies_of};
 use crate::side::Context;
 use crate::{Connection, Match, PolicySet, World};
+use follow::JudgedBy;
 
 /// Most verdicts that are kept: of two halves the older is dropped when the newer is full.
 const VERDICTS_MAX: usize = 65_536;
 /// Most identities for which rules are kept selected.
 const PROGRAMS_MAX: usize = 65_536;
 
-/// Memory of the thread that judges. It forgets by itself when the policies are others, and has to be told when anything else
-/// changes that a `World` says.
+/// Memory of the thread that judges. When the policies are others it forgets what they change, and has to be told when anything
+/// else changes that a `World` says.
 #[derive(Default, Debug)]
 pub struct VerdictCache {
-    token: Option<Arc<Token>>,
+    judged_by: Option<JudgedBy>,
     verdicts: HashMap<FlowKey, Kept, Mix>,
     older: HashMap<FlowKey, Kept, Mix>,
-    programs: HashMap<(usize, Direction), Arc<Program>, Mix>,
-    shared: HashMap<(Direction, Selecting), Arc<Program>>,
-    /// Identities by whose addresses programs are found: as long as they are held, no other has that address.
-    held: Vec<Arc<Identity>>,
+    programs: HashMap<Subjected, Selected, Mix>,
+    shared: HashMap<(Direction, Subjects), Arc<Program>>,
     candidates: Vec<u32>,
+    counters: CacheCounters,
 }
 
-/// Positions of the rules that select an identity, each with how certain that is.
-type Selecting = Arc<[(u32, Match)]>;
+/// How often a verdict was found in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CacheCounters {
+    /// It was there.
+    pub hits: u64,
+    /// It had to be worked out.
+    pub misses: u64,
+    /// It had to be worked out because it turns on the names of an address outside, which come and go: such verdicts are not
+    /// kept.
+    pub unkept: u64,
+}
+
+/// An identity, by its address, as the subject of one direction.
+type Subjected = (usize, Direction);
+
+/// Subjects of rules, by their addresses, that an identity is of, each with how certain that is.
+type Subjects = Arc<[(usize, Match)]>;
+
+/// What selects an identity. As long as it is held, no other has its address.
+#[derive(Debug)]
+struct Selected {
+    identity: Arc<Identity>,
+    program: Arc<Program>,
+}
 
 /// A verdict, with what its key is the address of.
 #[derive(Debug)]
@@ -74,16 +98,16 @@ struct FlowKey {
 /// One end. Numbers are addresses of what is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum EndKey {
-    Pod { identity: usize, node: usize, address: Option<IpAddr> },
+    Pod { identity: usize, node: usize, address: AddressClass },
     Node { name: usize, address: IpAddr },
     World(IpAddr),
     Unresolved(IpAddr),
 }
 
-/// The rules that select an identity in one direction.
+/// The rules that select an identity in one direction, each with how certain that is.
 #[derive(Debug)]
 struct Program {
-    entries: Selecting,
+    entries: Box<[(Entry, Match)]>,
     index: PeerIndex,
     standing: Standing,
     isolating: Arc<[Arc<PolicyRef>]>,
@@ -98,7 +122,13 @@ impl VerdictCache {
 
     /// Forgets everything.
     pub fn forget(&mut self) {
-        *self = Self { token: self.token.take(), ..Self::default() };
+        *self = Self { judged_by: self.judged_by.take(), counters: self.counters, ..Self::default() };
+    }
+
+    /// How often a verdict was found, since the beginning.
+    #[must_use]
+    pub const fn counters(&self) -> CacheCounters {
+        self.counters
     }
 
     /// Verdicts that are kept.
@@ -111,6 +141,12 @@ impl VerdictCache {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Distinct lists of rules that are kept for identities.
+    #[cfg(test)]
+    pub(crate) fn programs(&self) -> usize {
+        self.shared.len()
     }
 
     fn keep(&mut self, key: FlowKey, kept: Kept) {
@@ -129,32 +165,53 @@ impl PolicySet {
         world: &dyn World,
         connection: &Connection<'_>,
     ) -> Arc<Verdict> {
-        if !cache.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, &self.token)) {
-            cache.forget();
-            cache.token = Some(Arc::clone(&self.token));
+        if !cache.judged_by.as_ref().is_some_and(|before| before.is(self)) {
+            cache.follow(self, &self.context(world, connection, Direction::Egress));
         }
         if is_to_itself(connection) {
             let exempt = || SideVerdict::Exempt { reason: ExemptReason::SelfTraffic };
             return Arc::new(Verdict::combine(exempt(), exempt()));
         }
+        let ends = [connection.client.peer, connection.server.peer];
+        if self.asks_for_names()
+            && ends.into_iter().any(|end| matches!(end, Peer::World | Peer::Unresolved(_)))
+        {
+            cache.counters.unkept += 1;
+            return Arc::new(self.sides_with(cache, world, connection));
+        }
         let key = self.key(connection);
         if let Some(kept) = cache.verdicts.get(&key) {
+            cache.counters.hits += 1;
             return Arc::clone(&kept.verdict);
         }
-        let kept = cache.older.remove(&key).unwrap_or_else(|| {
-            let mut side = |direction| {
-                let context = self.context(world, connection, direction);
-                self.side_with(cache, &context, connection)
-            };
-            let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
-            Kept {
-                verdict: Arc::new(Verdict::combine(egress, ingress)),
-                _ends: [connection.client.peer, connection.server.peer].map(held),
+        let kept = match cache.older.remove(&key) {
+            Some(kept) => {
+                cache.counters.hits += 1;
+                kept
             }
-        });
+            None => {
+                cache.counters.misses += 1;
+                let verdict = Arc::new(self.sides_with(cache, world, connection));
+                Kept { verdict, _ends: ends.map(held) }
+            }
+        };
         let verdict = Arc::clone(&kept.verdict);
         cache.keep(key, kept);
         verdict
+    }
+
+    fn sides_with(
+        &self,
+        cache: &mut VerdictCache,
+        world: &dyn World,
+        connection: &Connection<'_>,
+    ) -> Verdict {
+        let mut side = |direction| {
+            let context = self.context(world, connection, direction);
+            self.side_with(cache, &context, connection)
+        };
+        let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
+        Verdict::combine(egress, ingress)
     }
 
     fn key(&self, connection: &Connection<'_>) -> FlowKey {
@@ -180,7 +237,11 @@ impl PolicySet {
                         Some(node) if other_is_node || is_node => Arc::as_ptr(node).addr(),
                         Some(_) | None => 0,
                     },
-                    address: (is_node || self.looks_at_addresses_of_pods).then_some(address),
+                    address: if is_node {
+                        AddressClass::Itself(address)
+                    } else {
+                        self.addresses_of_pods.class(address)
+                    },
                 }
             }
             Peer::Node { name } => EndKey::Node { name: Arc::as_ptr(name).addr(), address },
@@ -202,15 +263,16 @@ impl PolicySet {
             Direction::Egress => connection.client.peer,
             Direction::Ingress => connection.server.peer,
         };
-        let Peer::Pod(pod) = subject else { return SideVerdict::NotCovered };
+        let Peer::Pod(pod) = subject else { return self.side(context, connection.direction_guessed) };
+        if pod.identity.host_network {
+            return self.side(context, connection.direction_guessed);
+        }
         let program = self.program(cache, context, &pod.identity);
-        let entries = &self.directed(context.side.direction).entries;
-        let at = |&(position, selects): &(u32, Match)| (&entries[position as usize], selects);
         let mut candidates = mem::take(&mut cache.candidates);
         let selecting: Vec<(&Entry, Match)> = if program.index.candidates(context, &mut candidates) {
-            candidates.iter().map(|position| at(&program.entries[*position as usize])).collect()
+            candidates.iter().map(|position| with_match(&program.entries[*position as usize])).collect()
         } else {
-            program.entries.iter().map(at).collect()
+            program.entries.iter().map(with_match).collect()
         };
         cache.candidates = candidates;
         let decision = self.decide(context, &selecting, program.standing);
@@ -226,75 +288,55 @@ impl PolicySet {
     ) -> Arc<Program> {
         let direction = context.side.direction;
         let key = (Arc::as_ptr(identity).addr(), direction);
-        if let Some(program) = cache.programs.get(&key) {
-            return Arc::clone(program);
+        if let Some(selected) = cache.programs.get(&key) {
+            return Arc::clone(&selected.program);
         }
-        if cache.held.len() >= 2 * PROGRAMS_MAX {
+        if cache.programs.len() >= 2 * PROGRAMS_MAX {
             cache.forget();
-            cache.token = Some(Arc::clone(&self.token));
         }
-        let directed = self.directed(direction);
-        let subjects = self.subjects(context, identity);
+        let runs: Vec<(&[Entry], Match)> = self
+            .directed(direction)
+            .of(&identity.namespace)
+            .filter_map(|entries| {
+                let selects = entries.first()?.rule.subject.selects(identity, context);
+                selects.is_possible().then_some((entries, selects))
+            })
+            .collect();
+        let address =
+            |entries: &[Entry]| entries.first().map_or(0, |entry| Arc::as_ptr(&entry.rule.subject).addr());
+        let subjects: Subjects = runs.iter().map(|(entries, selects)| (address(entries), *selects)).collect();
         let program = match cache.shared.get(&(direction, Arc::clone(&subjects))) {
             Some(program) => Arc::clone(program),
             None => {
-                let program = Arc::new(self.select(directed, identity, &subjects));
+                let program = Arc::new(self.select(&runs));
                 cache.shared.insert((direction, subjects), Arc::clone(&program));
                 program
             }
         };
-        cache.held.push(Arc::clone(identity));
-        cache.programs.insert(key, Arc::clone(&program));
+        let selected = Selected { identity: Arc::clone(identity), program: Arc::clone(&program) };
+        cache.programs.insert(key, selected);
         program
-    }
-}
-
-impl PolicySet {
-    /// Where in the list of rules subjects begin that the identity is of. Rules of one policy stand together and have one subject,
-    /// which is asked once.
-    fn subjects(&self, context: &Context<'_>, identity: &Identity) -> Selecting {
-        let directed = self.directed(context.side.direction);
-        let mut last: Option<&Arc<Subject>> = None;
-        let mut subjects = Vec::new();
-        for position in directed.positions_of(&identity.namespace) {
-            let rule = &directed.entries[position as usize].rule;
-            if last.is_some_and(|last| Arc::ptr_eq(last, &rule.subject)) {
-                continue;
-            }
-            last = Some(&rule.subject);
-            let selects = rule.selects(context);
-            if selects.is_possible() {
-                subjects.push((position, selects));
-            }
-        }
-        subjects.into()
     }
 
     /// All rules of those subjects.
-    fn select(&self, directed: &Directed, identity: &Identity, subjects: &Selecting) -> Program {
-        let mut subjects = subjects.iter().peekable();
-        let mut current: Option<(&Arc<Subject>, Match)> = None;
-        let mut entries = Vec::new();
-        for position in directed.positions_of(&identity.namespace) {
-            let subject = &directed.entries[position as usize].rule.subject;
-            if let Some((_, selects)) = subjects.next_if(|(first, _)| *first == position) {
-                current = Some((subject, *selects));
-            }
-            match current {
-                Some((own, selects)) if Arc::ptr_eq(own, subject) => entries.push((position, selects)),
-                _ => current = None,
-            }
-        }
-        let at = |&(position, selects): &(u32, Match)| (&directed.entries[position as usize], selects);
-        let all: Vec<_> = entries.iter().map(at).collect();
+    fn select(&self, runs: &[(&[Entry], Match)]) -> Program {
+        let entries: Box<[(Entry, Match)]> = runs
+            .iter()
+            .flat_map(|(entries, selects)| entries.iter().map(|entry| (entry.clone(), *selects)))
+            .collect();
+        let all: Vec<_> = entries.iter().map(with_match).collect();
         let isolating = all.iter().map(|(entry, _)| *entry).filter(|entry| entry.rule.isolates);
         Program {
             index: PeerIndex::new(all.iter().map(|(entry, _)| &entry.rule.peers)),
             standing: self.standing(&all),
             isolating: policies_of(isolating),
-            entries: entries.into(),
+            entries,
         }
     }
+}
+
+const fn with_match((entry, selects): &(Entry, Match)) -> (&Entry, Match) {
+    (entry, *selects)
 }
 
 fn held(peer: &Peer) -> Held {

@@ -5,7 +5,7 @@
 //!
 //! ```yaml
 //! source: where the expectations come from
-//! dialect: k8s                   # or cilium: whose reading they are, where it is not the caller's to say
+//! dialect: k8s                   # or cilium: whose reading they are, where it is neither plain nor the caller's to say
 //! pods: []                       # for cases without their own, as everything else of the world
 //! cases:
 //! - id: deny-all
@@ -20,7 +20,9 @@
 //! Pods are found by name, since two may have one address. Namespaces that no entry describes have no labels of their
 //! own. A case may tell more of its world, and what it does not tell is not known: `services: [{namespace, name, labels,
 //! selector, backends}]`, `names: {address: [name]}` as DNS answered them, `api_server: [address]`, and labels of nodes.
-//! `options` are switches of Cilium: `ipv6`, `node_selector_labels`, `extended_protocols`, `deny_localhost`.
+//! Policies that the API refuses are part of the case: it is judged without them, as in a cluster that refuses them.
+//! `options` are switches of Cilium: `ipv6`, `node_selector_labels`, `extended_protocols`, `deny_localhost`,
+//! `host_firewall`.
 
 mod cluster;
 mod file;
@@ -28,6 +30,7 @@ mod judge;
 mod probe;
 mod report;
 mod run;
+mod table;
 
 pub use file::{Case, CaseFile, CaseFileError};
 pub use judge::Answer;

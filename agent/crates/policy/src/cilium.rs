@@ -3,6 +3,7 @@
 
 pub(crate) mod compile;
 mod entity;
+mod external;
 mod filter;
 mod fqdn;
 mod key;
@@ -16,7 +17,7 @@ mod service;
 pub(crate) use entity::Entity;
 pub use fqdn::NamePattern;
 pub(crate) use labels::{Anchor, LabelMatcher, is_own_node};
-pub(crate) use service::ServiceMatcher;
+pub(crate) use service::{EmptyLists, ServiceMatcher};
 
 #[cfg(test)]
 mod tests;

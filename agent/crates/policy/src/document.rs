@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 
 use crate::Policy;
 use crate::compile::DEFAULT_NAMESPACE;
-use crate::kind::{Kind, Text};
+use crate::kind::{Kind, Text, shortened};
 use crate::split::{Document, split};
 use crate::yaml::read;
 
@@ -99,7 +99,7 @@ pub fn parse_values(file: &str, text: &str) -> (Vec<(u64, Value)>, Vec<Rejection
         let tree = match read::<Value>(document.text) {
             Ok(tree) => tree,
             Err(error) => {
-                reject(error.line, ObjectId::default(), error.reason);
+                reject(error.line, ObjectId::default(), shortened(error.reason));
                 continue;
             }
         };
@@ -159,7 +159,8 @@ impl Parsed {
         let object = match read::<Value>(document.text) {
             Ok(tree) => ObjectId::of(&tree),
             Err(error) => {
-                let rejection = reject(line_in_file(error.line), ObjectId::default(), error.reason);
+                let rejection =
+                    reject(line_in_file(error.line), ObjectId::default(), shortened(error.reason));
                 return self.rejected.push(rejection);
             }
         };
@@ -213,7 +214,9 @@ impl Parsed {
 
 impl ObjectId {
     fn of(value: &Value) -> Self {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let text = |pointer: &str| {
+            value.pointer(pointer).and_then(Value::as_str).map(|text| shortened(text.to_owned()))
+        };
         Self {
             api_version: text("/apiVersion"),
             kind: text("/kind"),
@@ -256,5 +259,7 @@ fn prefix(object: &ObjectId) -> String {
     if object.is_empty() { object } else { format!("{object}: ") }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

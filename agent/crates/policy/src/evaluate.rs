@@ -46,13 +46,24 @@ impl PolicySet {
     ) -> impl Iterator<Item = (&'a Entry, Match)> {
         let namespace = match context.side.subject {
             Party::Pod(pod) => Some(&*pod.identity.namespace),
-            Party::Node(_) | Party::World | Party::Unresolved => None,
+            // In no namespace: what selects anywhere may select it.
+            Party::Node(_) => Some(""),
+            Party::World | Party::Unresolved => None,
         };
-        let entries = namespace.into_iter().flat_map(move |ns| self.directed(context.side.direction).of(ns));
-        entries.map(|entry| (entry, entry.rule.selects(context))).filter(|(_, selects)| selects.is_possible())
+        let runs = namespace.into_iter().flat_map(move |ns| self.directed(context.side.direction).of(ns));
+        runs.flat_map(move |entries| {
+            let selects = entries.first().map_or(Match::No, |entry| entry.rule.selects(context));
+            let entries = if selects.is_possible() { entries } else { &[] };
+            entries.iter().map(move |entry| (entry, selects))
+        })
     }
 
-    fn side(&self, context: &Context<'_>, direction_guessed: bool) -> SideVerdict {
+    /// Whether nodes have policies of their own.
+    fn judges_nodes(&self) -> bool {
+        self.dialect == Dialect::Cilium && self.options.host_firewall
+    }
+
+    pub(crate) fn side(&self, context: &Context<'_>, direction_guessed: bool) -> SideVerdict {
         self.settled(context).unwrap_or_else(|| {
             let selecting: Vec<_> = self.selecting(context).collect();
             let standing = self.standing(&selecting);
@@ -70,6 +81,12 @@ impl PolicySet {
         let side = &context.side;
         match side.subject {
             Party::Pod(_) => {}
+            Party::Node(_) if self.judges_nodes() => {
+                // What stays on the node does not pass its firewall.
+                if matches!(side.peer, Party::Node(peer) if is_own_node(peer, context) == Match::Yes) {
+                    return Some(SideVerdict::Exempt { reason: ExemptReason::SelfTraffic });
+                }
+            }
             Party::Node(_) | Party::World => return Some(SideVerdict::NotCovered),
             // It may be a pod that some policy selects.
             Party::Unresolved if self.directed(side.direction).is_empty() => {

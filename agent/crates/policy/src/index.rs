@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use watchfire_model::Pod;
 
+use crate::address::{BlockKey, key_of};
 use crate::cilium::Anchor;
 use crate::connection::Party;
+use crate::mix::Mix;
 use crate::peer::{PeerMatcher, Peers};
 use crate::selector::{METADATA_NAME, Selector, Test};
 use crate::side::Context;
@@ -19,9 +20,9 @@ pub(crate) struct PeerIndex {
     /// Those that may be about anyone.
     always: Vec<u32>,
     /// Those about addresses, by their blocks.
-    blocks: HashMap<IpNet, Vec<u32>>,
-    /// Lengths of the blocks.
-    lengths: Vec<u8>,
+    blocks: HashMap<BlockKey, Vec<u32>, Mix>,
+    /// Lengths of the blocks of either family.
+    lengths: [Vec<u8>; 2],
     /// Those about pods with a label.
     labels: HashMap<Box<str>, HashMap<Box<str>, Vec<u32>>>,
     /// Those about pods of a namespace.
@@ -34,9 +35,13 @@ impl PeerIndex {
         for (peers, position) in peers.zip(0..) {
             index.add(peers, position);
         }
-        index.lengths = index.blocks.keys().map(IpNet::prefix_len).collect();
-        index.lengths.sort_unstable();
-        index.lengths.dedup();
+        for (is_v6, length, _) in index.blocks.keys() {
+            index.lengths[usize::from(*is_v6)].push(*length);
+        }
+        for lengths in &mut index.lengths {
+            lengths.sort_unstable();
+            lengths.dedup();
+        }
         index
     }
 
@@ -50,7 +55,9 @@ impl PeerIndex {
         let Some(anchors) = anchors else { return self.always.push(position) };
         for anchor in anchors {
             let list = match anchor {
-                Anchor::Block(block) => self.blocks.entry(block).or_default(),
+                Anchor::Block(block) => {
+                    self.blocks.entry(key_of(block.addr(), block.prefix_len())).or_default()
+                }
                 Anchor::Label(key, value) => {
                     self.labels.entry(key.into()).or_default().entry(value.into()).or_default()
                 }
@@ -91,11 +98,8 @@ impl PeerIndex {
     }
 
     fn of_address(&self, address: IpAddr, found: &mut Vec<u32>) {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        for length in self.lengths.iter().copied().filter(|length| *length <= most) {
-            if let Ok(block) = IpNet::new(address, length) {
-                found.extend(self.blocks.get(&block.trunc()).into_iter().flatten());
-            }
+        for length in &self.lengths[usize::from(address.is_ipv6())] {
+            found.extend(self.blocks.get(&key_of(address, *length)).into_iter().flatten());
         }
     }
 }

@@ -20,6 +20,9 @@ pub(crate) enum Kind {
     Admin(Version),
 }
 
+/// Longest reason that is given, in bytes.
+const REASON_BYTES_MAX: usize = 1024;
+
 const KINDS: [(&str, &str, Kind); 8] = [
     ("networking.k8s.io/v1", "NetworkPolicy", Kind::NetworkPolicy),
     ("cilium.io/v2", "CiliumNetworkPolicy", Kind::CiliumNetworkPolicy),
@@ -47,6 +50,10 @@ impl Kind {
     }
 
     pub(crate) fn read(self, text: Text<'_>) -> Result<Policy, ReadError> {
+        self.compile(text).map_err(|ReadError { line, reason }| ReadError { line, reason: shortened(reason) })
+    }
+
+    fn compile(self, text: Text<'_>) -> Result<Policy, ReadError> {
         match self {
             Self::NetworkPolicy => text.compile(|object: &NetworkPolicy| Policy::try_from(object)),
             Self::CiliumNetworkPolicy => text.compile(|object| cilium::policy(object, false)),
@@ -57,6 +64,16 @@ impl Kind {
             Self::Admin(version) => text.compile(|object| admin::policy(object, version)),
         }
     }
+}
+
+/// Cuts what repeats a text of any length to one that can be logged.
+pub(crate) fn shortened(mut text: String) -> String {
+    if text.len() > REASON_BYTES_MAX {
+        let end = (0..=REASON_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl Text<'_> {

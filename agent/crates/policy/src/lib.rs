@@ -11,6 +11,7 @@ mod admin;
 mod cache;
 pub mod cases;
 mod cilium;
+mod classes;
 mod compile;
 mod connection;
 mod decision;
@@ -36,7 +37,7 @@ mod side;
 mod split;
 mod yaml;
 
-pub use cache::VerdictCache;
+pub use cache::{CacheCounters, VerdictCache};
 pub use cilium::NamePattern;
 pub use compile::InvalidPolicy;
 pub use connection::{Connection, Endpoint, Service, World};

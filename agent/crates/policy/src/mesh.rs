@@ -43,6 +43,8 @@ pub enum Transport<'a> {
     Plaintext,
     /// By a certificate.
     Mutual(MeshIdentity<'a>),
+    /// By a certificate, and it is not known whose.
+    MutualUnknown,
     /// It is not known whether it did.
     Unknown,
 }
@@ -69,8 +71,8 @@ pub struct MeshConnection<'a> {
     pub source: IpAddr,
     /// Address at the pod.
     pub destination: IpAddr,
-    /// Port at the pod.
-    pub port: u16,
+    /// Port at the pod; none within a tunnel.
+    pub port: Option<u16>,
 }
 
 /// What the mesh's policies say.
@@ -114,6 +116,10 @@ pub enum MeshVerdict {
 pub enum MeshUnknown {
     /// Whether the client showed who it is.
     Mtls,
+    /// As whom it did.
+    Identity,
+    /// A rule turns on the port, which a tunnel hides.
+    Port,
     /// A rule turns on what is said over the connection.
     L7,
     /// Something outside decides (`CUSTOM`).
@@ -142,11 +148,13 @@ impl Scope {
 /// Reads a policy of the mesh; none of another kind. The error says what is wrong.
 pub fn parse_mesh_object(value: Value) -> Result<Option<MeshPolicy>, String> {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    let dry_run = value.pointer("/metadata/annotations/istio.io~1dry-run").and_then(Value::as_str);
+    let is_dry_run = dry_run.is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let is_security = matches!(text("apiVersion"), "security.istio.io/v1" | "security.istio.io/v1beta1");
     match (is_security, text("kind")) {
         (true, "AuthorizationPolicy") => {
             let compiled = authorization::compile(&from_value(value)?).map_err(|error| error.to_string())?;
-            Ok(Some(MeshPolicy::Authorization(Arc::new(compiled))))
+            Ok(Some(MeshPolicy::Authorization(Arc::new(Authorization { is_dry_run, ..compiled }))))
         }
         (true, "PeerAuthentication") => {
             let compiled = authentication::compile(&from_value(value)?).map_err(|error| error.to_string())?;

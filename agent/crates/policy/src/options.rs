@@ -24,6 +24,8 @@ pub struct CiliumOptions {
     pub node_selector_labels: bool,
     /// `enable-extended-ip-protocols`, without which policies with ports that have no number are refused.
     pub extended_protocols: bool,
+    /// `enable-host-firewall`, without which policies that select nodes have no effect.
+    pub host_firewall: bool,
     /// `policy-default-local-cluster`: selectors that name no cluster mean this one.
     pub default_local_cluster: bool,
 }
@@ -51,6 +53,7 @@ impl Default for CiliumOptions {
             cidr_matches_pods: false,
             node_selector_labels: false,
             extended_protocols: false,
+            host_firewall: false,
             default_local_cluster: true,
         }
     }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use watchfire_model::{Direction, Labels, UnknownReason};
 
 use crate::address::Block;
-use crate::cilium::{Entity, LabelMatcher, NamePattern, ServiceMatcher, is_own_node};
+use crate::cilium::{EmptyLists, Entity, LabelMatcher, NamePattern, ServiceMatcher, is_own_node};
 use crate::connection::Party;
 use crate::matching::first;
 use crate::side::Context;
@@ -27,7 +27,7 @@ pub(crate) enum Peers {
         entries: Box<[PeerMatcher]>,
     },
     /// The backends of services, and with `or_any` everyone where none of the services is found.
-    Services { entries: Box<[ServiceMatcher]>, or_any: bool },
+    Services { entries: Box<[ServiceMatcher]>, or_any: bool, beside: EmptyLists },
 }
 
 /// One entry.
@@ -74,8 +74,10 @@ pub(crate) enum PeerMatcher {
     /// Addresses outside the cluster under a name.
     Named(NamePattern),
     NamedAny(Box<[NamePattern]>),
-    /// A group that something outside the cluster resolves.
-    External,
+    /// A group of a cloud, which Cilium's operator resolves into a `CiliumCIDRGroup` with this label.
+    External {
+        label: Box<str>,
+    },
 }
 
 impl Peers {
@@ -89,8 +91,30 @@ impl Peers {
                 let (found, index) = first(entries, |entry| entry.matches(context));
                 (found, index, false)
             }
-            Self::Services { entries, or_any } => ServiceMatcher::any(entries, *or_any, context),
+            Self::Services { entries, or_any, beside } => {
+                ServiceMatcher::any(entries, *or_any, *beside, context)
+            }
         }
+    }
+
+    /// Whether it takes the names of addresses outside to tell.
+    pub(crate) fn ask_for_names(&self) -> bool {
+        let Self::Listed { entries, .. } = self else { return false };
+        entries.iter().any(|entry| matches!(entry, PeerMatcher::Named(_) | PeerMatcher::NamedAny(_)))
+    }
+
+    /// Every block, and every exception of one, that is held against the addresses of pods as the API has it.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = IpNet> {
+        let entries = match self {
+            Self::Listed { entries, .. } => &entries[..],
+            Self::Any | Self::Nobody | Self::Services { .. } => &[],
+        };
+        let blocks = entries.iter().flat_map(|entry| match entry {
+            PeerMatcher::Block(block) => std::slice::from_ref(block),
+            PeerMatcher::Blocks(blocks) => blocks,
+            _ => &[],
+        });
+        blocks.flat_map(|block| std::iter::once(block.cidr).chain(block.except.iter().copied()))
     }
 
     pub(crate) const fn field(&self) -> &'static str {
@@ -144,10 +168,12 @@ impl PeerMatcher {
             Self::NamedAny(patterns) => {
                 has_name(context, |name| patterns.iter().any(|pattern| pattern.means(name)))
             }
-            Self::External => match side.peer {
-                Party::World | Party::Unresolved => Match::Unknown(UnknownReason::GroupUnresolved),
-                Party::Pod(_) | Party::Node(_) => Match::No,
-            },
+            Self::External { label } => if_outside(context, || {
+                context
+                    .groups
+                    .labelled(label, side.peer_ip)
+                    .map_or(Match::Unknown(UnknownReason::GroupUnresolved), Match::from)
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchfire_model::{Direction, Pod, Tier};
+use watchfire_model::{Direction, Identity, Tier};
 
 use crate::cilium::LabelMatcher;
 use crate::connection::Party;
@@ -74,7 +74,7 @@ pub(crate) enum Subject {
     /// Pods by Cilium's reading of labels; the namespace is where the policy lies.
     Endpoints { namespace: Option<Arc<str>>, labels: LabelMatcher },
     /// Nodes themselves, which only Cilium's host firewall judges.
-    Nodes,
+    Nodes { labels: LabelMatcher },
 }
 
 impl Subject {
@@ -83,16 +83,15 @@ impl Subject {
         match self {
             Self::Pods { namespace, .. } => Some(namespace),
             Self::Endpoints { namespace, .. } => namespace.as_deref(),
-            Self::PodsOf { .. } | Self::Nodes => None,
+            Self::PodsOf { .. } | Self::Nodes { .. } => None,
         }
     }
 
-    /// Whether the pod is one of them. Host-network pods are none.
-    pub(crate) fn selects(&self, pod: &Pod, context: &Context<'_>) -> Match {
-        if pod.identity.host_network {
+    /// Whether pods of the identity are of them. Host-network pods are none.
+    pub(crate) fn selects(&self, identity: &Identity, context: &Context<'_>) -> Match {
+        if identity.host_network {
             return Match::No;
         }
-        let identity = &pod.identity;
         match self {
             Self::Pods { namespace, labels } => {
                 (**namespace == *identity.namespace && labels.matches(&identity.labels)).into()
@@ -102,8 +101,18 @@ impl Subject {
                 Match::from(pods.as_ref().is_none_or(|pods| pods.matches(&identity.labels)))
                     & namespaces.matches_namespace(&identity.namespace, labels)
             }
-            Self::Endpoints { labels, .. } => labels.selects(pod, context),
-            Self::Nodes => Match::No,
+            Self::Endpoints { labels, .. } => labels.selects(identity, context),
+            Self::Nodes { .. } => Match::No,
+        }
+    }
+
+    /// Whether the node is one of them, as the end of its own processes and of its host-network pods.
+    fn selects_node(&self, name: Option<&str>, context: &Context<'_>) -> Match {
+        match self {
+            Self::Nodes { labels } if context.options.host_firewall => labels.selects_node(name, context),
+            Self::Pods { .. } | Self::PodsOf { .. } | Self::Endpoints { .. } | Self::Nodes { .. } => {
+                Match::No
+            }
         }
     }
 }
@@ -128,8 +137,9 @@ impl Trial {
 impl Rule {
     pub(crate) fn selects(&self, context: &Context<'_>) -> Match {
         match context.side.subject {
-            Party::Pod(pod) => self.subject.selects(pod, context),
-            Party::Node(_) | Party::World | Party::Unresolved => Match::No,
+            Party::Pod(pod) => self.subject.selects(&pod.identity, context),
+            Party::Node(name) => self.subject.selects_node(name, context),
+            Party::World | Party::Unresolved => Match::No,
         }
     }
 

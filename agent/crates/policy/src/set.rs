@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use watchfire_model::{Dialect, Direction, PolicyRef, Tier};
 
+use crate::classes::AddressClasses;
 use crate::groups::Groups;
-use crate::rule::Rule;
+use crate::peer::Peers;
+use crate::rule::{Rule, Subject};
 use crate::{CiliumOptions, Policy};
 
 /// An immutable snapshot of all policies. A change of policies is a new set; the compiled policies are shared.
@@ -19,12 +21,20 @@ pub struct PolicySet {
     pub(crate) dialect: Dialect,
     pub(crate) options: Arc<CiliumOptions>,
     pub(crate) groups: Groups,
-    /// Whether rules may look at the addresses of pods and not at their identities alone.
-    pub(crate) looks_at_addresses_of_pods: bool,
-    policies: Vec<Arc<Policy>>,
+    /// How far rules may look at the addresses of pods, and not at their identities alone.
+    pub(crate) addresses_of_pods: AddressClasses,
+    asks: Asks,
+    policies: Arc<[Arc<Policy>]>,
     refused: Vec<Arc<Policy>>,
     ingress: Directed,
     egress: Directed,
+}
+
+/// What the rules of a set ask of the world beyond labels.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Asks {
+    names: bool,
+    services: bool,
 }
 
 /// Something that is the same only as itself. Not empty, so that each has an address of its own.
@@ -45,9 +55,17 @@ pub(crate) struct Entry {
 pub(crate) struct Directed {
     pub(crate) entries: Vec<Entry>,
     /// Those that select in one namespace alone.
-    namespaced: HashMap<String, Vec<u32>>,
+    namespaced: HashMap<String, Vec<Run>>,
     /// Those that may select anywhere.
-    clusterwide: Vec<u32>,
+    clusterwide: Vec<Run>,
+}
+
+/// Rules that stand together and have one subject.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u32,
+    /// The position behind the last.
+    end: u32,
 }
 
 impl PolicySet {
@@ -76,22 +94,46 @@ impl PolicySet {
             .iter()
             .filter_map(|policy| Some((policy.reference().name.clone(), policy.group()?.clone())));
         let directed = |direction| Directed::new(dialect, direction, &policies);
+        let (ingress, egress) = (directed(Direction::Ingress), directed(Direction::Egress));
+        let peers = || ingress.entries.iter().chain(&egress.entries).map(|entry| &entry.rule.peers);
         Self {
+            asks: Asks {
+                names: peers().any(Peers::ask_for_names),
+                services: peers().any(|peers| matches!(peers, Peers::Services { .. })),
+            },
             token: Arc::new(Token(0)),
-            looks_at_addresses_of_pods: dialect == Dialect::K8s || options.cidr_matches_pods,
+            addresses_of_pods: addresses_of_pods(dialect, &options, &policies),
             dialect,
             groups: Groups(groups.collect()),
             options: Arc::new(options),
-            ingress: directed(Direction::Ingress),
-            egress: directed(Direction::Egress),
-            policies,
+            ingress,
+            egress,
+            policies: policies.into(),
             refused,
         }
+    }
+
+    /// Policies with rules that have no effect, by kind, namespace and name, each with the reason.
+    pub fn idle(&self) -> impl Iterator<Item = (&Arc<Policy>, &'static str)> {
+        let is_off = self.dialect == Dialect::Cilium && !self.options.host_firewall;
+        let selects_nodes = |policy: &&Arc<Policy>| {
+            let rules = policy.rules(self.dialect);
+            rules.iter().any(|rule| matches!(*rule.subject, Subject::Nodes { .. }))
+        };
+        self.policies
+            .iter()
+            .filter(move |_| is_off)
+            .filter(selects_nodes)
+            .map(|policy| (policy, "selects nodes, which are judged with enable-host-firewall alone"))
     }
 
     /// All policies, by kind, namespace and name.
     #[must_use]
     pub fn policies(&self) -> &[Arc<Policy>] {
+        &self.policies
+    }
+
+    pub(crate) const fn shared_policies(&self) -> &Arc<[Arc<Policy>]> {
         &self.policies
     }
 
@@ -101,12 +143,34 @@ impl PolicySet {
         &self.refused
     }
 
+    /// Whether any rule asks for the names of addresses outside (`World::names`).
+    #[must_use]
+    pub const fn asks_for_names(&self) -> bool {
+        self.asks.names
+    }
+
+    /// Whether any rule asks for services (`World::services`).
+    #[must_use]
+    pub const fn asks_for_services(&self) -> bool {
+        self.asks.services
+    }
+
     pub(crate) const fn directed(&self, direction: Direction) -> &Directed {
         match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
         }
     }
+}
+
+/// By the API blocks are about whoever has the address.
+fn addresses_of_pods(dialect: Dialect, options: &CiliumOptions, policies: &[Arc<Policy>]) -> AddressClasses {
+    if dialect == Dialect::Cilium {
+        let each = options.cidr_matches_pods.then_some(AddressClasses::Each);
+        return each.unwrap_or_else(|| AddressClasses::of(std::iter::empty()));
+    }
+    let rules = policies.iter().flat_map(|policy| policy.rules(dialect).iter());
+    AddressClasses::of(rules.flat_map(|rule| rule.peers.blocks()))
 }
 
 impl Directed {
@@ -129,24 +193,27 @@ impl Directed {
             entries[index].level = level;
         }
         let mut directed = Self { entries, ..Self::default() };
-        for (entry, index) in directed.entries.iter().zip(0..) {
-            match entry.rule.subject.namespace() {
-                Some(namespace) => directed.namespaced.entry(namespace.to_owned()).or_default().push(index),
-                None => directed.clusterwide.push(index),
+        let mut first = 0;
+        let one_subject = |one: &Entry, other: &Entry| Arc::ptr_eq(&one.rule.subject, &other.rule.subject);
+        for entries in directed.entries.chunk_by(one_subject) {
+            let run = Run { first, end: first + u32::try_from(entries.len()).unwrap_or(u32::MAX) };
+            first = run.end;
+            match entries.first().and_then(|entry| entry.rule.subject.namespace()) {
+                Some(namespace) => match directed.namespaced.get_mut(namespace) {
+                    Some(runs) => runs.push(run),
+                    None => _ = directed.namespaced.insert(namespace.to_owned(), vec![run]),
+                },
+                None => directed.clusterwide.push(run),
             }
         }
         directed
     }
 
-    /// The rules that may select pods of the namespace, in order.
-    pub(crate) fn of(&self, namespace: &str) -> impl Iterator<Item = &Entry> {
-        self.positions_of(namespace).map(|position| &self.entries[position as usize])
-    }
-
-    /// Their positions among all.
-    pub(crate) fn positions_of(&self, namespace: &str) -> impl Iterator<Item = u32> {
+    /// The rules that may select pods of the namespace, in order, those of one subject that stand together in one slice.
+    pub(crate) fn of(&self, namespace: &str) -> impl Iterator<Item = &[Entry]> {
         let namespaced = self.namespaced.get(namespace).map_or(&[][..], Vec::as_slice);
-        Merged { one: namespaced.iter().peekable(), other: self.clusterwide.iter().peekable() }
+        let runs = Merged { one: namespaced.iter().peekable(), other: self.clusterwide.iter().peekable() };
+        runs.map(|run| &self.entries[run.first as usize..run.end as usize])
     }
 
     /// Whether any rule selects anyone.
@@ -157,16 +224,16 @@ impl Directed {
 
 /// Two ascending lists as one.
 struct Merged<'a> {
-    one: Peekable<Iter<'a, u32>>,
-    other: Peekable<Iter<'a, u32>>,
+    one: Peekable<Iter<'a, Run>>,
+    other: Peekable<Iter<'a, Run>>,
 }
 
 impl Iterator for Merged<'_> {
-    type Item = u32;
+    type Item = Run;
 
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<Run> {
         let next = match (self.one.peek(), self.other.peek()) {
-            (Some(one), Some(other)) if one > other => self.other.next(),
+            (Some(one), Some(other)) if one.first > other.first => self.other.next(),
             (None, _) => self.other.next(),
             _ => self.one.next(),
         };

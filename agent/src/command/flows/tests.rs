@@ -6,8 +6,9 @@ use std::sync::Arc;
 use clap::Parser as _;
 use watchfire_model::{
     BackendView, CloseReason, DnsAnswer, DnsRecord, EndpointView, ExecId, FlowCounters, FlowDrop, FlowRecord,
-    FlowStage, Icmp, Namespaces, Origin, OwnerUnknown, Packets, PodView, ProcessOrigin, ProcessView,
-    Protocol, Record, RecordBody, ServiceView, Side, SideVerdict, TlsView, UnknownReason, Verdict, WallTime,
+    FlowStage, Icmp, Judgement, Namespaces, Origin, OwnerUnknown, Packets, PodView, ProcessOrigin,
+    ProcessView, Protocol, Record, RecordBody, ServiceView, Side, SideVerdict, TlsView, UnknownReason,
+    Verdict, WallTime,
 };
 
 use super::*;
@@ -78,6 +79,7 @@ fn flow(stage: FlowStage, side: SideVerdict) -> FlowRecord {
         opened: WallTime(1_700_000_000_000_000_000),
         because: verdict.because(),
         verdict,
+        judgement: Judgement::default(),
         close_reason: None,
         duration_ns: None,
         handshake_us: None,

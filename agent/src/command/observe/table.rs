@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::event;
 use super::field::{number, pod, process, text};
+use super::finding;
 use crate::command::flows::describe;
 use crate::command::flows::printable;
 
@@ -43,6 +44,13 @@ pub(in crate::command) fn row(record: &Value) -> String {
                 exit(record),
                 image(record)
             ),
+        ],
+        "finding" => [
+            time,
+            finding::event(record),
+            finding::result(record),
+            text(record, "/title").to_owned(),
+            finding::remarks(record),
         ],
         "loss" => [time, "loss".to_owned(), String::new(), loss(record), String::new()],
         "observer-loss" => [

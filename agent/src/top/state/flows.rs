@@ -115,8 +115,9 @@ impl Flow {
         if let Some(drop) = &line.drop {
             added.dropped = drop.packets.saturating_sub(dropped_before);
         }
+        line.take_verdict_now();
         self.live = match line.stage {
-            Stage::Open | Stage::Found | Stage::Update => true,
+            Stage::Open | Stage::Found | Stage::Update | Stage::VerdictChanged => true,
             Stage::Close | Stage::Failed => false,
             // Of a packet that no socket wanted nothing more will come.
             Stage::Dropped => self.live && !is_first,

@@ -10,9 +10,9 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use watchfire_export::Encoder;
 use watchfire_model::{
     Dialect, Direction, DnsAnswer, DnsRecord, EndpointView, ExecId, FlowCounters, FlowRecord, FlowStage,
-    KindCounters, LossRecord, Namespaces, Origin, Packets, PodView, PolicyRef, ProcessAction, ProcessOrigin,
-    ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleDetail, RuleRef, Side,
-    SideVerdict, Tier, TlsView, Verdict, WallTime,
+    Judgement, KindCounters, LossRecord, Namespaces, Origin, Packets, PodView, PolicyRef, ProcessAction,
+    ProcessOrigin, ProcessRecord, ProcessView, Protocol, Record, RecordBody, RecordKind, RuleDetail, RuleRef,
+    Side, SideVerdict, Tier, TlsView, Verdict, WallTime,
 };
 
 use crate::top::app::App;
@@ -182,6 +182,7 @@ pub(super) fn flow(cookie: u64) -> FlowRecord {
         opened: wall(0),
         verdict: allowed(),
         because: "NetworkPolicy/shop/api-to-db ingress[0]".to_owned(),
+        judgement: Judgement::default(),
         close_reason: None,
         duration_ns: None,
         handshake_us: Some(950),

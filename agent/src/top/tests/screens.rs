@@ -270,6 +270,14 @@ fn the_other_views_tell_verdicts_execs_drops_and_losses() {
         screen[1]
     );
     line_with(&screen, "isolated by NetworkPolicy/shop/default-deny");
+    for (state, count_new) in [("new", 1), ("ongoing", 499), ("ended", 0)] {
+        bench.app.line(&format!(
+            "{{\"type\":\"finding\",\"time\":\"2023-11-14T22:13:40Z\",\"boot_ns\":1015000000000,\
+             \"kind\":\"policy-violation\",\"state\":\"{state}\",\"count_new\":{count_new}}}"
+        ));
+    }
+    let screen = bench.screen(15);
+    assert!(screen[1].contains(" · findings: 1 policy-violation (500)"), "{}", screen[1]);
     bench.keys("4");
     let dash = line_with(&bench.screen(15), "/bin/dash").to_owned();
     assert!(dash.contains(" 4 ") && dash.contains("0.4"), "{dash}");

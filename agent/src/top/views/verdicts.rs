@@ -41,5 +41,16 @@ pub(super) fn summary(state: &State) -> String {
     };
     let outcomes = ["allowed", "denied", "not-covered", "unknown"];
     let counts = outcomes.map(|outcome| format!("{outcome} {}", count(outcome)));
-    format!("flows: {}{}", counts.join(" · "), super::evicted(state.verdicts.evicted()))
+    let evicted = super::evicted(state.verdicts.evicted());
+    format!("flows: {}{evicted}{}", counts.join(" · "), findings(state))
+}
+
+/// ` · findings: 2 policy-violation (500)`, where there are any: how many, and what they stand for.
+fn findings(state: &State) -> String {
+    let mut kinds: Vec<_> = state.findings.iter().collect();
+    kinds.sort_unstable_by_key(|(kind, _)| (*kind).clone());
+    let told =
+        kinds.into_iter().map(|(kind, found)| format!("{} {kind} ({})", found.findings, found.occurrences));
+    let told = told.collect::<Vec<_>>().join(", ");
+    if told.is_empty() { told } else { format!(" · findings: {told}") }
 }

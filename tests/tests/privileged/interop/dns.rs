@@ -13,7 +13,9 @@ const ADDRESSES: usize = 40;
 /// Texts of the name that has many, and bytes of each.
 const TEXTS: usize = 40;
 const TEXT_BYTES: usize = 250;
-const PORT: u16 = 7070;
+pub(super) const PORT: u16 = 7070;
+/// Another address that has a name.
+pub(super) const OTHER: &str = "10.98.0.3";
 
 /// What dnsmasq is to know, and from nobody else.
 fn config() -> String {
@@ -21,7 +23,7 @@ fn config() -> String {
         "no-resolv\nno-hosts\nno-daemon\nuser=root\ngroup=root\npid-file=\ncache-size=0\nbind-interfaces\n\
          listen-address={SERVER}\nlisten-address={SERVER_V6}\nlocal=/example/\nlocal-ttl=77\n\
          host-record=web.example,{SERVER},{SERVER_V6},300\ncname=www.example,web.example,120\n\
-         txt-record=text.example,watchfire\n"
+         host-record=other.example,{OTHER},300\ntxt-record=text.example,watchfire\n"
     );
     for number in 1..=ADDRESSES {
         config += &format!("address=/many.example/10.98.1.{number}\n");
@@ -32,7 +34,7 @@ fn config() -> String {
     config
 }
 
-fn resolver(wire: &Wire) -> (Program, TempDir) {
+pub(super) fn resolver(wire: &Wire) -> (Program, TempDir) {
     let folder = tempfile::tempdir().expect("make a temporary folder");
     let path = folder.path().join("dnsmasq.conf");
     std::fs::write(&path, config()).expect("write the configuration");
@@ -44,13 +46,13 @@ fn resolver(wire: &Wire) -> (Program, TempDir) {
 type Answer = (String, u64, String, Option<String>);
 
 /// What dig says: how it was answered, and what.
-struct Asked {
+pub(super) struct Asked {
     rcode: String,
     answers: Vec<Answer>,
     over_tcp: bool,
 }
 
-fn dig(wire: &Wire, arguments: &[&str]) -> Asked {
+pub(super) fn dig(wire: &Wire, arguments: &[&str]) -> Asked {
     let fixed = ["+noall", "+comments", "+answer", "+stats", "+tries=1"];
     let arguments: Vec<&str> = arguments.iter().chain(&fixed).copied().collect();
     let output = wire.command(End::Client, "dig", &arguments).output().expect("start dig");

@@ -15,7 +15,7 @@ use crate::EncodedRecord;
 use super::CLIENTS_MAX;
 use super::hub::{ClientQueue, ObserveHub, Refusal};
 use super::protocol::{Notice, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX, Request};
-use super::question::ask;
+use super::question::{Answer, ask};
 
 pub(super) struct Connection {
     reader: OwnedReadHalf,
@@ -36,9 +36,10 @@ impl Connection {
                 Refusal::TooManyClients => format!("{CLIENTS_MAX} clients watch already"),
                 Refusal::ShuttingDown => "the agent is shutting down".to_owned(),
             }),
-            Ok(Request::Who(who)) => {
-                let _: io::Result<()> = match ask(self.hub.questions(), who).await {
-                    Ok(answer) => self.write_answer(&answer).await,
+            Ok(Request::Ask(asked)) => {
+                let has_lines = asked.has_lines();
+                let _: io::Result<()> = match ask(self.hub.questions(), asked).await {
+                    Ok(answer) => self.write_answer(answer, has_lines).await,
                     Err(error) => self.write_notice(&Notice::Error { error }).await,
                 };
                 return;
@@ -101,10 +102,17 @@ impl Connection {
         self.writer.flush().await
     }
 
-    async fn write_answer(&mut self, answer: &serde_json::Value) -> io::Result<()> {
-        let mut line = serde_json::to_vec(answer)?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await?;
+    async fn write_answer(&mut self, answer: Answer, has_lines: bool) -> io::Result<()> {
+        let mut lines = 0;
+        for value in answer {
+            let mut line = serde_json::to_vec(&value)?;
+            line.push(b'\n');
+            self.writer.write_all(&line).await?;
+            lines += 1;
+        }
+        if has_lines {
+            return self.write_notice(&Notice::End { lines }).await;
+        }
         self.writer.flush().await
     }
 

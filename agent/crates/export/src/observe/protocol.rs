@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EncodedRecord, FlowFilter, RecordType};
 
 use super::RECENT_RECORDS_MAX;
-use super::question::WhoRequest;
+use super::question::Ask;
 
 /// Longest request line in bytes, newline included.
 pub const REQUEST_BYTES_MAX: usize = 4096;
@@ -14,7 +14,7 @@ pub const REQUEST_BYTES_MAX: usize = 4096;
 pub const REQUEST_SECONDS_MAX: u64 = 5;
 
 const EXAMPLE: &str = r#"{"last":20,"types":["flow"],"follow":true}"#;
-const WHO_EXAMPLE: &str = r#"{"who":"10.0.0.1"}"#;
+const ASK_EXAMPLE: &str = r#"{"who":"10.0.0.1"} or {"state":"candidates"}"#;
 
 /// The one line that a client sends.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -38,20 +38,20 @@ pub struct ObserveRequest {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Request {
     Observe(ObserveRequest),
-    Who(String),
+    Ask(Ask),
 }
 
 impl Request {
     /// Reads a request line. The error is what the client is told.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         let is_question = serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(line)
-            .is_ok_and(|object| object.contains_key("who"));
+            .is_ok_and(|object| Ask::KEYS.iter().any(|key| object.contains_key(*key)));
         if !is_question {
             return ObserveRequest::parse(line).map(Self::Observe);
         }
-        let WhoRequest { who } = serde_json::from_slice(line)
-            .map_err(|error| format!("bad request: {error}; expected e.g. {WHO_EXAMPLE}"))?;
-        Ok(Self::Who(who))
+        let bad = |error| format!("bad request: {error}; expected e.g. {ASK_EXAMPLE}");
+        let object: serde_json::Map<_, _> = serde_json::from_slice(line).map_err(bad)?;
+        Ask::read(object).map(Self::Ask).map_err(bad)
     }
 }
 
@@ -96,6 +96,8 @@ pub(super) enum Notice {
     ObserverLoss { lost: u64 },
     /// The connection ends because of this.
     Error { error: String },
+    /// An answer is complete, with so many lines before this one.
+    End { lines: u64 },
 }
 
 impl Notice {
@@ -109,6 +111,7 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::StateOf;
 
     #[test]
     fn requests_are_read_strictly() {
@@ -149,7 +152,10 @@ mod tests {
     #[test]
     fn questions_are_told_from_requests_for_records() {
         let parse = |text: &str| Request::parse(text.as_bytes());
-        assert_eq!(parse(r#"{"who":"7"}"#), Ok(Request::Who("7".to_owned())));
+        assert_eq!(parse(r#"{"who":"7"}"#), Ok(Request::Ask(Ask::Who("7".to_owned()))));
+        assert_eq!(parse(r#"{"state":"candidates"}"#), Ok(Request::Ask(Ask::State(StateOf::Candidates))));
+        assert!(parse(r#"{"state":"weather"}"#).unwrap_err().contains("unknown variant `weather`"));
+        assert!(parse(r#"{"state":"candidates","who":"7"}"#).unwrap_err().contains("unknown field `who`"));
         assert_eq!(parse("{}"), Ok(Request::Observe(ObserveRequest::default())));
         assert!(parse(r#"{"who":7}"#).unwrap_err().contains("expected a string"));
         assert!(parse(r#"{"who":"7","last":1}"#).unwrap_err().contains("unknown field `last`"));

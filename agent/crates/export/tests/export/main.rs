@@ -5,6 +5,10 @@ mod common;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
+mod findings;
+#[cfg(test)]
 mod flow_filter;
 #[cfg(test)]
 mod http;

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::{env, fs};
 
 use watchfire_export::{
-    Metrics, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SourceState,
+    FindingTotals, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals,
+    PolicyObjects, ProbeInfo, ProgramStatistics, SourceState,
 };
 use watchfire_model::{
-    Direction, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown, ProcessAction, RecordKind,
-    SideVerdict, Verdict,
+    Direction, Finding, FindingState, FlowCounters, FlowRecord, FlowStage, KindCounters, OwnerUnknown,
+    ProcessAction, RecordKind, SideVerdict, Verdict,
 };
 
-use crate::common;
+use crate::{common, findings};
 
 pub(crate) fn metrics() -> Metrics {
     let metrics = Metrics::new("0.1.0", "abc");
@@ -45,8 +46,16 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
         errors: 1,
         relists: 2,
     }]);
+    metrics.set_judging(JudgingTotals {
+        dialect: "cilium",
+        dialect_why: "api",
+        epoch: 7,
+        ..JudgingTotals::default()
+    });
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
+    let finding = Finding { state: FindingState::New, ..findings::violation() };
+    metrics.observe(&findings::finding_record(finding));
 }
 
 /// The value of the series, as in the text.
@@ -168,6 +177,53 @@ fn policies_beyond_the_limit_share_a_series_and_are_counted() {
 }
 
 #[test]
+fn findings_count_once_and_what_they_stand_for_as_it_is_told() {
+    let metrics = metrics();
+    let violation = findings::violation();
+    let told = |state, count_new| Finding { state, count_new, ..violation.clone() };
+    for finding in
+        [told(FindingState::New, 1), told(FindingState::Ongoing, 499), told(FindingState::Ended, 0)]
+    {
+        metrics.observe(&findings::finding_record(finding));
+    }
+    metrics.set_findings(&FindingTotals {
+        open: 2,
+        withheld_stale_window: 4,
+        candidate_effects: [14, 3, 0, 0],
+        candidate_unchanged: 5,
+        ..FindingTotals::default()
+    });
+    let text = metrics.render();
+    let labels = "{kind=\"policy-violation\",severity=\"medium\",namespace=\"shop\"}";
+    for (series, expected) in [
+        (format!("watchfire_findings_total{labels}"), "1"),
+        (format!("watchfire_finding_occurrences_total{labels}"), "500"),
+        ("watchfire_findings_open".to_owned(), "2"),
+        ("watchfire_finding_flows_withheld_total{reason=\"stale-window\"}".to_owned(), "4"),
+        ("watchfire_candidate_flows_total{effect=\"would-break\"}".to_owned(), "14"),
+        ("watchfire_candidate_flows_total{effect=\"would-open\"}".to_owned(), "3"),
+        ("watchfire_candidate_flows_total{effect=\"unchanged\"}".to_owned(), "5"),
+    ] {
+        assert_eq!(value(&text, &series), Some(expected), "{series}");
+    }
+}
+
+#[test]
+fn namespaces_beyond_the_limit_share_a_series_and_are_counted() {
+    let metrics = metrics();
+    let surplus = 3;
+    for n in 0..NAMESPACE_LABELS_MAX + surplus {
+        let mut finding = Finding { state: FindingState::New, ..findings::violation() };
+        finding.destination.as_mut().unwrap().namespace = Some(format!("ns-{n}").into());
+        metrics.observe(&findings::finding_record(finding));
+    }
+    let text = metrics.render();
+    let series = text.lines().filter(|line| line.starts_with("watchfire_findings_total{")).count();
+    assert_eq!(series, NAMESPACE_LABELS_MAX + 1);
+    assert_eq!(value(&text, "watchfire_findings_folded_total"), Some("3"));
+}
+
+#[test]
 fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     let metrics = metrics();
     let totals = |seen| KindCounters {
@@ -186,7 +242,7 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
     evicted.add(1);
     metrics.register_gauge("inventory_pods", "Pods known").set(12);
     metrics.set_processes(99);
-    metrics.set_policy_objects(PolicyObjects { loaded: 3, rejected: 1, ignored: 0 });
+    metrics.set_policy_objects(PolicyObjects { loaded: 3, last_good: 2, rejected: 1, ignored: 0 });
     metrics.observe(&common::process(ProcessAction::Exec, None));
     metrics.observe(&common::loss(1));
     for (_, record) in common::every_shape() {
@@ -203,6 +259,7 @@ fn totals_counted_elsewhere_are_shown_and_never_step_back() {
         ("watchfire_inventory_evicted_total", "6"),
         ("watchfire_inventory_pods", "12"),
         ("watchfire_process_table_entries", "99"),
+        ("watchfire_policy_objects{state=\"last-good\"}", "2"),
         ("watchfire_policy_objects{state=\"rejected\"}", "1"),
         ("watchfire_processes_total{action=\"exec\"}", "2"),
         ("watchfire_events_total{type=\"file\",operation=\"open\"}", "1"),

@@ -230,6 +230,14 @@ impl Addresses {
         }
     }
 
+    /// Whether a pod's address was another's until within `window_ns` before or after a time.
+    pub(crate) fn passed_on_near(&self, pod: &Arc<Pod>, at_ns: u64, window_ns: u64) -> bool {
+        let holder = Holder::Pod(Arc::clone(pod));
+        let past = pod.ips.iter().filter_map(|address| self.past.get(&key(address))).flatten();
+        past.filter(|tenure| tenure.until_ns.abs_diff(at_ns) <= window_ns)
+            .any(|tenure| !tenure.claim.holder().is(&holder))
+    }
+
     fn forget_first(&mut self) {
         let Some((_, key)) = self.ends.pop_front() else { return };
         if let Some(past) = self.past.get_mut(&key) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watchfire_model::Namespace;
+use watchfire_model::{Labels, Namespace};
 
 use super::Moment;
 use super::addresses::{Addresses, Holder, NodeAddress};
@@ -25,6 +25,7 @@ pub(crate) struct Namespaces {
     entries: BTreeMap<String, (u32, Arc<Namespace>)>,
     list: u32,
     refused: u64,
+    changes: u64,
 }
 
 impl Namespaces {
@@ -33,7 +34,9 @@ impl Namespaces {
     }
 
     pub(crate) fn list_ends(&mut self) {
+        let before = self.entries.len();
         self.entries.retain(|_, (list, _)| *list == self.list);
+        self.changes += (before - self.entries.len()) as u64;
     }
 
     pub(crate) fn apply(&mut self, object: NamespaceObject) {
@@ -44,11 +47,17 @@ impl Namespaces {
         }
         labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.clone());
         let namespace = Arc::new(Namespace { name: name.clone(), labels });
-        self.entries.insert(name, (self.list, namespace));
+        let before = self.entries.insert(name, (self.list, Arc::clone(&namespace)));
+        self.changes += u64::from(before.is_none_or(|(_, before)| before != namespace));
     }
 
     pub(crate) fn delete(&mut self, name: &str) {
-        self.entries.remove(name);
+        self.changes += u64::from(self.entries.remove(name).is_some());
+    }
+
+    /// How often something came, went or changed.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Namespace>> {
@@ -67,6 +76,7 @@ impl Namespaces {
 #[derive(Debug)]
 struct Entry {
     list: u32,
+    labels: Labels,
     ips: Vec<IpAddr>,
     pod_ranges: Vec<IpNet>,
 }
@@ -81,6 +91,7 @@ pub(crate) struct Nodes {
     /// Ranges of all nodes, each once.
     ranges: Vec<IpNet>,
     refused: u64,
+    label_changes: u64,
 }
 
 impl Nodes {
@@ -114,8 +125,10 @@ impl Nodes {
         }
         // Kubernetes validates them; what is no range says nothing.
         let pod_ranges = object.pod_cidrs.iter().filter_map(|range| range.parse().ok()).collect();
-        let entry = Entry { list: self.list, ips, pod_ranges };
+        let entry = Entry { list: self.list, labels: object.labels.clone(), ips, pod_ranges };
         let before = self.entries.insert(Arc::clone(&name), entry);
+        let labels = before.as_ref().map(|before| &before.labels);
+        self.label_changes += u64::from(labels != Some(&object.labels));
         if let Some(before) = before {
             for address in before.ips.into_iter().filter(|address| !object.ips.contains(address)) {
                 addresses.release(address, &holder(address), at.boot_ns);
@@ -126,6 +139,7 @@ impl Nodes {
 
     pub(crate) fn delete(&mut self, name: &str, addresses: &mut Addresses, at: Moment) {
         let Some((name, entry)) = self.entries.remove_entry(name) else { return };
+        self.label_changes += 1;
         for address in entry.ips {
             let holder = Holder::Node(Arc::new(NodeAddress { name: Arc::clone(&name), address }));
             addresses.release(address, &holder, at.boot_ns);
@@ -153,6 +167,16 @@ impl Nodes {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Labels of a node. A node that is known by its addresses alone has none that are known.
+    pub(crate) fn labels(&self, name: &str) -> Option<&Labels> {
+        self.entries.get(name).map(|entry| &entry.labels).filter(|labels| !labels.is_empty())
+    }
+
+    /// How often a node came or went, or its labels changed.
+    pub(crate) const fn label_changes(&self) -> u64 {
+        self.label_changes
     }
 
     pub(crate) const fn refused(&self) -> u64 {

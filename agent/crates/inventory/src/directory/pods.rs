@@ -11,6 +11,7 @@ use watchfire_model::{Pod, PodUid};
 use super::Moment;
 use super::addresses::{Addresses, Holder};
 use super::identities::Identities;
+use super::recent::Recent;
 use crate::gone::Gone;
 use crate::{ObjectKey, PodObject, PodRef, Source};
 
@@ -52,6 +53,7 @@ pub(crate) struct Pods {
     /// Uids that kubelet knows mirrors of static pods by.
     mirrors: HashMap<PodUid, PodUid>,
     gone: Gone<PodUid>,
+    changed: Recent,
     lists: [List; Source::ALL.len()],
     refused: u64,
 }
@@ -140,6 +142,10 @@ impl Pods {
             Entry { pod: Arc::clone(&pod), source, list: list.number, is_gone: false, holds_addresses };
         let before = self.insert(key, entry);
         if let Some(before) = &before {
+            // Another source may know more of the same.
+            if !before.is_gone && before.source == source && before.pod.identity != pod.identity {
+                self.changed.put(key, at.boot_ns);
+            }
             if before.is_gone {
                 self.gone.remove(&key);
             } else if before.holds_addresses {
@@ -174,6 +180,11 @@ impl Pods {
         if self.entry(uid).is_some_and(|entry| entry.source == source) {
             self.end(uid, addresses, at);
         }
+    }
+
+    /// Whether what policies know a pod by changed within `window_ns` before or after a time.
+    pub(crate) fn changed_near(&self, pod: &Pod, at_ns: u64, window_ns: u64) -> bool {
+        self.changed.has(key_of(pod), at_ns, window_ns)
     }
 
     fn end(&mut self, uid: PodUid, addresses: &mut Addresses, at: Moment) {

@@ -11,6 +11,7 @@ use watchfire_model::Dialect;
 
 use super::cluster::{Cluster, NamespaceSource, NodeSource, PodSource, ServiceSource};
 use super::probe::Probe;
+use super::table::{self, Row};
 use crate::document::parse_object;
 use crate::split::split;
 use crate::yaml::{from_value, read};
@@ -62,11 +63,13 @@ pub(super) enum Content {
         options: CiliumOptions,
         policies: Vec<Arc<Policy>>,
         probes: Vec<Probe>,
+        /// Policies that are refused, with the reason: the cluster would not have them.
+        refused: Vec<String>,
     },
+    /// Answered already.
+    Table(Vec<Row>),
     /// Cannot be judged by this engine, or should not be; with the reason.
     Skipped(String),
-    /// One of its policies is refused, with the reason.
-    Refused(String),
 }
 
 #[derive(Deserialize)]
@@ -102,13 +105,22 @@ struct OptionsSource {
     node_selector_labels: bool,
     extended_protocols: bool,
     deny_localhost: bool,
+    host_firewall: bool,
 }
 
 impl From<OptionsSource> for CiliumOptions {
     fn from(source: OptionsSource) -> Self {
-        let OptionsSource { ipv6, node_selector_labels, extended_protocols, deny_localhost } = source;
+        let OptionsSource { ipv6, node_selector_labels, extended_protocols, deny_localhost, host_firewall } =
+            source;
         let allow_localhost = !deny_localhost;
-        Self { ipv6, node_selector_labels, extended_protocols, allow_localhost, ..Self::default() }
+        Self {
+            ipv6,
+            node_selector_labels,
+            extended_protocols,
+            allow_localhost,
+            host_firewall,
+            ..Self::default()
+        }
     }
 }
 
@@ -141,12 +153,15 @@ impl CaseFile {
                 return Err(CaseFileError::NotACaseFile("its \"dialect\" is neither k8s nor cilium"));
             }
         };
-        cases
+        let mut cases: Vec<_> = cases
             .into_iter()
             .enumerate()
             .map(|(index, case)| Case::read(index, case, &file))
-            .collect::<Result<_, _>>()
-            .map(|cases| Self { dialect, cases })
+            .collect::<Result<_, _>>()?;
+        if let Some((name, rows)) = table::beside_the_cases(&file) {
+            cases.push(Case::table(name.to_owned(), rows)?);
+        }
+        Ok(Self { dialect, cases })
     }
 }
 
@@ -158,8 +173,12 @@ impl Case {
         let text = |field: &str| source.get(field).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").or_else(|| text("name")).unwrap_or_else(|| format!("#{index}"));
 
+        if let Some(rows) = table::read(&source, file) {
+            return Self::table(id, rows);
+        }
+
         // Before anything else: files written for other dialects carry fields of their own.
-        let mut policies = Vec::new();
+        let (mut policies, mut refused) = (Vec::new(), Vec::new());
         let objects = source.get_mut("policies").map(Value::take).unwrap_or_default();
         for (index, object) in objects.as_array().into_iter().flatten().enumerate() {
             let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -169,10 +188,7 @@ impl Case {
                     let content = Content::Skipped(format!("kind {kind} is not evaluated"));
                     return Ok(Self { id, content });
                 }
-                Err(reason) => {
-                    let content = Content::Refused(format!("policies[{index}]: {reason}"));
-                    return Ok(Self { id, content });
-                }
+                Err(reason) => refused.push(format!("policies[{index}]: {reason}")),
             }
         }
         if source.get("probes").is_none() {
@@ -198,7 +214,15 @@ impl Case {
         for probe in &probes {
             cluster.check(probe).map_err(fail)?;
         }
-        Ok(Self { id, content: Content::Runnable { cluster: Box::new(cluster), options, policies, probes } })
+        let cluster = Box::new(cluster);
+        Ok(Self { id, content: Content::Runnable { cluster, options, policies, probes, refused } })
+    }
+
+    fn table(id: String, rows: Result<Vec<Row>, String>) -> Result<Self, CaseFileError> {
+        match rows {
+            Ok(rows) => Ok(Self { id, content: Content::Table(rows) }),
+            Err(reason) => Err(CaseFileError::Case { case: id, reason }),
+        }
     }
 }
 

@@ -13,7 +13,8 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
     /// What was left out, by name.
     pub skipped: Vec<Skipped>,
-    /// Cases that could not be run because a policy of theirs is refused.
+    /// Policies that are refused. Their cases are judged by the others, as a cluster would be that refuses them too; a probe
+    /// that is then not as expected is left out.
     pub refused: Vec<Skipped>,
 }
 
@@ -62,7 +63,7 @@ impl fmt::Display for Report {
         let (mismatches, skipped) = (mismatches.len(), skipped.len());
         write!(f, "{cases} cases, {probes} probes, {mismatches} mismatches, {skipped} skipped")?;
         if !refused.is_empty() {
-            write!(f, ", {} refused", refused.len())?;
+            write!(f, ", {} objects refused", refused.len())?;
         }
         Ok(())
     }

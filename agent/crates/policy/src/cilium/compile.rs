@@ -7,6 +7,7 @@ use watchfire_model::{Direction, Tier};
 
 use super::l3;
 use super::l4::{self, List};
+use super::labels::LabelMatcher;
 use super::object::{Authentication, CidrGroup, CiliumPolicy, Element, RuleSource, keys};
 use super::select::{self, Scope};
 use crate::Policy;
@@ -84,7 +85,7 @@ impl RuleSource {
             ));
         }
         let subject = self.subject(path, namespace)?;
-        let of_nodes = matches!(*subject, Subject::Nodes);
+        let of_nodes = matches!(*subject, Subject::Nodes { .. });
         let init = |selector: &crate::LabelSelector| keys(selector).any(|key| key == "reserved:init");
         let scope = Scope { namespace, selects_init: self.endpoint_selector.as_ref().is_some_and(init) };
         let switches = self.enable_default_deny.unwrap_or_default();
@@ -128,8 +129,8 @@ impl RuleSource {
                 Err(invalid(format!("{path}.nodeSelector"), "only clusterwide policies may select nodes"))
             }
             (None, Some(source)) => {
-                select::read(&format!("{path}.nodeSelector"), source, "any")?;
-                Ok(Arc::new(Subject::Nodes))
+                let requirements = select::read(&format!("{path}.nodeSelector"), source, "any")?;
+                Ok(Arc::new(Subject::Nodes { labels: LabelMatcher::new(requirements, false) }))
             }
             (Some(source), None) => {
                 let labels = select::subject(&format!("{path}.endpointSelector"), source, namespace)?;

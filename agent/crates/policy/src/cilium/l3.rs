@@ -6,10 +6,11 @@ use ipnet::IpNet;
 use watchfire_model::Direction;
 
 use super::entity::Entity;
+use super::external::ExternalGroup;
 use super::l4::{List, names};
 use super::object::{CidrRule, Element, ServiceSource};
 use super::select::{self, Scope};
-use super::service::{ServiceMatcher, Which};
+use super::service::{EmptyLists, ServiceMatcher, Which};
 use crate::address::Block;
 use crate::compile::{InvalidPolicy, invalid};
 use crate::peer::{PeerMatcher, Peers};
@@ -40,12 +41,17 @@ pub(crate) fn read(
     let path = format!("{path}.{field}");
     let entries = fields.entries(&path, scope)?;
     let peers = match entries {
-        Entries::Peers(_) | Entries::Services(_) if means_nobody => Peers::Nobody,
+        Entries::Peers(_) if means_nobody => Peers::Nobody,
+        Entries::Services(_) if means_nobody && (list.denies || !fields.empty_lists_can_be_filled()) => {
+            Peers::Nobody
+        }
         Entries::Peers(entries) if entries.is_empty() => anyone(),
         Entries::Peers(entries) => Peers::Listed { field, entries: entries.into() },
         // Cilium translates services only where rules allow.
         Entries::Services(_) if list.denies => anyone(),
-        Entries::Services(entries) => Peers::Services { entries: entries.into(), or_any: has_ports },
+        Entries::Services(entries) => {
+            Peers::Services { entries: entries.into(), or_any: has_ports, beside: fields.empty_lists() }
+        }
     };
     Ok((peers, fields.nodes.is_some_and(|nodes| !nodes.is_empty())))
 }
@@ -63,7 +69,7 @@ struct Fields<'a> {
     entities: Option<&'a [String]>,
     cidr: Option<&'a [String]>,
     cidr_set: Option<&'a [CidrRule]>,
-    groups: Option<usize>,
+    groups: Option<&'a [ExternalGroup]>,
     services: Option<&'a [ServiceSource]>,
     fqdns: Option<&'a [super::object::FqdnSelector]>,
 }
@@ -82,7 +88,7 @@ impl<'a> Fields<'a> {
                 entities: source.from_entities.as_deref(),
                 cidr: source.from_cidr.as_deref(),
                 cidr_set: source.from_cidr_set.as_deref(),
-                groups: source.from_groups.as_ref().map(Vec::len),
+                groups: source.from_groups.as_deref(),
                 services: None,
                 fqdns: None,
             },
@@ -93,7 +99,7 @@ impl<'a> Fields<'a> {
                 entities: source.to_entities.as_deref(),
                 cidr: source.to_cidr.as_deref(),
                 cidr_set: source.to_cidr_set.as_deref(),
-                groups: source.to_groups.as_ref().map(Vec::len),
+                groups: source.to_groups.as_deref(),
                 services,
                 fqdns,
             },
@@ -109,10 +115,23 @@ impl<'a> Fields<'a> {
             (name("fromEntities", "toEntities"), self.entities.map(<[_]>::len)),
             (name("fromCIDR", "toCIDR"), self.cidr.map(<[_]>::len)),
             (name("fromCIDRSet", "toCIDRSet"), self.cidr_set.map(<[_]>::len)),
-            (name("fromGroups", "toGroups"), self.groups),
+            (name("fromGroups", "toGroups"), self.groups.map(<[_]>::len)),
             ("toServices", self.services.map(<[_]>::len)),
             ("toFQDNs", self.fqdns.map(<[_]>::len)),
         ]
+    }
+
+    /// The lists that are empty as written, into which services are translated.
+    fn empty_lists(&self) -> EmptyLists {
+        EmptyLists {
+            endpoints: self.endpoints.is_some_and(<[_]>::is_empty),
+            blocks: self.cidr_set.is_some_and(<[_]>::is_empty),
+        }
+    }
+
+    /// Whether services are translated into all lists that are empty as written.
+    fn empty_lists_can_be_filled(&self) -> bool {
+        self.nodes.is_none() && self.entities.is_none() && self.cidr.is_none()
     }
 
     /// The entries of the one kind that is given.
@@ -138,7 +157,8 @@ impl<'a> Fields<'a> {
         for (index, source) in self.cidr_set.unwrap_or_default().iter().enumerate() {
             peers.push(cidr_rule(&at(index), source)?);
         }
-        peers.extend((0..self.groups.unwrap_or_default()).map(|_| PeerMatcher::External));
+        let external = self.groups.unwrap_or_default().iter();
+        peers.extend(external.map(|group| PeerMatcher::External { label: group.label_key().into() }));
         for (index, source) in self.fqdns.unwrap_or_default().iter().enumerate() {
             let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
             if is_given(&source.match_name) && is_given(&source.match_pattern) {

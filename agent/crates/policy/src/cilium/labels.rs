@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use watchfire_model::{Pod, UnknownReason};
+use watchfire_model::{Identity, UnknownReason};
 
+use super::filter::is_identity_label;
 use super::key::{NAMESPACE, PodKey, Source};
 use crate::Match;
 use crate::connection::Party;
@@ -111,9 +112,15 @@ impl LabelMatcher {
         namespace
     }
 
-    /// Whether a pod, as a subject of policy, has the labels.
-    pub(crate) fn selects(&self, pod: &Pod, context: &Context<'_>) -> Match {
-        self.all(|requirement| requirement.on_pod(pod, context))
+    /// Whether pods of an identity, as subjects of policy, have the labels.
+    pub(crate) fn selects(&self, identity: &Identity, context: &Context<'_>) -> Match {
+        self.all(|requirement| requirement.on_pod(identity, context))
+    }
+
+    /// Whether a node, as a subject of policy, has the labels: those of the node object as the host's endpoint has them
+    /// (`InitWithNodeLabels` of pkg/endpoint).
+    pub(crate) fn selects_node(&self, name: Option<&str>, context: &Context<'_>) -> Match {
+        self.all(|requirement| requirement.on_host_endpoint(name, context))
     }
 
     /// Whether the peer is meant.
@@ -125,7 +132,7 @@ impl LabelMatcher {
     pub(crate) fn matches_labels(&self, context: &Context<'_>) -> Match {
         let names_a_cluster = self.local_cluster && context.options.default_local_cluster;
         match context.side.peer {
-            Party::Pod(pod) => self.all(|requirement| requirement.on_pod(pod, context)),
+            Party::Pod(pod) => self.all(|requirement| requirement.on_pod(&pod.identity, context)),
             // What no label says the cluster of.
             Party::World if names_a_cluster => Match::No,
             Party::Node(_) if names_a_cluster && !context.options.node_selector_labels => Match::No,
@@ -182,11 +189,10 @@ fn of_kubernetes(selector: &Selector, prefix: &str) -> impl Iterator<Item = (Str
 }
 
 impl LabelRequirement {
-    fn on_pod<'a>(&self, pod: &'a Pod, context: &Context<'a>) -> Found<'a> {
+    fn on_pod<'a>(&self, identity: &'a Identity, context: &Context<'a>) -> Found<'a> {
         if !self.source.includes(Source::Kubernetes) {
             return Found::Absent;
         }
-        let identity = &pod.identity;
         let value = match &self.pod_key {
             PodKey::Namespace => Some(&*identity.namespace),
             PodKey::NamespaceLabel(key) if **key == *METADATA_NAME => Some(&*identity.namespace),
@@ -200,6 +206,19 @@ impl LabelRequirement {
             PodKey::Filtered => None,
         };
         value.map_or(Found::Absent, Found::Value)
+    }
+
+    fn on_host_endpoint<'a>(&self, name: Option<&str>, context: &Context<'a>) -> Found<'a> {
+        if self.source.includes(Source::Reserved) && &*self.key == "host" {
+            return true.into();
+        }
+        if !self.source.includes(Source::Kubernetes) || !is_identity_label(&self.key) {
+            return Found::Absent;
+        }
+        match name.and_then(|name| context.world.node_labels(name)) {
+            Some(labels) => labels.get(&*self.key).map_or(Found::Absent, |value| Found::Value(value)),
+            None => Found::Unknown(UnknownReason::NodeUnresolved),
+        }
     }
 
     fn on_node<'a>(&self, name: Option<&str>, context: &Context<'a>) -> Found<'a> {

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::external::ExternalGroup;
 use crate::netpol::{IntOrString, ObjectMeta, Skipped};
 use crate::{LabelSelector, LabelSelectorRequirement};
 
@@ -65,7 +66,7 @@ pub(crate) struct Element {
     #[serde(rename = "fromCIDRSet")]
     pub(crate) from_cidr_set: Option<Vec<CidrRule>>,
     #[serde(rename = "fromGroups")]
-    pub(crate) from_groups: Option<Vec<Skipped>>,
+    pub(crate) from_groups: Option<Vec<ExternalGroup>>,
     #[serde(rename = "fromRequires")]
     pub(crate) from_requires: Option<Vec<Skipped>>,
     #[serde(rename = "toEndpoints")]
@@ -79,7 +80,7 @@ pub(crate) struct Element {
     #[serde(rename = "toCIDRSet")]
     pub(crate) to_cidr_set: Option<Vec<CidrRule>>,
     #[serde(rename = "toGroups")]
-    pub(crate) to_groups: Option<Vec<Skipped>>,
+    pub(crate) to_groups: Option<Vec<ExternalGroup>>,
     #[serde(rename = "toRequires")]
     pub(crate) to_requires: Option<Vec<Skipped>>,
     #[serde(rename = "toServices")]

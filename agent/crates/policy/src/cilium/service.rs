@@ -23,6 +23,16 @@ pub(crate) enum Which {
     Labelled(Selector),
 }
 
+/// Lists beside `toServices` that are given and empty. Such a list means no one, unless Cilium puts into it what it has found of
+/// the services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct EmptyLists {
+    /// `toEndpoints`, for services with a selector.
+    pub(crate) endpoints: bool,
+    /// `toCIDRSet`, for those without.
+    pub(crate) blocks: bool,
+}
+
 impl ServiceMatcher {
     fn selects(&self, service: &Service) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| **namespace == *service.namespace)
@@ -34,24 +44,35 @@ impl ServiceMatcher {
 
     /// Whether the peer is behind one of the services. Where there is none of them, a rule with ports is about anyone: Cilium
     /// translates it to one without peers.
-    pub(crate) fn any(entries: &[Self], or_any: bool, context: &Context<'_>) -> (Match, Option<usize>, bool) {
+    pub(crate) fn any(
+        entries: &[Self],
+        or_any: bool,
+        beside: EmptyLists,
+        context: &Context<'_>,
+    ) -> (Match, Option<usize>, bool) {
         let Some(services) = context.world.services() else {
             return (Match::Unknown(UnknownReason::ServiceUnresolved), Some(0), false);
         };
-        let mut is_found = false;
+        let (mut endpoints, mut blocks) = (false, false);
         let mut best = (Match::No, None, false);
         for (index, entry) in entries.iter().enumerate() {
             for service in services.iter().filter(|service| entry.selects(service)) {
                 // One without a selector and without backends is translated to nothing.
-                is_found |= !service.selector.is_empty() || !service.backends.is_empty();
+                endpoints |= !service.selector.is_empty();
+                blocks |= service.selector.is_empty() && !service.backends.is_empty();
                 match is_behind(service, context) {
-                    Match::Yes => return (Match::Yes, Some(index), false),
-                    unknown @ Match::Unknown(_) => best = (unknown, Some(index), false),
-                    Match::No => {}
+                    Match::Yes if best.0 != Match::Yes => best = (Match::Yes, Some(index), false),
+                    unknown @ Match::Unknown(_) if best.0 == Match::No => {
+                        best = (unknown, Some(index), false);
+                    }
+                    Match::Yes | Match::No | Match::Unknown(_) => {}
                 }
             }
         }
-        if !is_found && or_any { (Match::Yes, None, true) } else { best }
+        if (beside.endpoints && !endpoints) || (beside.blocks && !blocks) {
+            return (Match::No, None, false);
+        }
+        if !(endpoints || blocks) && or_any { (Match::Yes, None, true) } else { best }
     }
 }
 
@@ -79,5 +100,5 @@ fn is_behind(service: &Service, context: &Context<'_>) -> Match {
         .iter()
         .map(|(key, value)| (format!("k8s:{key}"), Test::Equals(value.as_str().into())));
     let namespace = (format!("k8s:{NAMESPACE}"), Test::Equals(service.namespace.as_str().into()));
-    LabelMatcher::new(labels.chain([namespace]), true).selects(pod, context)
+    LabelMatcher::new(labels.chain([namespace]), true).selects(&pod.identity, context)
 }

@@ -1,4 +1,9 @@
-use crate::parse_object;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use watchfire_model::{Dialect, Labels, Outcome, Peer, Protocol, Verdict};
+
+use crate::{CiliumOptions, Connection, Endpoint, Explanation, Policy, PolicySet, World, parse_object};
 
 /// Reads a namespaced policy with this spec; why it is refused, or nothing.
 #[track_caller]
@@ -141,4 +146,69 @@ fn hostile_objects_are_read_in_time() {
     let text =
         format!("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p}}\nspec: {deep}\n");
     assert_eq!(crate::parse_documents("deep", &text).policies.len(), 0);
+}
+
+struct Node(Labels);
+
+impl World for Node {
+    fn namespace_labels(&self, _namespace: &str) -> Option<&Labels> {
+        None
+    }
+
+    fn node_labels(&self, _node: &str) -> Option<&Labels> {
+        Some(&self.0)
+    }
+}
+
+fn clusterwide(spec: &str) -> Arc<Policy> {
+    let json = format!(
+        r#"{{"apiVersion": "cilium.io/v2", "kind": "CiliumClusterwideNetworkPolicy", "metadata": {{"name": "p"}},
+        "spec": {spec}}}"#
+    );
+    parse_object(serde_json::from_str(&json).unwrap()).unwrap().unwrap()
+}
+
+/// From outside to a node, by one policy.
+fn to_a_node(set: &PolicySet) -> Explanation {
+    let node = Peer::Node { name: "n".into() };
+    let connection = Connection {
+        protocol: Protocol::Tcp,
+        client: Endpoint { peer: &Peer::World, ip: IpAddr::from([198, 51, 100, 7]) },
+        server: Endpoint { peer: &node, ip: IpAddr::from([172, 20, 0, 1]) },
+        server_port: 22,
+        icmp_type: None,
+        direction_guessed: false,
+    };
+    set.explain(&Node(Labels::from([("role".to_owned(), "worker".to_owned())])), &connection)
+}
+
+#[test]
+fn policies_of_nodes_wait_for_the_host_firewall() {
+    let policies =
+        || [clusterwide(r#"{"nodeSelector": {"matchLabels": {"role": "worker"}}, "ingress": [{}]}"#)];
+    let set = PolicySet::new(Dialect::Cilium, policies());
+    let idle: Vec<_> =
+        set.idle().map(|(policy, reason)| format!("{}: {reason}", policy.reference())).collect();
+    assert_eq!(
+        idle,
+        ["CiliumClusterwideNetworkPolicy/p: selects nodes, which are judged with enable-host-firewall alone"]
+    );
+    let explanation = to_a_node(&set);
+    assert_eq!((explanation.verdict.outcome, explanation.ingress.len()), (Outcome::NotCovered, 0));
+
+    let options = CiliumOptions { host_firewall: true, ..CiliumOptions::default() };
+    let set = PolicySet::with_options(Dialect::Cilium, options, policies());
+    assert_eq!(set.idle().count(), 0);
+    let explanation = to_a_node(&set);
+    assert_eq!((explanation.verdict.outcome, explanation.ingress.len()), (Outcome::Denied, 1));
+}
+
+#[test]
+fn a_group_that_the_operator_has_not_found_yet_is_not_known() {
+    let options = CiliumOptions { host_firewall: true, ..CiliumOptions::default() };
+    let policy =
+        clusterwide(r#"{"nodeSelector": {}, "ingress": [{"fromGroups": [{"aws": {"region": "r"}}]}]}"#);
+    let set = PolicySet::with_options(Dialect::Cilium, options, [policy]);
+    let Verdict { outcome, .. } = to_a_node(&set).verdict;
+    assert_eq!(outcome, Outcome::Unknown);
 }

@@ -39,7 +39,7 @@ impl MeshSet {
                     return MeshVerdict::DenyPlaintext { policy: Arc::clone(&policy.reference) };
                 }
                 Transport::Unknown => return MeshVerdict::Unknown { reason: MeshUnknown::Mtls },
-                Transport::Mutual(_) => {}
+                Transport::Mutual(_) | Transport::MutualUnknown => {}
             }
         }
         self.authorize(connection)
@@ -61,7 +61,8 @@ impl MeshSet {
             self.authentication.iter().find(|policy| of_all(&self.root, policy)),
         ];
         for policy in levels.into_iter().flatten() {
-            for mode in [policy.ports.get(&connection.port), Some(&policy.mode)].into_iter().flatten() {
+            let of_port = connection.port.and_then(|port| policy.ports.get(&port));
+            for mode in [of_port, Some(&policy.mode)].into_iter().flatten() {
                 if *mode != MtlsMode::Unset {
                     return (*mode, Some(policy));
                 }

@@ -126,6 +126,7 @@ impl Fields {
             }
             match connection.transport {
                 Transport::Unknown => Err(MeshUnknown::Mtls),
+                Transport::MutualUnknown => Err(MeshUnknown::Identity),
                 // Nobody is none of those that are wanted, and none of those that are not.
                 Transport::Plaintext => Ok(!wanted),
                 Transport::Mutual(identity) => {
@@ -144,9 +145,14 @@ impl Fields {
             !within(&self.not_source_ips, source),
             self.destination_ips.is_empty() || within(&self.destination_ips, destination),
             !within(&self.not_destination_ips, destination),
-            self.destination_ports.is_empty() || self.destination_ports.contains(&connection.port),
-            !self.not_destination_ports.contains(&connection.port),
         ];
+        let asks_for_port = !self.destination_ports.is_empty() || !self.not_destination_ports.is_empty();
+        let port = match connection.port {
+            _ if !asks_for_port => Ok(true),
+            None => Err(MeshUnknown::Port),
+            Some(port) => Ok((self.destination_ports.is_empty() || self.destination_ports.contains(&port))
+                && !self.not_destination_ports.contains(&port)),
+        };
         let identities = [
             of_identity(!self.namespaces.is_empty(), !self.not_namespaces.is_empty(), &|identity| {
                 (any(&self.namespaces, identity.namespace), any(&self.not_namespaces, identity.namespace))
@@ -166,6 +172,6 @@ impl Fields {
             ),
         ];
         let l7 = if self.needs_l7 { Err(MeshUnknown::L7) } else { Ok(true) };
-        all(certain.into_iter().map(Ok).chain(identities).chain([l7]))
+        all(certain.into_iter().map(Ok).chain(identities).chain([port, l7]))
     }
 }

@@ -41,6 +41,7 @@ fn check(policies: &[&str], client: &str, port: u16, expected: &str) {
             Transport::Mutual(MeshIdentity { trust_domain: "td", namespace, service_account })
         }
         None if client == "plaintext" => Transport::Plaintext,
+        None if client == "somebody" => Transport::MutualUnknown,
         None => Transport::Unknown,
     };
     let server = pod();
@@ -49,7 +50,7 @@ fn check(policies: &[&str], client: &str, port: u16, expected: &str) {
         transport,
         source: "10.0.0.9".parse().unwrap(),
         destination: "10.0.0.1".parse().unwrap(),
-        port,
+        port: (port != 15008).then_some(port),
     };
     let found = match set.judge(&connection) {
         MeshVerdict::Allow { policy, rule } => format!("allow {}[{rule}]", policy.name),
@@ -104,6 +105,17 @@ fn denials_come_first_and_permissions_isolate() {
     check(&[from_shop, not_robots], "shop/robot", 80, "deny p1[0]");
     check(&[from_shop, not_robots], "plaintext", 80, "deny p1[0]");
     check(&[r#"AuthorizationPolicy shop {"action": "AUDIT", "rules": [{}]}"#], "shop/web", 80, "not covered");
+}
+
+#[test]
+fn a_tunnel_hides_the_port_and_may_hide_who_is_in_it() {
+    let port = r#"AuthorizationPolicy shop {"rules": [{"to": [{"operation": {"ports": ["80"]}}]}]}"#;
+    check(&[port], "shop/web", 15008, "Port");
+    let account =
+        r#"AuthorizationPolicy shop {"rules": [{"from": [{"source": {"serviceAccounts": ["web"]}}]}]}"#;
+    check(&[account], "shop/web", 15008, "allow p0[0]");
+    check(&[account], "somebody", 80, "Identity");
+    check(&[STRICT], "somebody", 80, "not covered");
 }
 
 #[test]

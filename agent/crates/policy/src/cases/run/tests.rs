@@ -75,9 +75,9 @@ fn what_cannot_be_judged_is_skipped_by_name() {
   known_wrong: upstream says so
   probes: []
 - id: four
-  tier_probes: []
+  ask: []
 - id: three
-  tier_probes: []
+  ask: []
   policies: [{apiVersion: example.com/v1, kind: OtherPolicy}]
 ",
         "1 cases, 0 probes, 0 mismatches, 4 skipped",
@@ -115,11 +115,58 @@ fn bad_files_say_what_is_wrong() {
 }
 
 #[test]
-fn a_refused_policy_costs_its_case_alone() {
-    let text = "cases: [{id: x, probes: [], policies: [{kind: NetworkPolicy}]}, {id: \"y\", probes: []}]";
+fn a_case_is_judged_without_the_policies_that_are_refused() {
+    check(
+        "  probes: [{from: a/b, to: a/x, proto: TCP, port: 80, expect: deny}]
+- id: refused
+  policies: [{kind: NetworkPolicy}]
+  probes:
+  - {from: a/b, to: a/x, proto: TCP, port: 80, expect: allow}
+  - {from: a/b, to: a/x, proto: TCP, port: 81, expect: deny}
+",
+        "2 cases, 2 probes, 0 mismatches, 1 skipped, 1 objects refused",
+        &[
+            "refused: a/b -> a/x TCP/81: what is expected may rest on an object that is refused: policies[0]: \
+           apiVersion is required",
+        ],
+    );
+}
+
+#[test]
+fn tables_ask_for_one_part_of_the_engine() {
+    let text = "
+conns: {plain: {src: '192.0.2.1:9', dst: '192.0.2.2:80'}}
+string_match: [{matcher: {prefix: a}, value: ab, expect: true}]
+cases:
+- {id: names, pattern: '*.example.com', accept: [a.example.com.], reject: [example.com., b.example.com.]}
+- {id: rules, rules: [[[{destination_ports: [80]}]]], probes: [{conn: plain, matches: false}]}
+- id: tiers
+  pods: [{namespace: a, name: x, ip: 10.0.0.1}, {namespace: a, name: b, ip: 10.0.0.2}]
+  policies:
+  - apiVersion: policy.networking.k8s.io/v1alpha2
+    kind: ClusterNetworkPolicy
+    metadata: {name: p}
+    spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}]}]}
+  tier_probes: [{from: a/x, to: a/b, expect_admin_tier: accept, expect_baseline_tier: next}]
+- id: entries
+  default_deny: true
+  entries: [{tier: 0, priority: 0, direction: egress, verdict: allow, peer: 'label:a'}]
+  probes:
+  - {direction: egress, peer: 'label:a', proto: TCP, port: 80, expect: deny}
+  - {direction: egress, peer: 'label:b', proto: TCP, port: 80, expect: deny}
+";
     let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
-    assert_eq!(report.to_string(), "1 cases, 0 probes, 0 mismatches, 0 skipped, 1 refused");
-    assert_eq!(report.refused[0].to_string(), "x: policies[0]: apiVersion is required");
+    assert_eq!(report.to_string(), "5 cases, 9 probes, 4 mismatches, 0 skipped");
+    let found: Vec<_> = report.mismatches.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "names: *.example.com on \"b.example.com.\": expected false, got true",
+            "rules: \"plain\": expected false, got true",
+            "tiers: a/x -> a/b in tier Admin: expected accept, got deny",
+            "entries: default/subject -> default/a TCP/80: expected deny, got allow",
+        ]
+    );
 }
 
 #[test]
@@ -137,6 +184,14 @@ cases:
   probes: [{from: {ip: 192.0.2.1}, to: a/x, proto: TCP, port: 80, expect: unknown}]
 ";
     let report = CaseFile::parse(text).unwrap().run(Dialect::K8s);
+    assert_eq!((report.probes, report.mismatches.len()), (1, 0), "{report} {:?}", report.mismatches);
+    let kind = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: p, namespace: a}, spec: \
+                {endpointSelector: {}, ingress: [{}]}}";
+    let text = format!(
+        "pods: [{{namespace: a, name: x, ip: 10.0.0.1}}]\ncases:\n- policies: [{kind}]\n  probes: [{{from: {{ip: \
+         192.0.2.1}}, to: a/x, proto: TCP, port: 80, expect: deny}}]\n"
+    );
+    let report = CaseFile::parse(&text).unwrap().run(Dialect::K8s);
     assert_eq!((report.probes, report.mismatches.len()), (1, 0), "{report} {:?}", report.mismatches);
     let error = CaseFile::parse("dialect: other\ncases: []").unwrap_err();
     assert_eq!(error.to_string(), "not a case file: its \"dialect\" is neither k8s nor cilium");
