@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{env, fs, io, thread};
 
 use libtest_mimic::{Arguments, Trial};
+use tempfile::TempDir;
 use watchfire_ledger::{
     Ledger, LedgerConfig, Retention, Search, SearchQuery, SegmentLimits, Verdict, verify,
 };
@@ -67,7 +68,9 @@ fn child(dir: &Path, first: u64) {
 
 fn killed_again_and_again() {
     let kills = env::var(KILLS).map_or(KILLS_DEFAULT, |kills| kills.parse().unwrap());
-    let dir = tempfile::tempdir().unwrap();
+    // In memory where there is such a folder: what a process leaves when it is killed does not depend on the disk.
+    let shared_memory = Path::new("/dev/shm");
+    let dir = if shared_memory.is_dir() { TempDir::new_in(shared_memory) } else { TempDir::new() }.unwrap();
     let mut dice = Dice::new(kills);
     let mut next = 1;
     let (mut torn, mut sealed) = (0, 0);
