@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use watchfire_conntrack::Conntrack;
 use watchfire_export::{
-    Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, Outputs, SinkCounters,
+    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, Outputs, SinkCounters,
 };
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
@@ -27,6 +27,8 @@ use crate::sources::Sources;
 
 /// Longest time a record waits in the event log's buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// Name of the ledger among the sinks.
+const LEDGER_SINK: &str = "ledger";
 /// How often the kernel's counters are read.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the servers get to close when there is nothing to drain.
@@ -58,6 +60,10 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
+    let ledger = ledger(config, &metrics, &knowledge.node)?;
+    let ledger_account =
+        ledger.as_ref().map(|ledger| (Arc::clone(ledger.stats()), metrics.sink(LEDGER_SINK)));
+    let outputs = outputs.with_ledger(ledger);
 
     let questions = plane.questions();
     let (sources, feeds) = Sources::start(config, plane.handle(), &metrics, questions)?;
@@ -94,7 +100,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     }
     pipeline.tell(Control::SensorStarted);
 
-    let account = Account::register(&metrics, sink);
+    let account = Account::register(&metrics, sink, ledger_account);
     let files = RefCell::new(config.sensor.files.filter());
     let agent = Agent { config, source, files, account, sensor, sources, pipeline, plane, events };
     match agent.watch() {
@@ -129,6 +135,12 @@ fn outputs(
     let counters = metrics.sink(name);
     let sink = JsonLinesSink::start(&destination, FLUSH_INTERVAL, counters.clone())?;
     Ok((Outputs::new(metrics.clone(), vec![sink], plane.hub().cloned()), Some(counters)))
+}
+
+/// The ledger, if there is to be one.
+fn ledger(config: &Config, metrics: &Metrics, node: &str) -> Result<Option<LedgerSink>> {
+    let Some(ledger) = config.ledger.config(node, VERSION) else { return Ok(None) };
+    LedgerSink::start(ledger, metrics.sink(LEDGER_SINK)).map(Some).context("cannot open the ledger")
 }
 
 fn sensor_options(config: &Config) -> watchfire_sensor::Options {
@@ -251,13 +263,15 @@ impl Agent<'_> {
         }
         sources.stop(left(deadline(SERVED_PERCENT)));
         plane.stop(left(deadline(SERVED_PERCENT)));
-        let not_written = account.log_sink();
+        let not_written = account.log_sinks();
         match (drained, flushed) {
             (true, true) if not_written == 0 => {
                 tracing::info!("stopped: everything that was seen was written");
             }
-            (true, true) => tracing::warn!(not_written, "stopped: the event log lacks records"),
-            (true, false) => tracing::error!("stopped: the event log did not take all records in time"),
+            (true, true) => tracing::warn!(not_written, "stopped: the event log or the ledger lacks records"),
+            (true, false) => {
+                tracing::error!("stopped: the event log or the ledger did not take all records in time");
+            }
             (false, _) => {
                 tracing::error!("stopped: records were still on their way when the drain time was over");
             }

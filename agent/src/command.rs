@@ -2,12 +2,15 @@
 
 mod detach;
 mod doctor;
+mod events;
 mod flows;
+mod ledger;
 mod observe;
 mod policy;
 mod run;
 mod self_test_child;
 mod top;
+mod tree;
 mod version;
 mod who;
 
@@ -15,6 +18,7 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use watchfire_ledger::{Families, Family};
 
 /// eBPF node security and network telemetry.
 #[derive(clap::Parser, Debug)]
@@ -32,6 +36,14 @@ enum Command {
     Observe(Box<observe::ObserveArgs>),
     /// Show flows and DNS queries that match: recent ones, live ones, or those of an event log
     Flows(Box<flows::FlowsArgs>),
+    /// Search the ledger: everything that was recorded
+    Events(events::EventsArgs),
+    /// Search the ledger for findings
+    Findings(events::EventsArgs),
+    /// Show a process of the ledger, or those of a pod, with what each did and the processes below it
+    Tree(tree::TreeArgs),
+    /// Check the ledger, take evidence out of it, or say what it holds
+    Ledger(ledger::LedgerArgs),
     /// Watch flows, talkers, verdicts, processes, drops and losses live, in a terminal
     Top(top::TopArgs),
     /// Say what the running agent knows of a pid, an address, a container or a pod, and from where
@@ -55,6 +67,10 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Flows(args) => flows::run(args),
+        Command::Events(args) => events::run(args, Families::ALL),
+        Command::Findings(args) => events::run(args, Families::of(&[Family::Finding])),
+        Command::Tree(args) => tree::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Top(args) => top::run(args),
         Command::Who(args) => who::run(args),
         Command::Doctor(args) => doctor::run(args),

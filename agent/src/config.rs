@@ -3,6 +3,7 @@
 mod findings;
 mod flags;
 mod flows;
+mod ledger;
 mod lists;
 mod policy;
 mod sensor;
@@ -22,6 +23,7 @@ use lists::Limited;
 pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
+pub(crate) use ledger::LedgerSection;
 pub(crate) use lists::AbsolutePath;
 pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
@@ -30,6 +32,9 @@ pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes}
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
+
+/// Where the ledger is, unless told otherwise.
+pub(crate) const LEDGER_DIR: &str = "/var/lib/watchfire/ledger";
 
 /// Most ranges of pods' addresses that may be configured.
 const CLUSTER_CIDRS_MAX: usize = 256;
@@ -57,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) redaction: RedactionConfig,
     pub(crate) drain_timeout_seconds: DrainSeconds,
     pub(crate) output: OutputConfig,
+    pub(crate) ledger: LedgerSection,
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
     pub(crate) sensor: SensorConfig,
@@ -122,6 +128,7 @@ impl Default for Config {
             redaction: RedactionConfig::default(),
             drain_timeout_seconds: DrainSeconds::default(),
             output: OutputConfig::default(),
+            ledger: LedgerSection::default(),
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),
             sensor: SensorConfig::default(),
@@ -238,6 +245,7 @@ mod tests {
             "policy.cilium",
             "redaction",
             "output",
+            "ledger",
             "metrics",
             "observe",
             "sensor",
@@ -331,6 +339,14 @@ mod tests {
             (
                 "flows: {updateIntervalSeconds: 100000}",
                 "config.yaml:1:32: flows.updateIntervalSeconds: found 100000, expected a whole number from 0 to 86400",
+            ),
+            (
+                "ledger: {fsync: sometimes}",
+                "config.yaml:1:17: ledger.fsync: unknown variant `sometimes`, expected one of within, always",
+            ),
+            (
+                "ledger: {segmentBytes: 10}",
+                "config.yaml:1:24: ledger.segmentBytes: found 10, expected a whole number from 65536 to 268435456",
             ),
             (
                 "findings: {uncoveredFlow: sometimes}",

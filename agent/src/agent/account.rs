@@ -1,8 +1,10 @@
 //! What the kernel side tells of itself, to metrics and log.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
+use watchfire_ledger::Stats;
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
@@ -48,6 +50,7 @@ fn set_probes(probes: &[ProbeStatus], metrics: &Metrics) {
 pub(super) struct Account {
     metrics: Metrics,
     sink: Option<SinkCounters>,
+    ledger: Option<(Arc<Stats>, SinkCounters)>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
     sweeps_cut: CounterHandle,
@@ -59,8 +62,13 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn register(metrics: &Metrics, sink: Option<SinkCounters>) -> Self {
+    pub(super) fn register(
+        metrics: &Metrics,
+        sink: Option<SinkCounters>,
+        ledger: Option<(Arc<Stats>, SinkCounters)>,
+    ) -> Self {
         Self {
+            ledger,
             metrics: metrics.clone(),
             sink,
             missed_runs: metrics.register_counter(
@@ -94,6 +102,9 @@ impl Account {
     /// Reads what the sensor has counted.
     pub(super) fn show(&self, sensor: &Sensor) {
         self.show_totals(&sensor.counters());
+        if let Some((stats, _)) = &self.ledger {
+            self.metrics.set_ledger(stats);
+        }
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
         let sweeps = sensor.sweeps();
@@ -124,12 +135,16 @@ impl Account {
         set_probes(&sensor.probes(), &self.metrics);
     }
 
-    /// The event log's part of the final account; answers how many records it lacks.
-    pub(super) fn log_sink(&self) -> u64 {
-        let Some(sink) = &self.sink else { return 0 };
-        let (written, dropped, errors) = (sink.written(), sink.dropped(), sink.errors());
-        tracing::info!(sink = sink.name(), written, dropped, errors, "account");
-        dropped
+    /// The part of event log and ledger in the final account; answers how many records they lack.
+    pub(super) fn log_sinks(&self) -> u64 {
+        let ledger = self.ledger.as_ref().map(|(_, sink)| sink);
+        let mut lacking = 0;
+        for sink in self.sink.iter().chain(ledger) {
+            let (written, dropped, errors) = (sink.written(), sink.dropped(), sink.errors());
+            tracing::info!(sink = sink.name(), written, dropped, errors, "account");
+            lacking += dropped;
+        }
+        lacking
     }
 
     pub(super) fn show_totals(&self, totals: &[(RecordKind, KindCounters)]) {

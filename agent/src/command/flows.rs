@@ -5,8 +5,9 @@ pub(super) mod describe;
 mod dict;
 pub(super) mod files;
 mod filters;
-mod line;
-mod moment;
+mod from_ledger;
+pub(super) mod line;
+pub(super) mod moment;
 mod printer;
 mod table;
 
@@ -37,6 +38,16 @@ pub(crate) struct FlowsArgs {
     /// times
     #[arg(long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
+    /// Search this ledger or bundle, and not the agent
+    #[arg(long, env = "WATCHFIRE_LEDGER", value_name = "DIR", conflicts_with_all = ["files", "follow"])]
+    ledger: Option<PathBuf>,
+    /// In a ledger: only what meets this, such as 'verdict = denied and dst.port in (5432, 6379)'. `watchfire ledger fields`
+    /// names the fields
+    #[arg(value_name = "FILTER", requires = "ledger")]
+    expression: Vec<String>,
+    /// In a ledger: say on standard error what was read and what was skipped
+    #[arg(long, requires = "ledger")]
+    explain: bool,
     /// How to show records
     #[arg(short, long, value_enum, default_value_t = Format::Compact)]
     output: Format,
@@ -91,6 +102,9 @@ pub(crate) fn run(args: &FlowsArgs) -> Result<ExitCode> {
 fn show<W: io::Write>(args: &FlowsArgs, printer: &mut Printer<W>) -> Result<()> {
     let filter = args.filter()?;
     printer.begin()?;
+    if let Some(dir) = &args.ledger {
+        return from_ledger::show(args, dir, &filter, printer);
+    }
     if !args.files.is_empty() {
         return files::show(&args.files, &filter, args.last(), printer);
     }

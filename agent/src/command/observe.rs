@@ -1,9 +1,9 @@
 //! `watchfire observe`.
 
-mod event;
+pub(super) mod event;
 pub(super) mod field;
 pub(super) mod finding;
-mod table;
+pub(super) mod table;
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::ledger::FsyncWhen;
 use super::values::NoneOr;
 use super::{
     AbsolutePath, AutoOr, Config, ConntrackOf, DialectChoice, DrainSeconds, LogFormat, Output, Place,
@@ -66,6 +67,12 @@ pub(crate) struct ConfigFlags {
     /// Event log files that are kept, the one being written included
     #[arg(long, env = "WATCHFIRE_OUTPUT_FILES_MAX", value_name = "COUNT")]
     output_files_max: Option<u32>,
+    /// Directory of the ledger, in which everything that is told is recorded
+    #[arg(long, env = "WATCHFIRE_LEDGER", value_name = "DIR|none")]
+    ledger: Option<NoneOr<AbsolutePath>>,
+    /// When the ledger is synced to its disk: within a second, or with each frame
+    #[arg(long, env = "WATCHFIRE_LEDGER_FSYNC", value_name = "within|always")]
+    ledger_fsync: Option<FsyncWhen>,
     /// Address for /metrics, /healthz and /readyz
     #[arg(long, env = "WATCHFIRE_METRICS_LISTEN", value_name = "ADDRESS|none")]
     metrics_listen: Option<NoneOr<SocketAddr>>,
@@ -118,6 +125,8 @@ impl ConfigFlags {
             output,
             output_file_bytes_max,
             output_files_max,
+            ledger,
+            ledger_fsync,
             metrics_listen,
             socket,
             ring_bytes,
@@ -146,6 +155,8 @@ impl ConfigFlags {
         set(&mut config.output.to, output);
         set(&mut config.output.file_bytes_max, output_file_bytes_max);
         set(&mut config.output.files_max, output_files_max);
+        set(&mut config.ledger.dir, &ledger.clone().map(|NoneOr(dir)| dir));
+        set(&mut config.ledger.fsync, ledger_fsync);
         set(&mut config.metrics.listen, &metrics_listen.clone().map(|NoneOr(listen)| listen));
         set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
         set(&mut config.sensor.ring_bytes, ring_bytes);

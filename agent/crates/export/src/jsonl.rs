@@ -3,7 +3,6 @@
 mod line_writer;
 mod log_file;
 mod output;
-mod queue;
 mod worker;
 
 use std::io;
@@ -19,8 +18,8 @@ use crate::{EncodedRecord, SinkCounters};
 pub use self::log_file::LogFileConfig;
 
 use self::output::AnyOutput;
-use self::queue::SinkQueue;
 use self::worker::Worker;
+use crate::sink_queue::SinkQueue;
 
 /// Records that wait for a sink.
 pub const SINK_QUEUE_RECORDS_MAX: usize = 16_384;

@@ -10,9 +10,11 @@ mod flow_filter;
 mod health;
 mod http;
 mod jsonl;
+mod ledger;
 mod metrics;
 mod observe;
 mod outputs;
+mod sink_queue;
 
 pub use encode::{EncodedRecord, Encoder, RecordType};
 pub use flow_filter::{Ends, FlowField, FlowFilter, FlowTerm, FlowTermError};
@@ -22,6 +24,7 @@ pub use jsonl::{
     Destination, FILE_BYTES_MIN, FILES_MAX, JsonLinesSink, LogFileConfig, SINK_QUEUE_BYTES_MAX,
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
+pub use ledger::{LEDGER_GATHER_MS, LedgerSink};
 pub use metrics::{
     CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX,
     POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SinkCounters, SourceState,

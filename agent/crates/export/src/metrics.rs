@@ -6,6 +6,7 @@ mod findings;
 mod flows;
 mod inventory;
 mod labels;
+mod ledger;
 mod payloads;
 mod policy;
 mod registered;
@@ -38,6 +39,7 @@ use self::findings::FindingMetrics;
 use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
+use self::ledger::LedgerMetrics;
 use self::payloads::PayloadMetrics;
 use self::policy::JudgingMetrics;
 use self::sinks::SinkFamilies;
@@ -71,6 +73,7 @@ struct Families {
     payloads: PayloadMetrics,
     account: AccountMetrics,
     inventory: InventoryMetrics,
+    ledger: LedgerMetrics,
     judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
@@ -124,6 +127,7 @@ impl Metrics {
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
+            ledger: LedgerMetrics::register(&mut registry),
             judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
@@ -225,6 +229,11 @@ impl Metrics {
     /// Replaces what is told of the sources of the inventory.
     pub fn set_sources(&self, sources: &[SourceState]) {
         self.0.inventory.set_sources(sources);
+    }
+
+    /// Sets what the ledger counts.
+    pub fn set_ledger(&self, stats: &watchfire_ledger::Stats) {
+        self.0.ledger.set(stats);
     }
 
     /// The counters of a sink, at 0 until it counts.

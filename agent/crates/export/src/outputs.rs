@@ -1,11 +1,11 @@
 //! Everything a record leaves through, behind one call.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watchfire_model::Record;
 
-use crate::{EncodedRecord, Encoder, JsonLinesSink, Metrics, ObserveHub};
+use crate::{EncodedRecord, Encoder, JsonLinesSink, LedgerSink, Metrics, ObserveHub};
 
 /// The outward side of the pipeline. Publishing never waits for a sink.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub struct Outputs {
     encoder: Encoder,
     encoded: Vec<EncodedRecord>,
     sinks: Vec<JsonLinesSink>,
+    ledger: Option<LedgerSink>,
     hub: Option<Arc<ObserveHub>>,
 }
 
@@ -21,7 +22,13 @@ impl Outputs {
     /// Without sinks and without a hub, records are counted and not encoded.
     #[must_use]
     pub fn new(metrics: Metrics, sinks: Vec<JsonLinesSink>, hub: Option<Arc<ObserveHub>>) -> Self {
-        Self { metrics, encoder: Encoder::new(), encoded: Vec::new(), sinks, hub }
+        Self { metrics, encoder: Encoder::new(), encoded: Vec::new(), sinks, ledger: None, hub }
+    }
+
+    /// The same with a ledger.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Option<LedgerSink>) -> Self {
+        Self { ledger, ..self }
     }
 
     /// Counts the records, encodes each once and hands them to every sink and observer.
@@ -29,12 +36,15 @@ impl Outputs {
         for record in records {
             self.metrics.observe(record);
         }
-        if self.sinks.is_empty() && self.hub.is_none() {
+        if self.sinks.is_empty() && self.ledger.is_none() && self.hub.is_none() {
             return;
         }
         self.encoded.extend(records.iter().map(|record| self.encoder.encode(record)));
         for sink in &self.sinks {
             sink.send(&self.encoded);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.send(&self.encoded);
         }
         if let Some(hub) = &self.hub {
             hub.publish(&self.encoded);
@@ -45,7 +55,10 @@ impl Outputs {
     /// Stops the sinks, each at most that long; says whether all wrote what was queued in time.
     #[must_use]
     pub fn stop(self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let is_recorded = self.ledger.is_none_or(|ledger| ledger.stop(within));
+        let within = deadline.saturating_duration_since(Instant::now());
         let stopped: Vec<_> = self.sinks.into_iter().map(|sink| sink.stop(within)).collect();
-        stopped.into_iter().all(|in_time| in_time)
+        is_recorded && stopped.into_iter().all(|in_time| in_time)
     }
 }

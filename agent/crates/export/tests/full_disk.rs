@@ -9,17 +9,24 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use tempfile::TempDir;
-use watchfire_export::{Destination, Encoder, JsonLinesSink, LogFileConfig, Metrics};
+use watchfire_export::{Destination, Encoder, JsonLinesSink, LedgerSink, LogFileConfig, Metrics};
+use watchfire_ledger::{LedgerConfig, Verdict, verify};
 use watchfire_model::{KindCounters, LossRecord, Record, RecordBody, RecordKind, WallTime};
 
-const DISK_BYTES: u64 = 128 * 1024;
 const RECORDS: u64 = 2000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let name = "a_full_disk_tears_no_line_and_writing_resumes";
-    let trial = Trial::ignorable_test(name, move || {
-        Ok(match Disk::mount() {
+    let trials = vec![
+        on_a_disk("a_full_disk_tears_no_line_and_writing_resumes", 128 * 1024, check),
+        on_a_disk("a_full_disk_holds_the_ledger_up_and_breaks_nothing", 1024 * 1024, check_ledger),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn on_a_disk(name: &'static str, bytes: u64, check: fn(&Disk)) -> Trial {
+    Trial::ignorable_test(name, move || {
+        Ok(match Disk::mount(bytes) {
             Ok(disk) => {
                 check(&disk);
                 Completion::Completed
@@ -30,17 +37,16 @@ fn main() -> ExitCode {
                 Completion::ignored_with(reason)
             }
         })
-    });
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+    })
 }
 
-struct Disk(TempDir);
+struct Disk(TempDir, u64);
 
 impl Disk {
-    fn mount() -> Result<Self, String> {
+    fn mount(bytes: u64) -> Result<Self, String> {
         let dir = TempDir::new().expect("a temporary directory");
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "watchfire-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "watchfire-test"])
             .arg(dir.path())
             .output()
             .map_err(|error| format!("cannot run mount: {error}"))?;
@@ -48,7 +54,7 @@ impl Disk {
             let told = String::from_utf8_lossy(&mounted.stderr);
             return Err(told.lines().next().unwrap_or("cannot mount").to_owned());
         }
-        Ok(Self(dir))
+        Ok(Self(dir, bytes))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -65,10 +71,10 @@ impl Drop for Disk {
 
 fn check(disk: &Disk) {
     let ballast = disk.path("ballast");
-    fs::write(&ballast, vec![0; DISK_BYTES as usize / 2]).expect("half of the disk is free");
+    fs::write(&ballast, vec![0; disk.1 as usize / 2]).expect("half of the disk is free");
     let path = disk.path("events.jsonl");
     let counters = Metrics::new("", "").sink("file");
-    let config = LogFileConfig { path: path.clone(), file_bytes_max: 100 * DISK_BYTES, files_max: 2 };
+    let config = LogFileConfig { path: path.clone(), file_bytes_max: 100 * disk.1, files_max: 2 };
     let sink = JsonLinesSink::start(&Destination::File(config), Duration::from_millis(1), counters.clone())
         .expect("the disk has room yet");
 
@@ -85,6 +91,36 @@ fn check(disk: &Disk) {
     assert!(sink.stop(PATIENCE), "a full disk does not hold up the end");
     assert_eq!(numbers(&path), (0..counters.written()).collect::<Vec<_>>());
     assert_eq!(counters.written() + counters.dropped(), RECORDS);
+}
+
+fn check_ledger(disk: &Disk) {
+    let dir = disk.path("ledger");
+    let counters = Metrics::new("", "").sink("ledger");
+    let mut config = LedgerConfig::new(&dir, "node-1", "test");
+    config.retention.free_bytes_min = None;
+    let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room yet");
+    let mut encoder = Encoder::new();
+    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    sink.send(first);
+    eventually("the first half is written", || counters.written() == first.len() as u64);
+    let ballast = disk.path("ballast");
+    _ = fs::write(&ballast, vec![0; disk.1 as usize]);
+    // More than the rest of a page that the log has still.
+    eventually("the full disk is counted", || {
+        sink.send(rest);
+        thread::park_timeout(Duration::from_millis(50));
+        counters.errors() > 0
+    });
+    let written = counters.written();
+    assert!(written >= first.len() as u64);
+    fs::remove_file(ballast).expect("the ballast is ours");
+    eventually("writing resumes", || counters.written() > written);
+    assert!(sink.stop(PATIENCE), "a full disk does not hold up the end");
+    let Verdict::Intact(intact) = verify(&dir, None, &[]).expect("the ledger is there") else {
+        panic!("the ledger is not as it was written");
+    };
+    assert_eq!(intact.records, counters.written());
 }
 
 fn record(n: u64) -> Record {

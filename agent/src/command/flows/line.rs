@@ -91,7 +91,7 @@ fn steers(char: char) -> bool {
 
 /// A JSON text with the control characters escaped that JSON itself lets pass: DEL and C1, which can only stand in
 /// strings.
-pub(super) fn printable_json(line: &str) -> Cow<'_, str> {
+pub(in crate::command) fn printable_json(line: &str) -> Cow<'_, str> {
     let passes = |char: char| matches!(char, '\u{7f}'..='\u{9f}');
     if !line.contains(passes) {
         return Cow::Borrowed(line);

@@ -14,7 +14,7 @@ const UNITS: [(&str, i64); 5] = [
 ];
 
 /// Reads a time, or how long ago it was.
-pub(super) fn parse(text: &str) -> Result<WallTime, String> {
+pub(in crate::command) fn parse(text: &str) -> Result<WallTime, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     parse_at(text, WallTime(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::{binary_name, number, process, text};
 
 /// The operation with what it was done to.
-pub(super) fn subject(record: &Value) -> String {
+pub(in crate::command) fn subject(record: &Value) -> String {
     let parts = match text(record, "/type") {
         "file" => file(record),
         "credentials" => credentials(record),
@@ -38,7 +38,7 @@ pub(super) fn subject(record: &Value) -> String {
 }
 
 /// The error's name, the result where it says something, nothing where all went well or nothing is known.
-pub(super) fn result(record: &Value) -> String {
+pub(in crate::command) fn result(record: &Value) -> String {
     match (text(record, "/error"), record.pointer("/result").and_then(Value::as_i64)) {
         ("", Some(0) | None) => String::new(),
         ("", Some(result)) if result > 0 => String::new(),

@@ -12,10 +12,10 @@ use crate::command::flows::printable;
 const WIDTHS: [usize; 4] = [12, 15, 11, 66];
 
 /// Names of the columns.
-pub(super) const HEADER: &str = "TIME (UTC)    EVENT            RESULT       CLIENT → SERVER, OR POD AND SUBJECT                                 PROCESS, BECAUSE";
+pub(in crate::command) const HEADER: &str = "TIME (UTC)    EVENT            RESULT       CLIENT → SERVER, OR POD AND SUBJECT                                 PROCESS, BECAUSE";
 
 /// One record or notice as a line.
-pub(super) fn row(record: &Value) -> String {
+pub(in crate::command) fn row(record: &Value) -> String {
     let time = clock(text(record, "/time"));
     let columns = match text(record, "/type") {
         "flow" => [
@@ -81,7 +81,7 @@ fn place(record: &Value) -> String {
     pod(record.pointer("/process/pod")).unwrap_or_else(|| text(record, "/node").to_owned())
 }
 
-fn loss(record: &Value) -> String {
+pub(in crate::command) fn loss(record: &Value) -> String {
     let (lost, suppressed) = (number(record, "/lost"), number(record, "/suppressed"));
     let whose = pod(record.pointer("/pod")).or_else(|| Some(text(record, "/cgroup").to_owned()));
     let whose = whose.filter(|whose| !whose.is_empty()).map(|whose| format!(" of {whose}"));
@@ -118,7 +118,7 @@ fn clock(time: &str) -> String {
     time.get(11..23).unwrap_or(time).to_owned()
 }
 
-fn ends(flow: &Value) -> String {
+pub(in crate::command) fn ends(flow: &Value) -> String {
     let guessed = if flow["direction_guessed"] == true { "?" } else { "" };
     format!("{} →{guessed} {}", endpoint(&flow["client"], false), endpoint(&flow["server"], true))
 }
@@ -143,12 +143,12 @@ fn endpoint(end: &Value, with_port: bool) -> String {
     }
 }
 
-fn command_line(record: &Value) -> String {
+pub(in crate::command) fn command_line(record: &Value) -> String {
     let args = record.pointer("/process/args").and_then(Value::as_array);
     args.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn exit(record: &Value) -> String {
+pub(in crate::command) fn exit(record: &Value) -> String {
     let number = |pointer| record.pointer(pointer).and_then(Value::as_u64);
     match (number("/exit/code"), number("/exit/signal")) {
         (_, Some(signal)) => format!("  signal {signal}"),

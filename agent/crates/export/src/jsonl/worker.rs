@@ -9,7 +9,7 @@ use crate::SinkCounters;
 
 use super::line_writer::{Line, LineWriter};
 use super::output::AnyOutput;
-use super::queue::{Patience, SinkQueue};
+use crate::sink_queue::{Patience, SinkQueue};
 
 /// Pause before a failed write is tried again.
 const RETRY_INTERVAL_MS: u64 = 1000;

@@ -9,7 +9,7 @@ use crate::backlog::{Backlog, Capacity, Taken};
 
 /// How long the sink's thread is content to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// Until there is anything.
     UntilAny,
     /// Until the queue fills up, or this long: a wakeup per batch and not per record.
@@ -17,7 +17,7 @@ pub(super) enum Patience {
 }
 
 #[derive(Debug)]
-pub(super) struct SinkQueue {
+pub(crate) struct SinkQueue {
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -29,13 +29,13 @@ struct State {
 }
 
 impl SinkQueue {
-    pub(super) fn new(capacity: Capacity) -> Self {
+    pub(crate) fn new(capacity: Capacity) -> Self {
         let state = State { backlog: Backlog::new(capacity), wants_any: false };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
     /// Queues what fits and says how many did not.
-    pub(super) fn push(&self, records: &[EncodedRecord]) -> u64 {
+    pub(crate) fn push(&self, records: &[EncodedRecord]) -> u64 {
         let mut state = self.lock();
         let lost = records.iter().filter(|record| !state.backlog.push(record)).count();
         let wake = state.backlog.is_filling() || (state.wants_any && !state.backlog.is_empty());
@@ -47,7 +47,7 @@ impl SinkQueue {
     }
 
     /// Waits and takes everything. None when the queue is closed and empty.
-    pub(super) fn take(&self, spare: VecDeque<EncodedRecord>, patience: Patience) -> Option<Taken> {
+    pub(crate) fn take(&self, spare: VecDeque<EncodedRecord>, patience: Patience) -> Option<Taken> {
         let mut state = self.lock();
         match patience {
             Patience::UntilAny => {
@@ -74,7 +74,7 @@ impl SinkQueue {
     }
 
     /// Waits for the closing of the queue, at most this long; says whether it is closed.
-    pub(super) fn closed_within(&self, longest: Duration) -> bool {
+    pub(crate) fn closed_within(&self, longest: Duration) -> bool {
         let (state, _) = self
             .wake
             .wait_timeout_while(self.lock(), longest, |state| !state.backlog.is_closed())
@@ -83,7 +83,7 @@ impl SinkQueue {
     }
 
     /// Refuses everything from here on; what is queued can still be taken.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().backlog.close();
         self.wake.notify_all();
     }

@@ -1,0 +1,253 @@
+//! The ledger as a way out: on a thread of its own, behind a bounded queue.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, Stats};
+use watchfire_model::WallTime;
+
+use crate::backlog::Capacity;
+use crate::sink_queue::{Patience, SinkQueue};
+use crate::{EncodedRecord, SINK_QUEUE_BYTES_MAX, SINK_QUEUE_RECORDS_MAX, SinkCounters};
+
+/// How long records are gathered for one frame. It is part of the time that records may be at risk.
+pub const LEDGER_GATHER_MS: u64 = 100;
+
+/// Pause before a failed write is tried again.
+const RETRY_INTERVAL_MS: u64 = 1000;
+
+/// How often the end of the chain is told to the agent's log, where it moved.
+const HEAD_INTERVAL_SECONDS: u64 = 60;
+
+/// A running ledger.
+#[derive(Debug)]
+pub struct LedgerSink {
+    queue: Arc<SinkQueue>,
+    counters: SinkCounters,
+    stats: Arc<Stats>,
+    done: mpsc::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LedgerSink {
+    /// Opens the ledger and starts the thread.
+    pub fn start(mut config: LedgerConfig, counters: SinkCounters) -> Result<Self, LedgerError> {
+        if let Fsync::Within { time, .. } = &mut config.fsync {
+            *time = time.saturating_sub(Duration::from_millis(LEDGER_GATHER_MS));
+        }
+        let (dir, node) = (config.dir.clone(), config.node.clone());
+        let (ledger, recovery) = Ledger::open(config)?;
+        for damage in &recovery.damage {
+            tracing::error!(damage, "the ledger is damaged; what cannot be read is set aside");
+        }
+        let head = ledger.stats().head();
+        tracing::info!(
+            dir = %dir.display(),
+            segments = recovery.segments,
+            log_records = recovery.records,
+            torn_bytes = recovery.torn_bytes,
+            frame = head.sequence,
+            head = %head.hash,
+            key = %ledger.public_key(),
+            "ledger opened"
+        );
+        let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
+        let queue = Arc::new(SinkQueue::new(capacity));
+        let stats = Arc::clone(ledger.stats());
+        let (ended, done) = mpsc::channel();
+        let worker = Worker {
+            ledger,
+            queue: Arc::clone(&queue),
+            counters: counters.clone(),
+            node,
+            pending: VecDeque::new(),
+            failing: false,
+            last_try: false,
+            abandoned: false,
+            head_told: Instant::now(),
+            head_frame: head.sequence,
+        };
+        let thread = thread::Builder::new()
+            .name("sink-ledger".to_owned())
+            .spawn(move || {
+                // Dropped at the end, by a panic as well.
+                let _ended: mpsc::Sender<()> = ended;
+                worker.run();
+            })
+            .map_err(|source| LedgerError::Io { what: "cannot start the thread of", path: dir, source })?;
+        Ok(Self { queue, counters, stats, done, thread: Some(thread) })
+    }
+
+    /// What the ledger counts.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// Queues records; never waits. What does not fit is dropped and counted.
+    pub fn send(&self, records: &[EncodedRecord]) {
+        let lost = self.queue.push(records);
+        if lost > 0 {
+            self.counters.dropped.inc_by(lost);
+        }
+    }
+
+    /// Writes and syncs what is queued and ends the thread. Says whether that was done in time; if not, the thread is left
+    /// to itself: what it does not finish is recovered at the next start.
+    #[must_use]
+    pub fn stop(mut self, within: Duration) -> bool {
+        self.queue.close();
+        let in_time = self.done.recv_timeout(within) != Err(RecvTimeoutError::Timeout);
+        if let Some(thread) = self.thread.take_if(|_| in_time)
+            && thread.join().is_err()
+        {
+            tracing::error!(sink = self.counters.name(), "the thread of a sink panicked");
+        }
+        in_time
+    }
+}
+
+impl Drop for LedgerSink {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+struct Worker {
+    ledger: Ledger,
+    queue: Arc<SinkQueue>,
+    counters: SinkCounters,
+    node: String,
+    /// Lines without their newlines, and whether each is a record or a note.
+    pending: VecDeque<(Bytes, bool)>,
+    failing: bool,
+    /// The sink is to end, so a failure has one more try.
+    last_try: bool,
+    abandoned: bool,
+    head_told: Instant,
+    head_frame: u64,
+}
+
+/// How long the ledger's thread waits at its end for segments that are being sealed; what is not sealed then is so at the
+/// next start.
+const SEAL_WAIT: Duration = Duration::from_secs(1);
+
+impl Worker {
+    fn run(mut self) {
+        let gather = Duration::from_millis(LEDGER_GATHER_MS);
+        let mut patience = Patience::UntilAny;
+        let mut spare = VecDeque::new();
+        while let Some(mut taken) = self.queue.take(spare, patience) {
+            self.take(&mut taken.records, taken.lost);
+            spare = taken.records;
+            if let Patience::Linger(_) = patience {
+                self.write();
+                self.insist(Ledger::tick);
+                self.tell_head(Duration::from_secs(HEAD_INTERVAL_SECONDS));
+            }
+            patience = match self.ledger.wake_within() {
+                None if self.pending.is_empty() => Patience::UntilAny,
+                None => Patience::Linger(gather),
+                // A little late at most: what is due by then is done by `tick`.
+                Some(due) => Patience::Linger(due.min(gather)),
+            };
+        }
+        self.write();
+        self.insist(Ledger::sync);
+        self.counters.dropped.inc_by(self.pending.iter().filter(|(_, is_record)| *is_record).count() as u64);
+        self.tell_head(Duration::ZERO);
+        if let Err(error) = self.ledger.close(SEAL_WAIT) {
+            tracing::error!(error = with_source(&error), "the ledger could not be synced at its end");
+        }
+    }
+
+    fn take(&mut self, records: &mut VecDeque<EncodedRecord>, lost: u64) {
+        for record in records.drain(..) {
+            let line = record.line.slice(..record.line.len().saturating_sub(1));
+            if Ledger::accepts(&line) {
+                self.pending.push_back((line, true));
+            } else {
+                self.counters.dropped.inc();
+            }
+        }
+        if lost > 0 {
+            // Where the gap is, for whoever reads the ledger later.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let time = WallTime(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+            let note = serde_json::json!({
+                "time": time, "node": self.node, "type": "sink-loss", "kind": "ledger", "lost": lost,
+            });
+            self.pending.push_back((note.to_string().into(), false));
+        }
+    }
+
+    /// Appends everything that is pending, if need be again and again until the sink is to end.
+    fn write(&mut self) {
+        while !self.pending.is_empty() && !self.abandoned {
+            let (lines, are_records): (Vec<Bytes>, Vec<bool>) = self.pending.iter().cloned().unzip();
+            let (appended, result) = self.ledger.append(&lines);
+            let records = are_records[..appended].iter().filter(|is_record| **is_record).count();
+            self.counters.written.inc_by(records as u64);
+            self.pending.drain(..appended);
+            match result {
+                Ok(()) => self.succeeded(),
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    fn insist(&mut self, action: impl Fn(&mut Ledger) -> Result<(), LedgerError>) {
+        while !self.abandoned {
+            match action(&mut self.ledger) {
+                Ok(()) => return self.succeeded(),
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.failing {
+            self.failing = false;
+            tracing::info!(sink = self.counters.name(), "the ledger is written again");
+        }
+    }
+
+    fn failed(&mut self, error: &LedgerError) {
+        self.counters.errors.inc();
+        if !self.failing {
+            self.failing = true;
+            let why = match error.io().map(io::Error::kind) {
+                Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "its disk is full",
+                Some(io::ErrorKind::ReadOnlyFilesystem) => "its file system is read-only",
+                _ => "an error",
+            };
+            tracing::warn!(
+                sink = self.counters.name(),
+                why,
+                error = with_source(error),
+                "the ledger cannot be written; records wait in its queue and are dropped when it is full"
+            );
+        }
+        self.abandoned = self.last_try;
+        self.last_try = self.queue.closed_within(Duration::from_millis(RETRY_INTERVAL_MS));
+    }
+
+    /// Off the node, where the agent's log is gathered, this shows whether history was written again.
+    fn tell_head(&mut self, interval: Duration) {
+        let head = self.ledger.stats().head();
+        if head.sequence != self.head_frame && self.head_told.elapsed() >= interval {
+            self.head_told = Instant::now();
+            self.head_frame = head.sequence;
+            tracing::info!(frame = head.sequence, head = %head.hash, "ledger head");
+        }
+    }
+}
+
+fn with_source(error: &LedgerError) -> String {
+    error.io().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

@@ -1,0 +1,86 @@
+//! What the ledger counts.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use watchfire_ledger::Stats;
+
+use super::account::raise_to;
+use super::labels::Fixed;
+
+/// Series of the ledger; at 0 where there is none.
+#[derive(Debug)]
+pub(super) struct LedgerMetrics {
+    frames: Counter,
+    bytes: [Counter; 3],
+    events: [Counter; 6],
+    removed_records: Counter,
+    head_frame: Gauge,
+    stored_bytes: Gauge,
+    segments: [Gauge; 2],
+}
+
+impl LedgerMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let bytes = Family::<Fixed<1>, Counter>::default();
+        let events = Family::<Fixed<1>, Counter>::default();
+        let segments = Family::<Fixed<1>, Gauge>::default();
+        let metrics = Self {
+            frames: Counter::default(),
+            bytes: ["lines", "log", "segments"].map(|of| bytes.get_or_create_owned(&[("of", of)])),
+            events: ["synced", "sealed", "seal-failed", "damaged", "thinned", "removed"]
+                .map(|event| events.get_or_create_owned(&[("event", event)])),
+            removed_records: Counter::default(),
+            head_frame: Gauge::default(),
+            stored_bytes: Gauge::default(),
+            segments: ["sealed", "unsealed"].map(|state| segments.get_or_create_owned(&[("state", state)])),
+        };
+        registry.register("ledger_frames", "Frames written to the ledger", metrics.frames.clone());
+        registry.register(
+            "ledger_written_bytes",
+            "Bytes of records that went into the ledger, and bytes written to its log and its segments for them",
+            bytes,
+        );
+        registry.register("ledger_events", "What happened to the ledger's log and segments", events);
+        registry.register(
+            "ledger_removed_records",
+            "Records that retention took out of the ledger",
+            metrics.removed_records.clone(),
+        );
+        registry.register(
+            "ledger_head_frame",
+            "Number of the ledger's newest frame",
+            metrics.head_frame.clone(),
+        );
+        registry.register("ledger_stored_bytes", "Bytes of the ledger on disk", metrics.stored_bytes.clone());
+        registry.register("ledger_segments", "Parts of the ledger by state", segments);
+        metrics
+    }
+
+    pub(super) fn set(&self, stats: &Stats) {
+        raise_to(&self.frames, stats.frames.get());
+        for (counter, count) in
+            self.bytes.iter().zip([&stats.payload_bytes, &stats.wal_bytes, &stats.segment_bytes])
+        {
+            raise_to(counter, count.get());
+        }
+        let events = [
+            &stats.syncs,
+            &stats.sealed,
+            &stats.seal_failures,
+            &stats.damaged,
+            &stats.thinned,
+            &stats.removed,
+        ];
+        for (counter, count) in self.events.iter().zip(events) {
+            raise_to(counter, count.get());
+        }
+        raise_to(&self.removed_records, stats.removed_records.get());
+        let set = |gauge: &Gauge, value: u64| _ = gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.head_frame, stats.head().sequence);
+        set(&self.stored_bytes, stats.stored_bytes.get());
+        set(&self.segments[0], stats.segments.get());
+        set(&self.segments[1], stats.unsealed_files.get());
+    }
+}

@@ -1,0 +1,43 @@
+//! The ledger: a record of everything that was told, on the node itself, that can be searched, checked and taken away.
+//!
+//! Frames of records go into a write-ahead log; full log files are sealed into segments of Parquet tables. Each frame is
+//! chained to the one before by its hash, each segment's manifest is signed and names the one before.
+#![forbid(unsafe_code)]
+
+mod bloom;
+mod bundle;
+mod error;
+mod family;
+mod field;
+mod files;
+mod filter;
+mod frame;
+mod hash;
+mod identity;
+mod key;
+mod recovery;
+mod retention;
+mod sealer;
+mod search;
+mod segment;
+mod stats;
+mod store;
+mod verify;
+mod wal;
+
+pub use bundle::{Bundle, BundleQuery, QUERY_FILE, RECORDS_FILE, export};
+pub use error::LedgerError;
+pub use family::{Families, Family};
+pub use field::{ALIASES, Alias, FIELDS, Field, Kind, Take};
+pub use filter::{FILTER_BYTES_MAX, Filter, FilterError};
+pub use frame::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
+pub use hash::{ChainHash, FrameFacts};
+pub use identity::{FORMAT, Identity, LedgerId};
+pub use key::{KEY_FILE, PUBLIC_KEY_FILE, PublicKey};
+pub use recovery::{DAMAGED_DIR, Recovery};
+pub use retention::Retention;
+pub use search::{Explanation, Found, Search, SearchQuery, Skipped};
+pub use segment::{FileSum, FrameRange, Manifest, TableSum};
+pub use stats::{Head, Stats};
+pub use store::{Fsync, Ledger, LedgerConfig, SegmentLimits};
+pub use verify::{Fault, Intact, Verdict, verify};

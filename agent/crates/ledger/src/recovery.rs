@@ -1,0 +1,213 @@
+//! What is done with what an earlier run left, before anything new is written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use crate::error::{At as _, LedgerError};
+use crate::files;
+use crate::hash::ChainHash;
+use crate::identity::Identity;
+use crate::retention::Horizon;
+use crate::segment::{self, SEGMENTS_DIR, Segment, UNFINISHED_PREFIX};
+use crate::wal::{self, Fault, Position, WalReader};
+
+/// Where bytes are kept that were cut off a log file.
+pub const DAMAGED_DIR: &str = "damaged";
+/// Ends of the names of files in it: what a write left that was cut off, and what was whole once.
+pub(crate) const TORN: &str = "torn";
+pub(crate) const DAMAGED: &str = "damaged";
+/// So many torn ends are kept, the newest.
+const TORN_FILES_MAX: usize = 16;
+
+/// What a ledger held when it was opened.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Recovery {
+    /// Sealed segments.
+    pub segments: u64,
+    /// Whole frames in the log.
+    pub frames: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of torn ends that were cut off, as a crash leaves them.
+    pub torn_bytes: u64,
+    /// What was found damaged, if anything was. It is kept in the folder `damaged`.
+    pub damage: Vec<String>,
+}
+
+/// Where writing goes on.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) recovery: Recovery,
+    pub(crate) position: Position,
+    /// Log files to seal, in order.
+    pub(crate) full: Vec<PathBuf>,
+    pub(crate) current: Option<Current>,
+    /// Number of the last segment that there ever was.
+    pub(crate) last_number: u64,
+    pub(crate) last_manifest: Option<ChainHash>,
+}
+
+/// The log file that is gone on with.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) path: PathBuf,
+    pub(crate) begin: Position,
+    pub(crate) position: Position,
+    pub(crate) bytes: u64,
+    pub(crate) payload_bytes: u64,
+}
+
+/// Removes what is unfinished, cuts torn ends off, and finds the end of the chain.
+pub(crate) fn recover(dir: &Path, identity: &Identity) -> Result<Recovered, LedgerError> {
+    remove_unfinished(dir)?;
+    let horizon = Horizon::read(dir)?;
+    let segments = segment::list(dir)?;
+    let last_segment = match segments.last() {
+        Some((_, path)) => Segment::read(path)?,
+        None => None,
+    };
+    let mut position = match (&last_segment, &horizon) {
+        (Some(segment), _) => end_of(&segment.manifest.frames),
+        (None, Some(horizon)) => end_of(&horizon.frames),
+        (None, None) => {
+            Position { next_sequence: 1, next_record: 1, previous: ChainHash::genesis(&identity.id.0) }
+        }
+    };
+    let mut recovered = Recovered {
+        recovery: Recovery { segments: segments.len() as u64, ..Recovery::default() },
+        position,
+        full: Vec::new(),
+        current: None,
+        last_number: last_segment
+            .as_ref()
+            .map_or(0, |segment| segment.manifest.segment)
+            .max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
+        last_manifest: last_segment
+            .as_ref()
+            .map(|segment| segment.manifest_hash)
+            .or(horizon.map(|horizon| horizon.manifest)),
+    };
+    for (_, path) in wal::list(dir)? {
+        let Some(current) = recover_file(dir, &path, &mut recovered.recovery)? else { continue };
+        // Sealed, but the crash came before it was removed.
+        if current.position.next_sequence <= recovered.position.next_sequence && recovered.current.is_none() {
+            files::remove_if_there(&path)?;
+            continue;
+        }
+        if current.begin != position {
+            recovered.recovery.damage.push(format!(
+                "{}: it begins with frame {}, expected frame {}: what lies between is missing",
+                path.display(),
+                current.begin.next_sequence,
+                position.next_sequence
+            ));
+        }
+        position = current.position;
+        recovered.full.extend(recovered.current.replace(current).map(|full| full.path));
+    }
+    recovered.position = position;
+    Ok(recovered)
+}
+
+fn end_of(frames: &segment::FrameRange) -> Position {
+    Position {
+        next_sequence: frames.last + 1,
+        next_record: frames.last_record + 1,
+        previous: frames.last_hash,
+    }
+}
+
+fn remove_unfinished(dir: &Path) -> Result<(), LedgerError> {
+    let segments = dir.join(SEGMENTS_DIR);
+    for entry in fs::read_dir(&segments).at("cannot list", &segments)? {
+        let path = entry.at("cannot list", &segments)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(UNFINISHED_PREFIX)) {
+            fs::remove_dir_all(&path).at("cannot remove", &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a log file through and cuts off what is no frame; none if nothing of it is left.
+fn recover_file(dir: &Path, path: &Path, recovery: &mut Recovery) -> Result<Option<Current>, LedgerError> {
+    let mut reader = match WalReader::open(path) {
+        Err(LedgerError::Malformed { path, why }) => {
+            recovery.damage.push(format!("{}: {why}", path.display()));
+            let bytes = fs::metadata(&path).at("cannot look at", &path)?.len();
+            keep(dir, &path, 0, bytes, DAMAGED)?;
+            files::remove_if_there(&path)?;
+            return Ok(None);
+        }
+        reader => reader?,
+    };
+    let mut payload_bytes = 0;
+    while let Some(frame) = reader.next()? {
+        match frame {
+            Ok(frame) => {
+                recovery.frames += 1;
+                recovery.records += u64::from(frame.facts.records);
+                payload_bytes += u64::from(frame.facts.payload_bytes);
+            }
+            Err(fault) => {
+                if fault.is_tail {
+                    recovery.torn_bytes += fault.bytes;
+                } else {
+                    recovery.damage.push(format!(
+                        "{}: frame {} at byte {}: {}",
+                        path.display(),
+                        fault.sequence,
+                        fault.at,
+                        fault.why
+                    ));
+                }
+                cut(dir, path, &fault)?;
+            }
+        }
+    }
+    let (begin, position, bytes) = (reader.header().position, reader.position(), reader.offset());
+    Ok(Some(Current { path: path.to_owned(), begin, position, bytes, payload_bytes }))
+}
+
+/// Cuts a log file off before the fault. What is cut off is kept elsewhere first.
+pub(crate) fn cut(dir: &Path, path: &Path, fault: &Fault) -> Result<(), LedgerError> {
+    keep(dir, path, fault.at, fault.bytes, if fault.is_tail { TORN } else { DAMAGED })?;
+    let file = OpenOptions::new().write(true).open(path).at("cannot open", path)?;
+    file.set_len(fault.at).at("cannot cut", path)?;
+    file.sync_all().at("cannot sync", path)
+}
+
+fn keep(dir: &Path, path: &Path, at: u64, bytes: u64, kind: &str) -> Result<(), LedgerError> {
+    let damaged = dir.join(DAMAGED_DIR);
+    files::make_dir(&damaged)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut file = File::open(path).at("cannot open", path)?;
+    file.seek(SeekFrom::Start(at)).at("cannot seek in", path)?;
+    let mut rest = Vec::new();
+    file.take(bytes).read_to_end(&mut rest).at("cannot read", path)?;
+    files::replace(&damaged.join(format!("{stem}-{at}.{kind}")), &rest)?;
+    let mut torn = damaged_files(dir, TORN)?;
+    torn.truncate(torn.len().saturating_sub(TORN_FILES_MAX));
+    for path in torn {
+        files::remove_if_there(&path)?;
+    }
+    Ok(())
+}
+
+/// Files of what was cut off, the oldest first.
+pub(crate) fn damaged_files(dir: &Path, kind: &str) -> Result<Vec<PathBuf>, LedgerError> {
+    let damaged = dir.join(DAMAGED_DIR);
+    if !damaged.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(&damaged).at("cannot list", &damaged)? {
+        let path = entry.at("cannot list", &damaged)?.path();
+        if path.extension().is_some_and(|extension| extension == kind) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,161 @@
+//! Reads columns of one table of a segment.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::properties::ReaderProperties;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
+
+use super::RECORD;
+use crate::bloom::Bloom;
+use crate::error::{At as _, InFile as _, LedgerError};
+
+/// The values of one column in a group of rows; none where a record lacks it.
+#[derive(Clone, Debug)]
+pub(crate) enum ColumnValues {
+    Texts(Vec<Option<ByteArray>>),
+    Ints(Vec<Option<i64>>),
+}
+
+/// An open table.
+pub(crate) struct TableReader {
+    path: PathBuf,
+    reader: SerializedFileReader<File>,
+}
+
+impl TableReader {
+    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        let file = File::open(path).at("cannot open", path)?;
+        let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
+        let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
+        let reader = SerializedFileReader::new_with_options(file, options).in_file(path)?;
+        Ok(Self { path: path.to_owned(), reader })
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    pub(crate) fn group(&self, at: usize) -> &RowGroupMetaData {
+        self.reader.metadata().row_group(at)
+    }
+
+    pub(crate) fn rows(&self, group: usize) -> usize {
+        usize::try_from(self.group(group).num_rows()).unwrap_or(0)
+    }
+
+    /// Where the column of that name stands; none where the segment was written before there was such a column.
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        (0..schema.num_columns()).find(|at| schema.column(*at).name() == name)
+    }
+
+    /// The Bloom filter of a column in a group of rows, if it has one.
+    pub(crate) fn bloom(&self, group: usize, column: usize) -> Result<Option<Bloom>, LedgerError> {
+        let group = self.reader.get_row_group(group).in_file(&self.path)?;
+        Ok(group.get_column_bloom_filter(column).cloned().map(Bloom))
+    }
+
+    /// All values of a column in a group of rows.
+    pub(crate) fn values(&self, group: usize, column: usize) -> Result<ColumnValues, LedgerError> {
+        let rows = self.rows(group);
+        let reader = self.reader.get_row_group(group).in_file(&self.path)?;
+        let mut levels = Vec::new();
+        let values = match reader.get_column_reader(column).in_file(&self.path)? {
+            ColumnReader::Int64ColumnReader(mut reader) => {
+                let mut values = Vec::new();
+                reader.read_records(rows, Some(&mut levels), None, &mut values).in_file(&self.path)?;
+                ColumnValues::Ints(spread(values, &levels))
+            }
+            ColumnReader::ByteArrayColumnReader(mut reader) => {
+                let mut values = Vec::new();
+                reader.read_records(rows, Some(&mut levels), None, &mut values).in_file(&self.path)?;
+                ColumnValues::Texts(spread(values, &levels))
+            }
+            _ => return Err(self.malformed(format!("column {column} has a type that no table has"))),
+        };
+        let found = match &values {
+            ColumnValues::Texts(values) => values.len(),
+            ColumnValues::Ints(values) => values.len(),
+        };
+        if found != rows {
+            return Err(self.malformed(format!("column {column} has {found} rows, expected {rows}")));
+        }
+        Ok(values)
+    }
+
+    /// The numbers of a column that every record has.
+    pub(crate) fn numbers(&self, group: usize, column: usize) -> Result<Vec<i64>, LedgerError> {
+        match self.values(group, column)? {
+            ColumnValues::Ints(numbers) => Ok(numbers.into_iter().flatten().collect()),
+            ColumnValues::Texts(_) => {
+                Err(self.malformed(format!("column {column} has texts, expected numbers")))
+            }
+        }
+    }
+
+    /// The lines of a group of rows.
+    pub(crate) fn lines(&self, group: usize) -> Result<Lines, LedgerError> {
+        let reader = self.reader.get_row_group(group).in_file(&self.path)?;
+        match reader.get_column_reader(RECORD).in_file(&self.path)? {
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                Ok(Lines { path: self.path.clone(), reader, row: 0 })
+            }
+            _ => Err(self.malformed("the column of records has no texts".to_owned())),
+        }
+    }
+
+    fn malformed(&self, why: String) -> LedgerError {
+        LedgerError::malformed(&self.path, why)
+    }
+}
+
+/// Reads lines one by one, those in between are skipped.
+pub(crate) struct Lines {
+    path: PathBuf,
+    reader: ColumnReaderImpl<ByteArrayType>,
+    row: usize,
+}
+
+impl Lines {
+    /// The line of a row behind those asked for before.
+    pub(crate) fn get(&mut self, row: usize) -> Result<Bytes, LedgerError> {
+        let skipped = row - self.row;
+        if skipped > 0 {
+            self.reader.skip_records(skipped).in_file(&self.path)?;
+        }
+        self.row = row + 1;
+        let mut lines = Vec::with_capacity(1);
+        self.reader.read_records(1, None, None, &mut lines).in_file(&self.path)?;
+        let line: Option<ByteArray> = lines.pop();
+        // Copied out of its page, which would else stay as long as any line of it is kept.
+        let line = line.map(|line| Bytes::copy_from_slice(line.data()));
+        line.ok_or_else(|| LedgerError::malformed(&self.path, format!("there is no row {row}")))
+    }
+}
+
+/// Puts values where their levels say; a column without levels has a value in each row.
+fn spread<T>(values: Vec<T>, levels: &[i16]) -> Vec<Option<T>> {
+    if levels.is_empty() {
+        return values.into_iter().map(Some).collect();
+    }
+    let mut values = values.into_iter();
+    levels.iter().map(|level| if *level > 0 { values.next() } else { None }).collect()
+}
+
+impl std::fmt::Debug for TableReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TableReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("row", &self.row).finish_non_exhaustive()
+    }
+}

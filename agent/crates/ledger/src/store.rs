@@ -1,0 +1,329 @@
+//! A ledger that is written to.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use watchfire_model::WallTime;
+
+use crate::error::{At as _, LedgerError};
+use crate::files;
+use crate::frame::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
+use crate::identity::Identity;
+use crate::key::{NodeKey, PublicKey};
+use crate::recovery::{self, Recovered, Recovery};
+use crate::retention::Retention;
+use crate::sealer::{Sealer, SealerConfig};
+use crate::segment::SEGMENTS_DIR;
+use crate::stats::{Head, Stats};
+use crate::wal::{Position, WAL_DIR, WalHeader, WalWriter};
+
+const LOCK_FILE: &str = "lock";
+
+/// When what was appended is made to outlast a loss of power. What the process alone loses by its end is nothing, either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fsync {
+    /// With each frame, before it counts as written.
+    Always,
+    /// At the latest this long after it was appended, or when so many bytes of lines are at risk.
+    Within {
+        /// Longest time at risk.
+        time: Duration,
+        /// Most bytes of lines at risk.
+        bytes: u64,
+    },
+}
+
+impl Default for Fsync {
+    fn default() -> Self {
+        Self::Within { time: Duration::from_secs(1), bytes: 1 << 20 }
+    }
+}
+
+/// When a log file is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentLimits {
+    /// Bytes of lines.
+    pub bytes_max: u64,
+    /// Time since its first frame.
+    pub age_max: Duration,
+}
+
+impl Default for SegmentLimits {
+    fn default() -> Self {
+        Self { bytes_max: 64 << 20, age_max: Duration::from_secs(3600) }
+    }
+}
+
+/// How a ledger is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerConfig {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// When it is synced.
+    pub fsync: Fsync,
+    /// When log files are sealed.
+    pub segment: SegmentLimits,
+    /// How much is kept.
+    pub retention: Retention,
+    /// The node's key, where it is not to be made in the directory.
+    pub key: Option<PathBuf>,
+    /// Node, for manifests.
+    pub node: String,
+    /// Version of the agent, for manifests.
+    pub agent_version: String,
+}
+
+impl LedgerConfig {
+    /// A ledger in the directory, with defaults.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, node: impl Into<String>, agent_version: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            fsync: Fsync::default(),
+            segment: SegmentLimits::default(),
+            retention: Retention::default(),
+            key: None,
+            node: node.into(),
+            agent_version: agent_version.into(),
+        }
+    }
+}
+
+/// An open ledger. Only one process has it.
+#[derive(Debug)]
+pub struct Ledger {
+    config: LedgerConfig,
+    identity: Identity,
+    public_key: PublicKey,
+    writer: Option<WalWriter>,
+    position: Position,
+    payload: Vec<u8>,
+    sealer: Sealer,
+    stats: Arc<Stats>,
+    /// Held until the end.
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger, or begins one, and recovers what a crash left.
+    pub fn open(config: LedgerConfig) -> Result<(Self, Recovery), LedgerError> {
+        let dir = &config.dir;
+        for dir in [dir.clone(), dir.join(WAL_DIR), dir.join(SEGMENTS_DIR)] {
+            files::make_dir(&dir)?;
+        }
+        let lock = lock(dir)?;
+        let identity = Identity::read_or_create(dir, &config.node)?;
+        let key = NodeKey::read_or_create(dir, config.key.as_deref())?;
+        let public_key = key.public();
+        let recovered = recovery::recover(dir, &identity)?;
+        let Recovered { recovery, position, full, current, last_number, last_manifest } = recovered;
+        let stats = Arc::new(Stats::new(head(&position)));
+        stats.damaged.add(recovery.damage.len() as u64);
+        let sealer = SealerConfig {
+            dir: dir.clone(),
+            node: config.node.clone(),
+            agent_version: config.agent_version.clone(),
+            retention: config.retention,
+            last_number,
+            last_manifest,
+        };
+        let sealer = Sealer::start(sealer, key, full, Arc::clone(&stats))?;
+        let writer = current.map(|current| {
+            let recovery::Current { path, begin: _, position, bytes, payload_bytes } = current;
+            WalWriter::resume(path, position, bytes, payload_bytes)
+        });
+        let writer = writer.transpose()?;
+        let ledger = Self {
+            config,
+            identity,
+            public_key,
+            writer,
+            position,
+            payload: Vec::new(),
+            sealer,
+            stats,
+            _lock: lock,
+        };
+        Ok((ledger, recovery))
+    }
+
+    /// Which ledger it is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The key whose signatures its manifests have.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// Appends records, each a line of JSON without its newline. Returns how many were appended, with the reason why the
+    /// others were not: they come in order, so the caller can go on with the rest. A line that is too long or has a
+    /// newline inside is refused for good: [`Self::accepts`] says so before.
+    pub fn append(&mut self, lines: &[impl AsRef<[u8]>]) -> (usize, Result<(), LedgerError>) {
+        let mut appended = 0;
+        while appended < lines.len() {
+            match self.append_frame(&lines[appended..]) {
+                Ok(taken) => appended += taken,
+                Err(error) => return (appended, Err(error)),
+            }
+        }
+        (appended, Ok(()))
+    }
+
+    /// Whether a line can be a record of the ledger at all.
+    #[must_use]
+    pub fn accepts(line: &[u8]) -> bool {
+        line.len() < LINE_BYTES_MAX && !line.contains(&b'\n')
+    }
+
+    /// One frame of as many lines as fit.
+    fn append_frame(&mut self, lines: &[impl AsRef<[u8]>]) -> Result<usize, LedgerError> {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        let mut taken = 0;
+        for line in lines.iter().map(AsRef::as_ref) {
+            if taken > 0 && payload.len() + line.len() >= FRAME_BYTES_MAX {
+                break;
+            }
+            debug_assert!(Self::accepts(line));
+            payload.extend_from_slice(line);
+            payload.push(b'\n');
+            taken += 1;
+        }
+        let result = self.append_payload(&payload, u32::try_from(taken).unwrap_or(u32::MAX));
+        self.payload = payload;
+        result.map(|()| taken)
+    }
+
+    fn append_payload(&mut self, payload: &[u8], records: u32) -> Result<(), LedgerError> {
+        self.rotate_if_full(payload.len() as u64)?;
+        let (fsync, wall_ns) = (self.config.fsync, wall_now().0);
+        let writer = self.writer()?;
+        let before = writer.bytes();
+        writer.append(payload, records, wall_ns)?;
+        let (written, position) = (writer.bytes() - before, writer.position());
+        self.position = position;
+        self.stats.frames.add(1);
+        self.stats.records.add(records.into());
+        self.stats.payload_bytes.add(payload.len() as u64);
+        self.stats.wal_bytes.add(written);
+        self.stats.set_head(head(&position));
+        // The frame is in the file: a failed sync is tried again, and does not make it be appended twice.
+        if fsync == Fsync::Always || self.is_sync_due() {
+            self.sync_counted();
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Result<&mut WalWriter, LedgerError> {
+        if self.writer.is_none() {
+            let header = WalHeader { ledger: self.identity.id, position: self.position };
+            self.writer = Some(WalWriter::create(&self.config.dir, &header)?);
+        }
+        Ok(self.writer.as_mut().expect("it was just made"))
+    }
+
+    fn rotate_if_full(&mut self, more: u64) -> Result<(), LedgerError> {
+        let limits = self.config.segment;
+        let is_full = self.writer.as_ref().is_some_and(|writer| {
+            let bytes = writer.payload_bytes();
+            bytes > 0 && (bytes + more > limits.bytes_max || writer.begun().elapsed() >= limits.age_max)
+        });
+        if is_full { self.rotate() } else { Ok(()) }
+    }
+
+    /// Hands the log file to be sealed; the next frame begins another.
+    pub fn rotate(&mut self) -> Result<(), LedgerError> {
+        self.sync()?;
+        if let Some(writer) = self.writer.take_if(|writer| writer.payload_bytes() > 0) {
+            self.sealer.seal(writer.path().to_owned());
+        }
+        Ok(())
+    }
+
+    /// Does what is due by time: to be called at least every [`Self::wake_within`].
+    pub fn tick(&mut self) -> Result<(), LedgerError> {
+        if self.is_sync_due() {
+            self.sync()?;
+        }
+        self.rotate_if_full(0)
+    }
+
+    /// How long until something may be due; none if nothing was written that is not synced.
+    #[must_use]
+    pub fn wake_within(&self) -> Option<Duration> {
+        let (since, _) = self.writer.as_ref()?.at_risk()?;
+        match self.config.fsync {
+            Fsync::Always => Some(Duration::ZERO),
+            Fsync::Within { time, .. } => Some((since + time).saturating_duration_since(Instant::now())),
+        }
+    }
+
+    fn is_sync_due(&self) -> bool {
+        let at_risk = self.writer.as_ref().and_then(WalWriter::at_risk);
+        at_risk.is_some_and(|(since, at_risk)| match self.config.fsync {
+            Fsync::Always => true,
+            Fsync::Within { time, bytes } => since.elapsed() >= time || at_risk >= bytes,
+        })
+    }
+
+    /// Makes everything appended outlast a loss of power.
+    pub fn sync(&mut self) -> Result<(), LedgerError> {
+        if let Some(writer) = &mut self.writer
+            && writer.at_risk().is_some()
+        {
+            writer.sync()?;
+            self.stats.syncs.add(1);
+            if writer.is_gone() {
+                tracing::error!(file = %writer.path().display(), "the ledger's log was removed; a new file is begun");
+                self.stats.damaged.add(1);
+                self.writer = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_counted(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::error!(%error, "the ledger cannot be synced; it is tried again");
+        }
+    }
+
+    /// Syncs, and waits for segments that are being sealed, at most that long. What is not sealed is so after the next
+    /// opening. Says whether everything is sealed that was to be.
+    pub fn close(mut self, within: Duration) -> Result<bool, LedgerError> {
+        self.sync()?;
+        Ok(self.sealer.stop(within))
+    }
+}
+
+fn head(position: &Position) -> Head {
+    Head { sequence: position.next_sequence - 1, hash: position.previous }
+}
+
+fn lock(dir: &Path) -> Result<File, LedgerError> {
+    let path = dir.join(LOCK_FILE);
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).at("cannot open", &path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(LedgerError::Io { what: "cannot lock", path, source }),
+    }
+}
+
+pub(crate) fn wall_now() -> WallTime {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+}
