@@ -120,8 +120,10 @@ mod tests {
 
     #[test]
     fn every_format_is_what_it_says() {
-        let lines =
-            [r#"{"time":"2023-11-14T22:13:20Z","type":"file","operation":"open","path":"/a,\"b"}"#, "{}"];
+        let lines = [
+            r#"{"time":"2023-11-14T22:13:20.000000000Z","type":"file","operation":"open","path":"/a,\"b"}"#,
+            "{}",
+        ];
         assert_eq!(shown(Format::Jsonl, &lines), format!("{}\n{}\n", lines[0], lines[1]));
         let array: Value = serde_json::from_str(&shown(Format::Json, &lines)).unwrap();
         assert_eq!(array[0]["path"], "/a,\"b");

@@ -89,7 +89,11 @@ fn clock(time: WallTime) -> String {
 fn did(record: &Value) -> String {
     let words = match text(record, "/type") {
         "process" => {
-            vec![text(record, "/action").to_owned(), table::command_line(record), table::exit(record)]
+            vec![
+                text(record, "/action").to_owned(),
+                table::command_line(record),
+                table::exit(record).trim().to_owned(),
+            ]
         }
         "flow" => vec![
             format!("flow {}", describe::event(record)),
@@ -129,7 +133,7 @@ mod tests {
             r#"{"time":"2026-01-02T03:04:05Z","type":"process","action":"exec","process":{"exec_id":"a-1-1","pid":1,"binary":"/bin/sh","args":["sh","-c","\u001b[2J"],"pod":{"namespace":"shop","name":"web"}}}"#,
             r#"{"time":"2026-01-02T03:04:06Z","type":"process","action":"exec","process":{"exec_id":"a-2-2","pid":2,"binary":"/tmp/x","args":["x"]},"parent":{"exec_id":"a-1-1","pid":1}}"#,
             r#"{"time":"2026-01-02T03:04:07Z","type":"file","operation":"open","path":"/etc/shadow","access":["read"],"result":-13,"error":"EACCES","process":{"exec_id":"a-2-2","pid":2,"binary":"/tmp/x"}}"#,
-            r#"{"time":"2026-01-02T03:04:08Z","type":"process","action":"exit","exit":{"code":0},"process":{"exec_id":"a-1-1","pid":1,"binary":"/bin/sh","args":["sh"],"pod":{"namespace":"shop","name":"web"}}}"#,
+            r#"{"time":"2026-01-02T03:04:08Z","type":"process","action":"exit","exit":{"code":3},"process":{"exec_id":"a-1-1","pid":1,"binary":"/bin/sh","args":["sh"],"pod":{"namespace":"shop","name":"web"}}}"#,
         ] {
             let (time, record) = record(json);
             forest.add(time, record);
@@ -144,7 +148,7 @@ sh[1]  shop/web  a-1-1
 ├─ x[2]    a-2-2
 │  ├─ 2026-01-02 03:04:06.000  exec  x
 │  └─ 2026-01-02 03:04:07.000  file  open  /etc/shadow read  EACCES
-└─ 2026-01-02 03:04:08.000  exit  sh  exit 0
+└─ 2026-01-02 03:04:08.000  exit  sh  exit 3
 ";
         assert_eq!(text, expected);
     }
