@@ -104,7 +104,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
     };
     if talks.is_empty() {
         bail!(
-            "there is nothing to check with: no two pods of which one declares a port are known; give --flows"
+            "there is nothing to check with: no two pods of which one declares a port are known; give --flows or --since"
         );
     }
     let rows = rows(&state, dialect, &new, &talks);

@@ -9,10 +9,14 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use watchfire_export::FlowFilter;
+use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
 use watchfire_model::{Peer, Pod, Protocol, WallTime};
 
 use super::state::{Party, State, Talk};
+use crate::command::events::explain;
 use crate::command::flows::files::each_record;
+use crate::command::flows::moment;
+use crate::config::LEDGER_DIR;
 
 /// Most different connections that are kept. Those above are counted.
 const TALKS_MAX: usize = 1_000_000;
@@ -25,6 +29,15 @@ pub(super) struct FlowArgs {
     /// Recorded flows: an event log, with those rotated away from it; - is standard input. May be given several times
     #[arg(long = "flows", value_name = "PATH")]
     flow_files: Vec<PathBuf>,
+    /// Flows recorded since then, in the ledger where no --flows is given: an RFC 3339 time, or how long ago, such as 24h
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    since: Option<WallTime>,
+    /// Flows recorded until then
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    until: Option<WallTime>,
+    /// The ledger, or a bundle that was taken out of one
+    #[arg(long, env = "WATCHFIRE_LEDGER", value_name = "DIR", default_value = LEDGER_DIR)]
+    ledger: PathBuf,
 }
 
 /// What was recorded.
@@ -50,29 +63,30 @@ pub(super) struct Seen {
 
 impl FlowArgs {
     pub(super) fn is_given(&self) -> bool {
-        !self.flow_files.is_empty()
+        !self.flow_files.is_empty() || self.since.is_some()
     }
 
     /// Reads the flows, with their ends as they stand in the state now: by pod, or by another pod of the same workload. What
     /// the records say of names is put into the state.
     pub(super) fn read(&self, state: &mut State) -> Result<Flows> {
-        if self.flow_files.is_empty() {
-            bail!("give --flows PATH: the event log of an agent");
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since > until
+        {
+            bail!("--since {since} is after --until {until}");
         }
-        let filter = FlowFilter::default();
         let mut reading = Reading::default();
-        each_record(&self.flow_files, "--flows", &filter, &mut |line| {
-            match serde_json::from_str::<Record>(line) {
-                Ok(record) if record.record_type == "flow" => reading.take(state, record),
-                Ok(_) => {}
-                Err(error) => bail!("a flow record is not as an agent writes it: {error}"),
-            }
-            Ok(())
-        })?;
+        let place = if !self.flow_files.is_empty() {
+            self.read_logs(&mut |line| reading.line(state, line))?
+        } else if self.since.is_some() {
+            self.search_ledger(&mut |line| reading.line(state, line))?
+        } else {
+            bail!(
+                "give --flows PATH, the event log of an agent, or --since TIME, from when on the ledger is read"
+            );
+        };
         let Flows { records, left_out, .. } = reading.flows;
         if records == 0 {
-            let names: Vec<_> = self.flow_files.iter().map(|path| path.display().to_string()).collect();
-            bail!("--flows {}: no flow record is in it", names.join(", "));
+            bail!("{place}: no flow record is in it");
         }
         if left_out > 0 {
             eprintln!(
@@ -80,6 +94,24 @@ impl FlowArgs {
             );
         }
         Ok(reading.flows)
+    }
+
+    fn read_logs(&self, take: &mut impl FnMut(&str) -> Result<()>) -> Result<String> {
+        let filter = FlowFilter::new(self.since, self.until, Vec::new());
+        each_record(&self.flow_files, "--flows", &filter, take)?;
+        let names: Vec<_> = self.flow_files.iter().map(|path| path.display().to_string()).collect();
+        Ok(format!("--flows {}", names.join(", ")))
+    }
+
+    fn search_ledger(&self, take: &mut impl FnMut(&str) -> Result<()>) -> Result<String> {
+        let families = Families::of(&[Family::Flow]);
+        let query = SearchQuery { families, filter: Filter::default(), since: self.since, until: self.until };
+        let mut search = Search::open(&self.ledger, query)?;
+        for found in search.by_ref() {
+            take(str::from_utf8(&found?.line)?)?;
+        }
+        explain(&search, false);
+        Ok(format!("--ledger {}", self.ledger.display()))
     }
 }
 
@@ -154,6 +186,15 @@ struct Backend {
 }
 
 impl Reading {
+    fn line(&mut self, state: &mut State, line: &str) -> Result<()> {
+        match serde_json::from_str::<Record>(line) {
+            Ok(record) if record.record_type == "flow" => self.take(state, record),
+            Ok(_) => {}
+            Err(error) => bail!("a flow record is not as an agent writes it: {error}"),
+        }
+        Ok(())
+    }
+
     fn take(&mut self, state: &mut State, record: Record) {
         self.flows.records += 1;
         for end in [&record.client, &record.server] {

@@ -76,7 +76,9 @@ pub(super) fn run(args: &GraphArgs) -> Result<ExitCode> {
         pairs(&state).talks.into_iter().map(|talk| (talk, 0)).collect()
     };
     if talks.is_empty() {
-        bail!("there is nothing to show: no two pods of which one declares a port are known; give --flows");
+        bail!(
+            "there is nothing to show: no two pods of which one declares a port are known; give --flows or --since"
+        );
     }
     let mut edges = edges(&state, &talks, args.namespace.as_deref());
     if !args.denied {

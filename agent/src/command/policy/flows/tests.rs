@@ -1,6 +1,8 @@
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use watchfire_ledger::{Ledger, LedgerConfig};
 use watchfire_model::Dialect;
 use watchfire_policy::World as _;
 
@@ -41,7 +43,7 @@ fn read(state: &mut State, records: &[Value]) -> Result<Flows> {
     let file = folder.path().join("events.jsonl");
     let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
     fs::write(&file, lines).unwrap();
-    FlowArgs { flow_files: vec![file] }.read(state)
+    FlowArgs { flow_files: vec![file], ..FlowArgs::default() }.read(state)
 }
 
 #[test]
@@ -109,10 +111,43 @@ fn a_log_that_is_none_is_refused() {
         said(&[wrong], &mut state)
             .contains("a flow record is not as an agent writes it: expected an RFC 3339 time")
     );
-    let error = FlowArgs { flow_files: vec!["/nowhere/events.jsonl".into()] }.read(&mut state);
+    let error =
+        FlowArgs { flow_files: vec!["/nowhere/events.jsonl".into()], ..FlowArgs::default() }.read(&mut state);
     assert!(
         error.is_err_and(
             |error| format!("{error:#}").starts_with("--flows: cannot open /nowhere/events.jsonl")
         )
     );
+}
+
+#[test]
+fn a_ledger_tells_what_a_log_tells() {
+    let (web, api) = (end("10.0.0.1:4000", "pod", Some("web-1")), end("10.0.0.2:80", "pod", Some("api-1")));
+    let mut records = [record("close", 1, web.clone(), api.clone()), record("failed", 2, web, api)];
+    records[1]["time"] = "2026-01-02T03:04:09Z".into();
+    let lines = records.each_ref().map(Value::to_string);
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, _) = Ledger::open(LedgerConfig::new(dir.path(), "a", "test")).unwrap();
+    ledger.append(&lines).1.unwrap();
+    ledger.close(Duration::ZERO).unwrap();
+    let args = |since: &str, until: Option<&str>| FlowArgs {
+        since: Some(since.parse().unwrap()),
+        until: until.map(|until| until.parse().unwrap()),
+        ledger: dir.path().to_owned(),
+        ..FlowArgs::default()
+    };
+    let (early, late) = ("2026-01-02T03:04:06Z", "2026-01-02T03:04:09Z");
+    for (args, expected) in [(args(early, None), 2), (args(late, None), 1), (args(early, Some(early)), 1)] {
+        assert!(args.is_given());
+        let flows = args.read(&mut state()).unwrap();
+        assert_eq!((flows.records, flows.seen.len()), (expected, 1), "{args:?}");
+    }
+    let refused = |args: FlowArgs| match args.read(&mut state()) {
+        Ok(_) => panic!("{args:?}"),
+        Err(error) => error.to_string(),
+    };
+    let nothing = refused(args("2026-01-03T00:00:00Z", None));
+    assert!(nothing.starts_with("--ledger ") && nothing.ends_with(": no flow record is in it"), "{nothing}");
+    assert!(refused(args(late, Some(early))).contains("is after --until"));
+    assert!(refused(FlowArgs::default()).starts_with("give --flows PATH"));
 }
