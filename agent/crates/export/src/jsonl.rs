@@ -8,8 +8,6 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::backlog::Capacity;
@@ -20,6 +18,7 @@ pub use self::log_file::LogFileConfig;
 use self::output::AnyOutput;
 use self::worker::Worker;
 use crate::sink_queue::SinkQueue;
+use crate::sink_thread::SinkThread;
 
 /// Records that wait for a sink.
 pub const SINK_QUEUE_RECORDS_MAX: usize = 16_384;
@@ -75,12 +74,7 @@ pub enum SinkError {
 
 /// A running sink.
 #[derive(Debug)]
-pub struct JsonLinesSink {
-    queue: Arc<SinkQueue>,
-    counters: SinkCounters,
-    done: mpsc::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct JsonLinesSink(SinkThread);
 
 impl JsonLinesSink {
     /// Opens the destination and starts the thread. Lines wait at most `flush_interval` before they are written.
@@ -101,44 +95,19 @@ impl JsonLinesSink {
     ) -> Result<Self, SinkError> {
         let output = AnyOutput::open(destination)?;
         let queue = Arc::new(SinkQueue::new(capacity));
-        let (ended, done) = mpsc::channel();
         let worker = Worker::new(output, Arc::clone(&queue), counters.clone(), flush_interval);
-        let thread = thread::Builder::new()
-            .name(format!("sink-{}", counters.name()))
-            .spawn(move || {
-                // Dropped at the end, by a panic as well.
-                let _ended: mpsc::Sender<()> = ended;
-                worker.run();
-            })
-            .map_err(SinkError::Thread)?;
-        Ok(Self { queue, counters, done, thread: Some(thread) })
+        SinkThread::start(queue, counters, || worker.run()).map(Self).map_err(SinkError::Thread)
     }
 
     /// Queues records; never waits. What does not fit is dropped and counted.
     pub fn send(&self, records: &[EncodedRecord]) {
-        let lost = self.queue.push(records);
-        if lost > 0 {
-            self.counters.dropped.inc_by(lost);
-        }
+        self.0.send(records);
     }
 
     /// Writes what is queued and ends the thread. Says whether that was done in time; if not, the thread is left to
     /// itself, blocked in a write.
     #[must_use]
-    pub fn stop(mut self, within: Duration) -> bool {
-        self.queue.close();
-        let in_time = self.done.recv_timeout(within) != Err(RecvTimeoutError::Timeout);
-        if let Some(thread) = self.thread.take_if(|_| in_time)
-            && thread.join().is_err()
-        {
-            tracing::error!(sink = self.counters.name(), "the thread of a sink panicked");
-        }
-        in_time
-    }
-}
-
-impl Drop for JsonLinesSink {
-    fn drop(&mut self) {
-        self.queue.close();
+    pub fn stop(self, within: Duration) -> bool {
+        self.0.stop(within)
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,6 +11,7 @@ use watchfire_model::WallTime;
 
 use crate::backlog::Capacity;
 use crate::sink_queue::{Patience, SinkQueue};
+use crate::sink_thread::SinkThread;
 use crate::{EncodedRecord, SINK_QUEUE_BYTES_MAX, SINK_QUEUE_RECORDS_MAX, SinkCounters};
 
 /// How long records are gathered for one frame. It is part of the time that records may be at risk.
@@ -27,11 +26,8 @@ const HEAD_INTERVAL_SECONDS: u64 = 60;
 /// A running ledger.
 #[derive(Debug)]
 pub struct LedgerSink {
-    queue: Arc<SinkQueue>,
-    counters: SinkCounters,
+    thread: SinkThread,
     stats: Arc<Stats>,
-    done: mpsc::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl LedgerSink {
@@ -59,7 +55,6 @@ impl LedgerSink {
         let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
         let queue = Arc::new(SinkQueue::new(capacity));
         let stats = Arc::clone(ledger.stats());
-        let (ended, done) = mpsc::channel();
         let worker = Worker {
             ledger,
             queue: Arc::clone(&queue),
@@ -72,15 +67,9 @@ impl LedgerSink {
             head_told: Instant::now(),
             head_frame: head.sequence,
         };
-        let thread = thread::Builder::new()
-            .name("sink-ledger".to_owned())
-            .spawn(move || {
-                // Dropped at the end, by a panic as well.
-                let _ended: mpsc::Sender<()> = ended;
-                worker.run();
-            })
+        let thread = SinkThread::start(queue, counters, || worker.run())
             .map_err(|source| LedgerError::Io { what: "cannot start the thread of", path: dir, source })?;
-        Ok(Self { queue, counters, stats, done, thread: Some(thread) })
+        Ok(Self { thread, stats })
     }
 
     /// What the ledger counts.
@@ -91,30 +80,14 @@ impl LedgerSink {
 
     /// Queues records; never waits. What does not fit is dropped and counted.
     pub fn send(&self, records: &[EncodedRecord]) {
-        let lost = self.queue.push(records);
-        if lost > 0 {
-            self.counters.dropped.inc_by(lost);
-        }
+        self.thread.send(records);
     }
 
     /// Writes and syncs what is queued and ends the thread. Says whether that was done in time; if not, the thread is left
     /// to itself: what it does not finish is recovered at the next start.
     #[must_use]
-    pub fn stop(mut self, within: Duration) -> bool {
-        self.queue.close();
-        let in_time = self.done.recv_timeout(within) != Err(RecvTimeoutError::Timeout);
-        if let Some(thread) = self.thread.take_if(|_| in_time)
-            && thread.join().is_err()
-        {
-            tracing::error!(sink = self.counters.name(), "the thread of a sink panicked");
-        }
-        in_time
-    }
-}
-
-impl Drop for LedgerSink {
-    fn drop(&mut self) {
-        self.queue.close();
+    pub fn stop(self, within: Duration) -> bool {
+        self.thread.stop(within)
     }
 }
 

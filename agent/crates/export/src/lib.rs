@@ -15,6 +15,7 @@ mod metrics;
 mod observe;
 mod outputs;
 mod sink_queue;
+mod sink_thread;
 
 pub use encode::{EncodedRecord, Encoder, RecordType};
 pub use flow_filter::{Ends, FlowField, FlowFilter, FlowTerm, FlowTermError};
