@@ -4,6 +4,7 @@ mod answer;
 mod clock;
 mod events;
 mod findings;
+mod flows;
 mod gauges;
 mod host_paths;
 mod host_view;
@@ -14,6 +15,7 @@ mod names;
 mod open_flows;
 mod payloads;
 mod plaintext;
+mod processes;
 mod queries;
 mod rejudge;
 mod services;
@@ -32,13 +34,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watchfire_detect::{Detector, Settings};
-use watchfire_dissect::community_id;
-use watchfire_inventory::{Cgroup, ContainerChange, Intake, Moment, Processes, unknown_process};
-use watchfire_model::{
-    Body, ContainerView, Exec, ExecId, Flow, FlowCounters, FlowDrop, FlowEnd, FlowRecord, FlowStage,
-    Judgement, Observation, Origin, Owner, OwnerUnknown, Pod, Process, ProcessAction, ProcessRecord,
-    ProcessView, Record, RecordBody, Timebase, clone_flag_names,
-};
+use watchfire_inventory::{ContainerChange, Intake, Moment, Processes};
+use watchfire_model::{Body, Observation, ProcessAction, Record, RecordBody, Timebase, clone_flag_names};
 
 use clock::Clock;
 pub(crate) use clock::moment;
@@ -52,25 +49,12 @@ use waiting::Waiting;
 
 use crate::knowledge::Knowledge;
 use judge::Memory;
-use open_flows::{Hello, Judged, OpenFlow, OpenFlows, Said};
+use open_flows::OpenFlows;
 use payloads::PayloadCounts;
 use plaintext::Plaintext;
 use queries::Queries;
 use rejudge::Rejudging;
 use streams::Streams;
-
-/// What a cgroup is, and whose, as far as that is known.
-struct Belonging {
-    cgroup: Option<Arc<Cgroup>>,
-    pod: Option<Arc<Pod>>,
-    container: Option<Arc<ContainerView>>,
-}
-
-impl Belonging {
-    fn view(self, process: &Process) -> ProcessView {
-        view::process(process, self.cgroup.as_deref(), self.pod.as_deref(), self.container)
-    }
-}
 
 /// Who is asked for a container.
 struct Lookup(Box<dyn FnMut(&str) + Send>);
@@ -268,183 +252,5 @@ impl Stages {
         let time = self.clock.timebase().wall(boot_ns);
         let Knowledge { cluster, node, .. } = &self.knowledge;
         Record { time, boot_ns, cluster: cluster.clone(), node: Arc::clone(node), enrichment: None, body }
-    }
-
-    fn exec(&mut self, exec: Exec, boot_ns: u64) -> Option<RecordBody> {
-        let action = if exec.before_start { ProcessAction::Found } else { ProcessAction::Exec };
-        let (process, detail) = self.processes.exec(exec, boot_ns);
-        let id = process.exec_id;
-        self.process_record(action, id, |record| record.exec = Some(detail))
-    }
-
-    /// The record of what a process did; `add` puts in what that action tells besides.
-    fn process_record(
-        &mut self,
-        action: ProcessAction,
-        id: ExecId,
-        add: impl FnOnce(&mut ProcessRecord),
-    ) -> Option<RecordBody> {
-        let parent = self.processes.get(id)?.parent;
-        let process = self.process_view(id)?;
-        let parent = parent.and_then(|parent| self.process_view(parent));
-        let mut record = ProcessRecord { action, process, parent, exit: None, clone_flags: None, exec: None };
-        add(&mut record);
-        Some(RecordBody::Process(Box::new(record)))
-    }
-
-    fn process_view(&mut self, id: ExecId) -> Option<ProcessView> {
-        let cgroup_id = self.processes.get(id)?.cgroup_id;
-        let belonging = self.belonging(cgroup_id);
-        self.processes.get(id).map(|process| belonging.view(process))
-    }
-
-    fn view_of(&mut self, process: &Process) -> ProcessView {
-        self.belonging(process.cgroup_id).view(process)
-    }
-
-    /// What a cgroup is, and whose.
-    fn belonging(&mut self, cgroup_id: u64) -> Belonging {
-        let cgroup = self.host.cgroup(cgroup_id);
-        let pod = cgroup.as_deref().and_then(|cgroup| self.knowledge.pod_of(cgroup));
-        let container = cgroup.as_deref().and_then(|cgroup| self.knowledge.container_of(cgroup));
-        Belonging { cgroup, pod, container }
-    }
-
-    fn flow_open(&mut self, flow: &Flow, boot_ns: u64, records: &mut Vec<Record>) {
-        let stage = match flow.origin {
-            Origin::Observed => FlowStage::Open,
-            Origin::BeforeStart => FlowStage::Found,
-        };
-        let said = self.judge(flow);
-        let record = self.flow_record(flow, stage, &said, &Hello::NotSeen, None);
-        let found = self.find(flow, &said, &record, boot_ns);
-        records.push(self.record(boot_ns, RecordBody::Flow(Box::new(record))));
-        records.extend(found);
-        self.put_open(flow, said, records);
-    }
-
-    /// Keeps what was said of an open flow. One that began under policies which are in force no more is judged by those that
-    /// are as well.
-    fn put_open(&mut self, flow: &Flow, said: Said, records: &mut Vec<Record>) {
-        let said = self.flows.put(flow, said);
-        let current = Arc::clone(self.knowledge.epoch());
-        if said.epoch != current.number
-            && let Some(kept) = self.flows.kept(flow)
-        {
-            self.rejudge_one(&current, &kept, records);
-        }
-    }
-
-    fn flow_close(&mut self, flow: &Flow, end: &FlowEnd, boot_ns: u64, records: &mut Vec<Record>) {
-        self.settle_streams(flow, records);
-        let stage = if end.established { FlowStage::Close } else { FlowStage::Failed };
-        let OpenFlow { said, hello } = self.flows.take(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let record = self.flow_record(flow, stage, &said, &hello, Some(end));
-        let is_suspect = end.established && self.plaintext.is_suspect(flow, &end.counters, &hello);
-        let found = self.find(flow, &said, &record, boot_ns);
-        self.put_flow_record(flow, record, is_suspect.then_some(&said.judged), boot_ns, records);
-        records.extend(found);
-    }
-
-    fn flow_update(&mut self, flow: &Flow, counters: FlowCounters, boot_ns: u64, records: &mut Vec<Record>) {
-        let OpenFlow { said, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let mut record = self.flow_record(flow, FlowStage::Update, &said, &hello, None);
-        record.counters = Some(counters);
-        let is_suspect = self.plaintext.is_suspect(flow, &counters, &hello);
-        self.put_flow_record(flow, record, is_suspect.then_some(&said.judged), boot_ns, records);
-    }
-
-    /// Of a flow that looks like plaintext the record waits until it is known that nothing was lost.
-    fn put_flow_record(
-        &mut self,
-        flow: &Flow,
-        record: FlowRecord,
-        suspect: Option<&Arc<Judged>>,
-        boot_ns: u64,
-        records: &mut Vec<Record>,
-    ) {
-        let record = self.record(boot_ns, RecordBody::Flow(Box::new(record)));
-        if let Some(judged) = suspect {
-            records.extend(self.plaintext.hold(record, flow.opened_boot_ns, judged));
-        } else {
-            records.push(record);
-        }
-    }
-
-    fn flow_dropped(&mut self, flow: &Flow, dropped: FlowDrop) -> RecordBody {
-        let OpenFlow { said, hello } = self.flows.get(flow).unwrap_or_else(|| self.unknown_flow(flow));
-        let mut record = self.flow_record(flow, FlowStage::Dropped, &said, &hello, None);
-        record.tls = None;
-        record.drop = Some(dropped);
-        RecordBody::Flow(Box::new(record))
-    }
-
-    fn unknown_flow(&mut self, flow: &Flow) -> OpenFlow {
-        OpenFlow { said: Arc::new(self.judge(flow)), hello: Hello::Unknown }
-    }
-
-    fn owner(&self, flow: &Flow) -> Option<&Process> {
-        match flow.owner {
-            Owner::Known(id) => self.processes.get(id),
-            Owner::Unknown(_) => None,
-        }
-    }
-
-    /// The process at the observed end, or why it is not known.
-    fn owner_view(&mut self, flow: &Flow) -> (Option<ProcessView>, Option<OwnerUnknown>) {
-        match flow.owner {
-            // Its records may be lost: the flow still knows whose it is.
-            Owner::Known(id) => {
-                let unknown = || view::process(&unknown_process(id), None, None, None);
-                (Some(self.process_view(id).unwrap_or_else(unknown)), None)
-            }
-            Owner::Unknown(why) => (None, Some(why)),
-        }
-    }
-
-    fn flow_record(
-        &mut self,
-        flow: &Flow,
-        stage: FlowStage,
-        said: &Said,
-        hello: &Hello,
-        end: Option<&FlowEnd>,
-    ) -> FlowRecord {
-        let Judged { ends, verdict, mesh, names, led } = &*said.judged;
-        let (process, process_unknown) = self.owner_view(flow);
-        let (client, server) = view::endpoints(&self.knowledge.directory, flow, ends, led.as_ref(), names);
-        FlowRecord {
-            stage,
-            cookie: flow.cookie,
-            protocol: flow.protocol,
-            icmp: flow.icmp,
-            community_id: community_id(flow.protocol, flow.client, flow.server, flow.icmp),
-            side: flow.side,
-            direction_guessed: flow.direction_guessed,
-            client,
-            server,
-            process,
-            process_unknown,
-            netns: flow.netns,
-            origin: flow.origin,
-            opened: self.clock.timebase().wall(flow.opened_boot_ns),
-            verdict: verdict.as_ref().clone(),
-            because: verdict.because(),
-            judgement: Judgement {
-                policy_epoch: said.epoch,
-                dialect: said.dialect,
-                stale_window: said.is_stale,
-                mesh: mesh.as_ref().and_then(|mesh| mesh.seen(hello, false)),
-                previous: None,
-                verdict_now: said.now.as_ref().map(|now| Box::new(now.view(hello))),
-            },
-            close_reason: end.map(|end| end.reason),
-            duration_ns: end.and_then(|end| end.duration_ns),
-            handshake_us: flow.handshake_ns.map(|ns| ns / 1000),
-            counters: end.map(|end| end.counters),
-            tls: hello.view(),
-            plaintext: false,
-            drop: None,
-        }
     }
 }

@@ -9,7 +9,8 @@ use watchfire_model::{
     SignalView, SocketView, TargetView,
 };
 
-use super::{Belonging, Stages};
+use super::Stages;
+use super::processes::Belonging;
 
 impl Stages {
     pub(super) fn event(&mut self, event: Event) -> RecordBody {

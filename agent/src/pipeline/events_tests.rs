@@ -1,7 +1,8 @@
 //! Security events with whom they name.
 
 use watchfire_model::{
-    CredentialSet, CredentialsEvent, Detail, Event, FileEvent, Interface, MemoryEvent, Operation, SignalEvent,
+    CredentialSet, CredentialsEvent, Detail, Event, ExecId, FileEvent, Interface, MemoryEvent, Operation,
+    SignalEvent,
 };
 
 use super::*;

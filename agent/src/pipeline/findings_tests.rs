@@ -1,5 +1,5 @@
 use watchfire_export::{Ask, StateOf};
-use watchfire_model::{CandidateEffect, Finding, FindingKind, FindingState};
+use watchfire_model::{CandidateEffect, Finding, FindingKind, FindingState, Flow};
 
 use super::*;
 

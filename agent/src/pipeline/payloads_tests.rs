@@ -1,6 +1,6 @@
 //! DNS, TLS and plaintext on their way to records.
 
-use watchfire_model::{Body, DnsRecord, Payload, PayloadKind};
+use watchfire_model::{Body, DnsRecord, Flow, FlowEnd, FlowRecord, FlowStage, Origin, Payload, PayloadKind};
 
 use super::super::plaintext::{HELD_MAX, LOSSES_TOLD_NS};
 use super::super::queries::ANSWER_TIMEOUT_NS;

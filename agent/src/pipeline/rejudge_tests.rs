@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind, Source, SourceBatch};
-use watchfire_model::{Dialect, DnsAnswer, MeshWord, TlsView};
+use watchfire_model::{Dialect, DnsAnswer, Flow, FlowEnd, FlowRecord, FlowStage, MeshWord, Origin, TlsView};
 
 use super::*;
+use crate::pipeline::open_flows::Hello;
 use crate::pipeline::rejudge::CHANGED_AT_ONCE_MAX;
 
 const S: u64 = 1_000_000_000;

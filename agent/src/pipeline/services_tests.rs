@@ -1,6 +1,6 @@
 //! Connections to services where nobody translates.
 
-use watchfire_model::BackendView;
+use watchfire_model::{BackendView, Flow};
 
 use super::*;
 

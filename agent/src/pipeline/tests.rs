@@ -1,7 +1,8 @@
 use watchfire_inventory::Redactor;
 use watchfire_model::{
-    BinaryFile, CloseReason, Device, Exit, ExitStatus, FlowCounters, Fork, Gap, KindCounters, Namespaces,
-    Outcome, OwnerUnknown, ProcessOrigin, Protocol, RecordKind, Side, WallTime,
+    BinaryFile, CloseReason, Device, Exec, ExecId, Exit, ExitStatus, Flow, FlowCounters, FlowEnd, FlowRecord,
+    FlowStage, Fork, Gap, KindCounters, Namespaces, Origin, Outcome, Owner, OwnerUnknown, ProcessOrigin,
+    ProcessRecord, Protocol, RecordKind, Side, WallTime,
 };
 
 use super::*;

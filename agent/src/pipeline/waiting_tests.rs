@@ -6,7 +6,7 @@ use watchfire_inventory::{
     Change, ContainerChange, ContainerObject, NodeObject, Object, PodObject, ResourceKind, Source,
     SourceBatch, UnknownReason,
 };
-use watchfire_model::{Enrichment, EnrichmentOutcome, Missing};
+use watchfire_model::{Enrichment, EnrichmentOutcome, Flow, Missing};
 
 use super::*;
 
