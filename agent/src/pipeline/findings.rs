@@ -1,5 +1,6 @@
 //! What of the flows deserves attention.
 
+use std::iter;
 use std::sync::Arc;
 
 use watchfire_detect::{At, Detector, Facts};
@@ -15,6 +16,9 @@ use super::judge::Judge;
 use super::open_flows::{Judged, Said};
 use super::{Names, Stages};
 use crate::knowledge::{Epoch, Knowledge};
+
+/// Most entries of the nearest rule of which it is told what differs.
+const DIFFERENCES_MAX: usize = 3;
 
 /// What is known beside the record of a flow.
 struct FlowFacts<'a> {
@@ -54,7 +58,9 @@ impl Facts for FlowFacts<'_> {
     fn nearest(&self, direction: Direction) -> Option<NearestRule> {
         let explanation = self.set.explain(&self.knowledge.world(self.names), &self.connection());
         let trial = explanation.nearest(direction)?;
-        Some(NearestRule { rule: RulePlace::from(&trial.rule), differs: trial.to_string() })
+        let told = trial.differences.iter().take(DIFFERENCES_MAX).map(ToString::to_string);
+        let differs: Vec<String> = iter::once(trial.to_string()).chain(told).collect();
+        Some(NearestRule { rule: RulePlace::from(&trial.rule), differs: differs.join("; ") })
     }
 
     fn has_subject(&self, direction: Direction) -> bool {

@@ -45,7 +45,7 @@ fn a_finding_follows_the_flow_that_it_begins_with() {
     let policy = found.policy.as_ref().unwrap();
     let nearest = policy.nearest.as_ref().unwrap();
     assert_eq!(nearest.rule.path, "spec.ingress[0] from[0]");
-    assert_eq!(nearest.differs, "peer but not port");
+    assert_eq!(nearest.differs, "peer but not port; ports: wants TCP 6379, found TCP 5432");
     let process = found.example.as_ref().unwrap().process.as_ref().unwrap();
     assert_eq!((process.exec_id, process.binary.as_str()), (id(2), "/bin/curl"));
 

@@ -92,6 +92,6 @@ pub struct NearestRule {
     /// The rule.
     #[serde(flatten)]
     pub rule: RulePlace,
-    /// What fits and what does not, as `port but not peer`.
+    /// What fits and what does not, and what differs there, as `peer but not port; ports: wants TCP 80, found TCP 81`.
     pub differs: String,
 }
