@@ -104,6 +104,11 @@ impl Knowledge {
         }
     }
 
+    /// The cluster's API will tell its policies: until it has, no verdict is known.
+    pub(crate) fn await_policies(&mut self) {
+        self.policies.await_cluster();
+    }
+
     /// Takes in what a source tells.
     pub(crate) fn take(&mut self, batch: SourceBatch, at: Moment) {
         let SourceBatch { source, changes } = batch;

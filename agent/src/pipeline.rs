@@ -140,6 +140,9 @@ impl Stages {
     /// Observations wait up to `limit` until it is known who they are about, as far as somebody is expected to tell.
     pub(crate) fn waiting_for(mut self, expected: Expected, limit: Duration) -> Self {
         self.waiting = Waiting::new(limit, expected);
+        if expected.policies {
+            self.knowledge.await_policies();
+        }
         self
     }
 

@@ -71,10 +71,13 @@ impl Sources {
 
     /// What somebody is there to tell.
     pub(crate) fn expected(&self, config: &Config) -> Expected {
+        let has_api = self.kubernetes.is_some() && !matches!(config.kubernetes.api, AutoOr::None);
         Expected {
             pods: self.kubernetes.is_some() || self.has_runtime,
             containers: self.has_runtime,
-            peers: self.kubernetes.is_some() && !matches!(config.kubernetes.api, AutoOr::None),
+            peers: has_api,
+            // Who keeps them in files need not let the agent read those of the cluster.
+            policies: has_api && config.policies.is_none(),
         }
     }
 

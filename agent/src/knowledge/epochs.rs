@@ -30,6 +30,8 @@ pub(crate) struct Epoch {
     pub(crate) facts: u64,
     /// The mesh's own policies; none where there are none.
     pub(crate) mesh: Option<Arc<MeshSet>>,
+    /// Whether these are all: not before the cluster has told its own for the first time.
+    pub(crate) is_whole: bool,
 }
 
 /// Whom a change of policies concerns.
@@ -78,8 +80,18 @@ pub(crate) struct Epochs {
 impl Epochs {
     /// The first set, which holds for all time before.
     pub(super) fn new(dialect: Dialect, set: PolicySet, mesh: Option<Arc<MeshSet>>) -> Self {
-        let first = Epoch { number: 1, since_ns: 0, dialect, set: Arc::new(set), facts: 0, mesh };
+        let first =
+            Epoch { number: 1, since_ns: 0, dialect, set: Arc::new(set), facts: 0, mesh, is_whole: true };
         Self { kept: [Arc::new(first)].into(), changes: VecDeque::new(), evicted: 0, missed: 0 }
+    }
+
+    /// What was said so far is not all that is in force: the cluster has yet to tell.
+    pub(super) fn await_more(&mut self) {
+        let Epoch { number, since_ns, dialect, ref set, facts, ref mesh, is_whole: _ } = **self.current();
+        let (set, mesh) = (Arc::clone(set), mesh.clone());
+        let current = Epoch { number, since_ns, dialect, set, facts, mesh, is_whole: false };
+        self.kept.pop_back();
+        self.kept.push_back(Arc::new(current));
     }
 
     /// The set in force now.
@@ -96,10 +108,11 @@ impl Epochs {
         at_ns: u64,
         touched: Touched,
         facts_changed: bool,
+        is_whole: bool,
     ) {
         let number = self.current().number + 1;
         let facts = self.current().facts + u64::from(facts_changed);
-        self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, facts, mesh }));
+        self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, facts, mesh, is_whole }));
         self.changes.push_back(Made { at_ns, touched });
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_front();
@@ -115,9 +128,13 @@ impl Epochs {
     }
 
     /// The set that was in force at a time, nanoseconds of CLOCK_BOOTTIME: the oldest that is kept, where it was one before.
+    /// What the cluster told first was in force before it was told.
     pub(crate) fn at(&mut self, boot_ns: u64) -> Arc<Epoch> {
-        match self.kept.iter().rev().find(|epoch| epoch.since_ns <= boot_ns) {
-            Some(epoch) => Arc::clone(epoch),
+        match self.kept.iter().rposition(|epoch| epoch.since_ns <= boot_ns) {
+            Some(found) => {
+                let whole = self.kept.range(found..).find(|epoch| epoch.is_whole);
+                Arc::clone(whole.unwrap_or(&self.kept[found]))
+            }
             None => {
                 self.missed += 1;
                 Arc::clone(&self.kept[0])
@@ -169,7 +186,7 @@ mod tests {
 
     fn put(epochs: &mut Epochs, at_ns: u64, touched: Touched) {
         let set = Arc::clone(&epochs.current().set);
-        epochs.put(Dialect::K8s, set, None, at_ns, touched, false);
+        epochs.put(Dialect::K8s, set, None, at_ns, touched, false, true);
     }
 
     fn ends() -> Ends {

@@ -76,6 +76,8 @@ pub(super) struct Policies {
     ignored_kinds: BTreeSet<&'static str>,
     /// The mesh's policies that the current set is made of.
     mesh: Vec<MeshObject>,
+    /// The cluster has yet to tell its policies for the first time.
+    is_awaited: bool,
     is_stale: bool,
     settle_after_ns: u64,
     counts: PolicyObjects,
@@ -100,6 +102,7 @@ impl Policies {
             epochs: Epochs::new(followed.dialect, set, None),
             ignored_kinds: BTreeSet::new(),
             mesh: Vec::new(),
+            is_awaited: false,
             is_stale: false,
             settle_after_ns: 0,
             counts: PolicyObjects::default(),
@@ -107,6 +110,19 @@ impl Policies {
         policies.make(None, false);
         policies.followed.tell();
         policies
+    }
+
+    /// The cluster will tell its policies: until then nothing is known of what is in force.
+    pub(super) fn await_cluster(&mut self) {
+        self.is_awaited = true;
+        self.epochs.await_more();
+    }
+
+    /// The cluster has told its policies of a kind.
+    fn told(&mut self, source: Source, kind: ResourceKind) {
+        if source == Source::Api && kind == ResourceKind::NetworkPolicy {
+            self.is_stale |= mem::take(&mut self.is_awaited);
+        }
     }
 
     /// Those of files, which take the place of those of files before.
@@ -132,6 +148,7 @@ impl Policies {
                 let list = self.list(*kind);
                 self.retain(*kind, |entry| entry.list == list);
                 self.is_stale |= self.begun.remove(kind);
+                self.told(source, *kind);
                 if source == Source::Api && is_of_cilium(*kind) {
                     self.is_stale |= self.cilium_kinds.insert(*kind);
                 }
@@ -139,6 +156,7 @@ impl Policies {
             Change::Absent(kind) if kind.is_policy() => {
                 self.retain(*kind, |_| false);
                 self.is_stale |= self.begun.remove(kind);
+                self.told(source, *kind);
                 self.is_stale |= self.cilium_kinds.remove(kind);
             }
             Change::Apply(object) => {
@@ -217,7 +235,8 @@ impl Policies {
         } else {
             let current = Arc::clone(self.epochs.current());
             let (set, mesh) = (Arc::clone(&current.set), current.mesh.clone());
-            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE, true);
+            let is_whole = current.is_whole;
+            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE, true, is_whole);
         }
         let cost_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let pause_ns = cost_ns.saturating_mul(SETTLE_COST_TIMES).max(SETTLE_INTERVAL_NS);
@@ -273,15 +292,19 @@ impl Policies {
         if followed != mem::replace(&mut self.followed, followed) && at_ns.is_some() {
             followed.tell();
         }
+        let is_whole = !self.is_awaited;
         self.mesh = of_mesh;
         self.candidates.make((followed.dialect, &self.reading.cilium), &set, beside);
         self.namespaces = set.policies().iter().map(|policy| policy.reference().namespace.clone()).collect();
         self.counts = self.count(&set);
         match at_ns {
             None => self.epochs = Epochs::new(followed.dialect, set, mesh_set),
-            Some(_) if touched == Touched::default() => {}
+            Some(_) if touched == Touched::default() && is_whole == current.is_whole => {}
             Some(at_ns) => {
-                self.epochs.put(followed.dialect, Arc::new(set), mesh_set, at_ns, touched, facts_changed);
+                // What becomes known was in force before: nothing has changed.
+                let touched = if current.is_whole { touched } else { Touched::default() };
+                let set = Arc::new(set);
+                self.epochs.put(followed.dialect, set, mesh_set, at_ns, touched, facts_changed, is_whole);
             }
         }
     }

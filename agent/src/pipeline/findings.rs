@@ -142,6 +142,7 @@ impl Stages {
             set: Arc::clone(&set),
             facts: current.facts,
             mesh: None,
+            is_whole: current.is_whole,
         };
         let judged = &*said.judged;
         let Self { knowledge, host, names, candidate_memory, detector, .. } = self;

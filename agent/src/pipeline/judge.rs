@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use watchfire_inventory::{Ends, Resolver};
-use watchfire_model::{BackendView, Flow, Origin, Peer, Side, Verdict};
+use watchfire_model::{BackendView, Flow, Origin, Peer, Side, SideVerdict, UnknownReason, Verdict};
 use watchfire_policy::{Connection, Endpoint, VerdictCache};
 
 use super::open_flows::{Judged, Led, Opener, Said};
@@ -83,6 +83,10 @@ impl Judge<'_> {
         peer: &Peer,
         server: SocketAddr,
     ) -> Arc<Verdict> {
+        if !epoch.is_whole {
+            let unknown = || SideVerdict::Unknown { reason: UnknownReason::PoliciesUnknown };
+            return Arc::new(Verdict::combine(unknown(), unknown()));
+        }
         let connection = Connection {
             protocol: flow.protocol,
             client: Endpoint { peer: &ends.client, ip: flow.client.ip() },
@@ -107,7 +111,7 @@ impl Judge<'_> {
 /// What the mesh's policies say about a flow between these ends; nothing where it is not known which of several pods it led
 /// to.
 pub(super) fn mesh_views(epoch: &Epoch, flow: &Flow, ends: &Ends, led: Option<&Led>) -> Option<MeshViews> {
-    let server = led.map_or(Some(flow.server), |led| led.backend.address)?;
+    let server = led.map_or(Some(flow.server), |led| led.backend.address).filter(|_| epoch.is_whole)?;
     mesh::views(epoch.mesh.as_deref()?, flow, ends, server)
 }
 

@@ -315,3 +315,57 @@ fn all_open_flows_are_judged_again_in_short_parts() {
     let after = stages.rejudging.counts();
     assert_eq!((after.judged - before.judged, after.passes - before.passes), (2 * FLOWS, 2));
 }
+
+#[test]
+fn nothing_is_known_before_the_cluster_has_told_its_policies() {
+    let mut stages = stages("");
+    stages.knowledge.await_policies();
+    let early = take_flow(&mut stages, Body::FlowOpen(opened(S)));
+    assert_eq!(early.because, "policies of the cluster not known");
+    assert_eq!((early.verdict.outcome, early.judgement.policy_epoch), (Outcome::Unknown, 1));
+
+    // A part of a list is no set, and lists of other kinds say nothing of this one.
+    for change in [
+        Change::Absent(ResourceKind::AdminNetworkPolicy),
+        Change::ListBegins(ResourceKind::NetworkPolicy),
+        deny(),
+    ] {
+        tell(&mut stages, change, 2 * S);
+    }
+    let unknown = take_flow(&mut stages, Body::FlowOpen(opened(3 * S)));
+    assert_eq!(unknown.verdict.outcome, Outcome::Unknown);
+
+    tell(&mut stages, Change::ListEnds(ResourceKind::NetworkPolicy), 4 * S);
+    let changed = rejudged(&mut stages);
+    assert_eq!(changed.len(), 2);
+    for flow in &changed {
+        let before = flow.judgement.previous.as_ref().unwrap();
+        assert_eq!((before.verdict.outcome, flow.verdict.outcome), (Outcome::Unknown, Outcome::Denied));
+        // Nothing has changed but what is known.
+        assert!(!flow.judgement.stale_window);
+    }
+    // Also of a flow that began before, and is told of late.
+    for second in [2, 5] {
+        let late = take_flow(&mut stages, Body::FlowOpen(opened(second * S)));
+        assert_eq!((late.verdict.outcome, late.judgement.stale_window), (Outcome::Denied, false));
+    }
+
+    // Lists that are told again take nothing back.
+    for change in
+        [Change::ListBegins(ResourceKind::NetworkPolicy), Change::Absent(ResourceKind::NetworkPolicy)]
+    {
+        tell(&mut stages, change, 20 * S);
+    }
+    let last = take_flow(&mut stages, Body::FlowOpen(opened(40 * S)));
+    assert_eq!(last.verdict.outcome, Outcome::NotCovered);
+}
+
+#[test]
+fn a_cluster_without_policies_is_known_once_it_has_said_so() {
+    let mut stages = stages("");
+    stages.knowledge.await_policies();
+    tell(&mut stages, Change::ListBegins(ResourceKind::NetworkPolicy), S);
+    tell(&mut stages, Change::ListEnds(ResourceKind::NetworkPolicy), S);
+    let flow = take_flow(&mut stages, Body::FlowOpen(opened(2 * S)));
+    assert_eq!((flow.verdict.outcome, flow.judgement.stale_window), (Outcome::NotCovered, false));
+}

@@ -29,6 +29,8 @@ pub(crate) struct Expected {
     pub(crate) containers: bool,
     /// Who has an address of the cluster.
     pub(crate) peers: bool,
+    /// The policies of the cluster. Nothing waits for them: without them verdicts are unknown.
+    pub(crate) policies: bool,
 }
 
 /// Observations that wait.
@@ -237,7 +239,7 @@ impl Stages {
 
     /// What is not known of whom an observation is about, though somebody may be about to tell.
     fn lack(&mut self, cgroup_id: u64, flow: Option<&Flow>) -> Option<(Missing, Unknown)> {
-        let Expected { pods, containers, peers } = self.waiting.expected;
+        let Expected { pods, containers, peers, policies: _ } = self.waiting.expected;
         if !(pods || containers || peers) {
             return None;
         }

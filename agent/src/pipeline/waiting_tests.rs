@@ -13,7 +13,7 @@ use super::*;
 const UID: &str = "0aa1e9f0-1c2d-4e5f-8a9b-0c1d2e3f4a5b";
 const CONTAINER: &str = "4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7aa4bc7";
 const LIMIT: Duration = Duration::from_millis(500);
-const EXPECTED: Expected = Expected { pods: true, containers: true, peers: true };
+const EXPECTED: Expected = Expected { pods: true, containers: true, peers: true, policies: false };
 const CGROUP: u64 = 77;
 
 /// Pid, pod, container and how they came to be known.

@@ -45,6 +45,8 @@ pub enum UnknownReason {
     GroupUnresolved,
     /// Rules of the same priority say different things, and the API does not say which of them counts.
     PriorityAmbiguous,
+    /// The cluster has not told its policies yet.
+    PoliciesUnknown,
 }
 
 impl UnknownReason {
@@ -64,6 +66,7 @@ impl UnknownReason {
             Self::IcmpTypeUnknown => "type of the ICMP message not known",
             Self::GroupUnresolved => "external group not resolved",
             Self::PriorityAmbiguous => "rules of one priority disagree",
+            Self::PoliciesUnknown => "policies of the cluster not known",
         }
     }
 }
