@@ -34,6 +34,17 @@ pub(crate) struct Epoch {
     pub(crate) is_whole: bool,
 }
 
+/// A set that comes into force.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) dialect: Dialect,
+    pub(super) set: Arc<PolicySet>,
+    pub(super) mesh: Option<Arc<MeshSet>>,
+    /// Whether what policies ask for beside the two ends has changed as well.
+    pub(super) facts_changed: bool,
+    pub(super) is_whole: bool,
+}
+
 /// Whom a change of policies concerns.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Touched {
@@ -100,16 +111,8 @@ impl Epochs {
     }
 
     /// Another set takes its place.
-    pub(super) fn put(
-        &mut self,
-        dialect: Dialect,
-        set: Arc<PolicySet>,
-        mesh: Option<Arc<MeshSet>>,
-        at_ns: u64,
-        touched: Touched,
-        facts_changed: bool,
-        is_whole: bool,
-    ) {
+    pub(super) fn put(&mut self, next: Next, at_ns: u64, touched: Touched) {
+        let Next { dialect, set, mesh, facts_changed, is_whole } = next;
         let number = self.current().number + 1;
         let facts = self.current().facts + u64::from(facts_changed);
         self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, facts, mesh, is_whole }));
@@ -186,7 +189,8 @@ mod tests {
 
     fn put(epochs: &mut Epochs, at_ns: u64, touched: Touched) {
         let set = Arc::clone(&epochs.current().set);
-        epochs.put(Dialect::K8s, set, None, at_ns, touched, false, true);
+        let next = Next { dialect: Dialect::K8s, set, mesh: None, facts_changed: false, is_whole: true };
+        epochs.put(next, at_ns, touched);
     }
 
     fn ends() -> Ends {

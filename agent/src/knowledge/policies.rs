@@ -1,5 +1,10 @@
 //! The policies that are in force: those of files, and those that the cluster has.
 
+mod count;
+mod object;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
@@ -7,12 +12,12 @@ use std::time::Instant;
 
 use watchfire_export::PolicyObjects;
 use watchfire_inventory::{Change, Object, ObjectKey, PolicyObject, ResourceKind, Source};
-use watchfire_policy::mesh::parse_mesh_object;
-use watchfire_policy::{CiliumOptions, Policy, PolicySet, parse_object};
+use watchfire_policy::{CiliumOptions, Policy, PolicySet};
 
-use super::candidates::{self, Candidates};
+use self::object::{Entry, Said};
+use super::candidates::Candidates;
 use super::dialect::Followed;
-use super::epochs::{Epochs, Touched};
+use super::epochs::{Epochs, Next, Touched};
 use super::mesh::{self, MeshObject};
 use super::policy_files::PolicyFiles;
 use crate::config::DialectChoice;
@@ -33,25 +38,6 @@ type Key = (ResourceKind, String, String);
 pub(super) struct Reading {
     pub(super) choice: DialectChoice,
     pub(super) cilium: CiliumOptions,
-}
-
-/// What an object says.
-#[derive(Clone, PartialEq, Debug)]
-enum Said {
-    Policy(Arc<Policy>),
-    /// It is judged beside those in force.
-    Candidate(Arc<Policy>),
-    Mesh(MeshObject),
-}
-
-/// An object of the cluster.
-#[derive(Debug)]
-struct Entry {
-    list: u32,
-    /// What it said when it was last valid; none where it never was, or is of a kind that nobody judges by.
-    said: Option<Said>,
-    /// Whether its newest version is not valid.
-    is_rejected: bool,
 }
 
 /// Policies by where they come from.
@@ -191,17 +177,7 @@ impl Policies {
             tracing::warn!(namespace, name, "policy left out: the cluster has more than {POLICIES_MAX}");
             return;
         }
-        let is_mesh = matches!(kind, ResourceKind::PeerAuthentication | ResourceKind::AuthorizationPolicy);
-        let read = match candidates::is_candidate(&policy.value) {
-            Err(reason) => Err(reason),
-            Ok(true) if is_mesh => Err(candidates::NO_MESH.to_owned()),
-            Ok(true) => parse_object(policy.value.clone()).map(|read| read.map(Said::Candidate)),
-            Ok(false) if is_mesh => {
-                let read = parse_mesh_object(policy.value.clone());
-                read.map(|read| read.map(|read| Said::Mesh(MeshObject::new(&policy.value, read))))
-            }
-            Ok(false) => parse_object(policy.value.clone()).map(|read| read.map(Said::Policy)),
-        };
+        let read = object::read(policy);
         let entry = self.of_cluster.entry(key).or_insert(Entry { list, said: None, is_rejected: false });
         entry.list = list;
         match read {
@@ -234,9 +210,14 @@ impl Policies {
             self.make(Some(at_ns), facts_changed);
         } else {
             let current = Arc::clone(self.epochs.current());
-            let (set, mesh) = (Arc::clone(&current.set), current.mesh.clone());
-            let is_whole = current.is_whole;
-            self.epochs.put(current.dialect, set, mesh, at_ns, Touched::EVERYONE, true, is_whole);
+            let next = Next {
+                dialect: current.dialect,
+                set: Arc::clone(&current.set),
+                mesh: current.mesh.clone(),
+                facts_changed: true,
+                is_whole: current.is_whole,
+            };
+            self.epochs.put(next, at_ns, Touched::EVERYONE);
         }
         let cost_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let pause_ns = cost_ns.saturating_mul(SETTLE_COST_TIMES).max(SETTLE_INTERVAL_NS);
@@ -303,8 +284,9 @@ impl Policies {
             Some(at_ns) => {
                 // What becomes known was in force before: nothing has changed.
                 let touched = if current.is_whole { touched } else { Touched::default() };
-                let set = Arc::new(set);
-                self.epochs.put(followed.dialect, set, mesh_set, at_ns, touched, facts_changed, is_whole);
+                let (dialect, set) = (followed.dialect, Arc::new(set));
+                let next = Next { dialect, set, mesh: mesh_set, facts_changed, is_whole };
+                self.epochs.put(next, at_ns, touched);
             }
         }
     }
@@ -334,53 +316,6 @@ impl Policies {
     pub(super) const fn objects(&self) -> PolicyObjects {
         self.counts
     }
-
-    fn count(&mut self, set: &PolicySet) -> PolicyObjects {
-        let (rejected, last_good, ignored) = self.files.counts();
-        let (beside_rejected, beside_last_good, _) = self.candidate_files.counts();
-        let rejected = rejected + beside_rejected + beside_last_good + self.left_out;
-        let mut objects = PolicyObjects { loaded: 0, last_good, rejected, ignored };
-        let dialect = self.followed.dialect;
-        let ignored_kinds = &mut self.ignored_kinds;
-        let mut count = |policy: &Arc<Policy>, is_rejected: bool| {
-            if !policy.is_known_to(dialect) {
-                let kind = policy.reference().kind;
-                if ignored_kinds.insert(kind) {
-                    tracing::warn!(
-                        "policies of kind {kind} mean nothing to the dialect that is followed and are not judged by"
-                    );
-                }
-                objects.ignored += 1;
-            } else if set.refused().contains(policy) {
-                objects.rejected += 1;
-            } else if is_rejected {
-                objects.last_good += 1;
-            } else {
-                objects.loaded += 1;
-            }
-        };
-        for policy in self.files.valid() {
-            count(policy, false);
-        }
-        for entry in self.of_cluster.values() {
-            if let Some(Said::Policy(policy)) = &entry.said {
-                count(policy, entry.is_rejected);
-            }
-        }
-        for entry in self.of_cluster.values() {
-            match (&entry.said, entry.is_rejected) {
-                (Some(Said::Policy(_)), _) | (Some(Said::Candidate(_)), false) => {}
-                // The valid version before stays a candidate.
-                (Some(Said::Candidate(_)), true) => objects.rejected += 1,
-                (Some(Said::Mesh(_)), false) => objects.loaded += 1,
-                (Some(Said::Mesh(_)), true) => objects.last_good += 1,
-                (None, true) => objects.rejected += 1,
-                (None, false) => objects.ignored += 1,
-            }
-        }
-        objects.loaded += self.files.mesh().count();
-        objects
-    }
 }
 
 fn is_of_cilium(kind: ResourceKind) -> bool {
@@ -406,6 +341,3 @@ fn differences(before: &PolicySet, after: &PolicySet, touched: &mut Touched) {
         touched.add(&reference.namespace);
     }
 }
-
-#[cfg(test)]
-mod tests;
