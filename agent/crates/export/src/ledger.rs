@@ -113,18 +113,19 @@ const SEAL_WAIT: Duration = Duration::from_secs(1);
 impl Worker {
     fn run(mut self) {
         let gather = Duration::from_millis(LEDGER_GATHER_MS);
-        let mut patience = Patience::UntilAny;
+        let mut patience = Patience::UntilAny(None);
         let mut spare = VecDeque::new();
         while let Some(mut taken) = self.queue.take(spare, patience) {
+            let is_gathered = taken.records.is_empty() || matches!(patience, Patience::Linger(_));
             self.take(&mut taken.records, taken.lost);
             spare = taken.records;
-            if let Patience::Linger(_) = patience {
+            if is_gathered {
                 self.write();
                 self.insist(Ledger::tick);
                 self.tell_head(Duration::from_secs(HEAD_INTERVAL_SECONDS));
             }
-            patience = match self.ledger.wake_within() {
-                None if self.pending.is_empty() => Patience::UntilAny,
+            patience = match self.ledger.sync_within() {
+                None if self.pending.is_empty() => Patience::UntilAny(self.ledger.seal_within()),
                 None => Patience::Linger(gather),
                 // A little late at most: what is due by then is done by `tick`.
                 Some(due) => Patience::Linger(due.min(gather)),

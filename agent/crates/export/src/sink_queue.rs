@@ -10,8 +10,8 @@ use crate::backlog::{Backlog, Capacity, Taken};
 /// How long the sink's thread is content to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Patience {
-    /// Until there is anything.
-    UntilAny,
+    /// Until there is anything, or this long where something is due then.
+    UntilAny(Option<Duration>),
     /// Until the queue fills up, or this long: a wakeup per batch and not per record.
     Linger(Duration),
 }
@@ -50,12 +50,16 @@ impl SinkQueue {
     pub(crate) fn take(&self, spare: VecDeque<EncodedRecord>, patience: Patience) -> Option<Taken> {
         let mut state = self.lock();
         match patience {
-            Patience::UntilAny => {
+            Patience::UntilAny(longest) => {
+                let has_nothing = |state: &mut State| state.backlog.is_empty() && !state.backlog.is_closed();
                 state.wants_any = true;
-                state = self
-                    .wake
-                    .wait_while(state, |state| state.backlog.is_empty() && !state.backlog.is_closed())
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = match longest {
+                    None => self.wake.wait_while(state, has_nothing).unwrap_or_else(PoisonError::into_inner),
+                    Some(longest) => {
+                        let waited = self.wake.wait_timeout_while(state, longest, has_nothing);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
                 state.wants_any = false;
             }
             Patience::Linger(longest) => {

@@ -252,7 +252,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Does what is due by time: to be called at least every [`Self::wake_within`].
+    /// Does what is due by time: to be called after [`Self::sync_within`] and [`Self::seal_within`].
     pub fn tick(&mut self) -> Result<(), LedgerError> {
         if self.is_sync_due() {
             self.sync()?;
@@ -260,9 +260,16 @@ impl Ledger {
         self.rotate_if_full(0)
     }
 
-    /// How long until something may be due; none if nothing was written that is not synced.
+    /// How long until the log file is full by its age; none if there is nothing in it.
     #[must_use]
-    pub fn wake_within(&self) -> Option<Duration> {
+    pub fn seal_within(&self) -> Option<Duration> {
+        let writer = self.writer.as_ref().filter(|writer| writer.payload_bytes() > 0)?;
+        Some(self.config.segment.age_max.saturating_sub(writer.begun().elapsed()))
+    }
+
+    /// How long until the log is to be synced; none if all of it is.
+    #[must_use]
+    pub fn sync_within(&self) -> Option<Duration> {
         let (since, _) = self.writer.as_ref()?.at_risk()?;
         match self.config.fsync {
             Fsync::Always => Some(Duration::ZERO),

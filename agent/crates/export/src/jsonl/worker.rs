@@ -39,7 +39,7 @@ impl Worker {
 
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        let mut patience = Patience::UntilAny;
+        let mut patience = Patience::UntilAny(None);
         let mut spare = VecDeque::new();
         while let Some(mut taken) = self.queue.take(spare, patience) {
             for record in taken.records.drain(..) {
@@ -53,10 +53,10 @@ impl Worker {
             }
             patience = match patience {
                 // The first records start the clock of the flush.
-                Patience::UntilAny => Patience::Linger(self.flush_interval),
+                Patience::UntilAny(_) => Patience::Linger(self.flush_interval),
                 Patience::Linger(_) => {
                     self.insist(LineWriter::flush);
-                    Patience::UntilAny
+                    Patience::UntilAny(None)
                 }
             };
         }

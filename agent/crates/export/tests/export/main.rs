@@ -15,6 +15,8 @@ mod http;
 #[cfg(test)]
 mod jsonl;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod observe;

@@ -118,7 +118,7 @@ fn syncs_follow_the_policy() {
             ledger.append(&["{\"type\":\"a\",\"b\":1234}"]).1.unwrap();
         }
         assert!(expected.contains(&ledger.stats().syncs.get()), "{fsync:?}: {:?}", ledger.stats());
-        let is_due = ledger.wake_within();
+        let is_due = ledger.sync_within();
         assert_eq!(is_due.is_some(), *expected.end() == 0, "{fsync:?}");
         close(ledger);
     }
