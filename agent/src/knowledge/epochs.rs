@@ -74,8 +74,12 @@ impl Touched {
 
 #[derive(Debug)]
 struct Made {
+    /// The set that came into force by it.
+    number: u64,
     at_ns: u64,
     touched: Touched,
+    /// Nothing was known before.
+    is_first_whole: bool,
 }
 
 /// The set in force, and those before it for as long as flows may turn up that began under them.
@@ -114,9 +118,10 @@ impl Epochs {
     pub(super) fn put(&mut self, next: Next, at_ns: u64, touched: Touched) {
         let Next { dialect, set, mesh, facts_changed, is_whole } = next;
         let number = self.current().number + 1;
+        let is_first_whole = is_whole && !self.current().is_whole;
         let facts = self.current().facts + u64::from(facts_changed);
         self.kept.push_back(Arc::new(Epoch { number, since_ns: at_ns, dialect, set, facts, mesh, is_whole }));
-        self.changes.push_back(Made { at_ns, touched });
+        self.changes.push_back(Made { number, at_ns, touched, is_first_whole });
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_front();
         }
@@ -158,6 +163,20 @@ impl Epochs {
         });
         near.filter(|change| change.at_ns <= boot_ns.saturating_add(window_ns))
             .any(|change| change.touched.concerns(ends))
+    }
+
+    /// Whether another set than that of this number may say something else of these ends, now.
+    pub(crate) fn may_differ(&self, number: u64, ends: &Ends) -> bool {
+        let since = self.changes.iter().rev().take_while(|change| change.number > number);
+        let mut oldest = self.current().number + 1;
+        for change in since {
+            if change.is_first_whole || change.touched.concerns(ends) {
+                return true;
+            }
+            oldest = change.number;
+        }
+        // Changes that are remembered no more may have been anything.
+        oldest > number + 1
     }
 
     /// How many sets are kept.
@@ -208,6 +227,25 @@ mod tests {
             assert_eq!(epochs.at(at_ns).number, number, "{at_ns}");
         }
         assert_eq!((epochs.len(), epochs.missed()), (3, 0));
+    }
+
+    #[test]
+    fn a_set_may_differ_where_a_change_since_concerns_the_ends() {
+        let of = |namespace: &str| {
+            let mut touched = Touched::default();
+            touched.add(namespace);
+            touched
+        };
+        let mut epochs = epochs();
+        put(&mut epochs, S, of("shop"));
+        put(&mut epochs, 2 * S, Touched::EVERYONE);
+        put(&mut epochs, 3 * S, of("shop"));
+        assert_eq!([1, 2, 3, 4].map(|number| epochs.may_differ(number, &ends())), [true, true, false, false]);
+        for _ in 0..=CHANGES_MAX {
+            put(&mut epochs, 4 * S, of("shop"));
+        }
+        assert!(epochs.may_differ(4, &ends()), "what happened since is not remembered");
+        assert!(!epochs.may_differ(5, &ends()));
     }
 
     #[test]

@@ -112,12 +112,15 @@ impl Stages {
     /// Judges an open flow by the policies in force. Answers whether it now is another outcome, which is told.
     pub(super) fn rejudge_one(&mut self, epoch: &Arc<Epoch>, kept: &Kept, records: &mut Vec<Record>) -> bool {
         let Kept { key, said, hello, opened_boot_ns } = kept;
-        if epoch.number == said.now.as_ref().map_or(said.epoch, |now| now.epoch) {
+        let Judged { ends, led, verdict: at_start, mesh: mesh_at_start, .. } = &*said.judged;
+        let judged_by = said.now.as_ref().map_or(said.epoch, |now| now.epoch);
+        // Of one that may have gone to any of several pods, all of them count.
+        let has_ends = led.as_ref().is_none_or(|led| led.backend.address.is_some());
+        if epoch.number == judged_by || has_ends && !self.knowledge.epochs().may_differ(judged_by, ends) {
             return false;
         }
         self.rejudging.counts.judged += 1;
         let flow = kept.flow();
-        let Judged { ends, led, verdict: at_start, mesh: mesh_at_start, .. } = &*said.judged;
         let verdict = self.judge_by().verdict(epoch, &flow, ends, led.as_ref());
         let mesh = mesh_views(epoch, &flow, ends, led.as_ref());
         let (before, mesh_before) =

@@ -150,6 +150,26 @@ fn a_flow_that_begins_near_to_a_change_is_marked() {
 }
 
 #[test]
+fn flows_of_others_are_not_judged_again() {
+    let mut stages = stages("");
+    stages.take(Observation { boot_ns: S, body: Body::FlowOpen(opened(S)) }, &mut Vec::new());
+    rejudged(&mut stages);
+    let spec = r#"{"podSelector":{},"policyTypes":["Ingress"]}"#;
+    let Change::Apply(mut elsewhere) = object(ResourceKind::NetworkPolicy, "deny", spec) else { panic!() };
+    if let Object::Policy(policy) = &mut *elsewhere {
+        policy.key.namespace = "elsewhere".to_owned();
+        policy.value["metadata"]["namespace"] = "elsewhere".into();
+    }
+    let judged = stages.rejudging.counts().judged;
+    tell(&mut stages, Change::Apply(elsewhere), 100 * S);
+    assert_eq!(rejudged(&mut stages), []);
+    assert_eq!(stages.rejudging.counts().judged, judged);
+    tell(&mut stages, deny(), 101 * S);
+    assert_eq!(rejudged(&mut stages).len(), 1);
+    assert_eq!(stages.rejudging.counts().judged, judged + 1);
+}
+
+#[test]
 fn many_flows_are_judged_again_in_parts_and_all_of_them() {
     let mut stages = stages("");
     let flows = 2 * CHANGED_AT_ONCE_MAX as u64 + 3;
