@@ -201,7 +201,8 @@ pub(crate) fn changed() {
     let policy = &found["policy"];
     assert_eq!((&policy["previous"], &policy["outcome"]), (&json!("allowed"), &json!("denied")), "{found}");
     assert_eq!(policy["nearest"]["policy"]["name"], "api-to-db", "{found}");
-    assert_eq!(policy["nearest"]["differs"], "peer but not port", "{found}");
+    let differs = "peer but not port; ports: wants TCP 5433, found TCP 5432";
+    assert_eq!(policy["nearest"]["differs"], differs, "{found}");
     assert_eq!(found["example"]["process"]["pod"]["name"], "api", "{found}");
     drop(held);
     let all = findings(&mut agent);
