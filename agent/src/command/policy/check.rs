@@ -15,7 +15,6 @@ use super::flows::FlowArgs;
 use super::groups::Group;
 use super::options::{DialectChoice, Format, StateArgs};
 use super::output::{port_text, table, write, write_json};
-use super::pairs::pairs;
 use super::state::{State, Talk, policy_file};
 use crate::yaml_files;
 
@@ -97,16 +96,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
         bail!("{} means nothing in this dialect; give --dialect cilium", policy.reference());
     }
     let recorded = args.flows.is_given();
-    let talks: Vec<(Talk, u64)> = if recorded {
-        args.flows.read(&mut state)?.seen.into_iter().map(|seen| (seen.talk, seen.flows)).collect()
-    } else {
-        pairs(&state).talks.into_iter().map(|talk| (talk, 0)).collect()
-    };
-    if talks.is_empty() {
-        bail!(
-            "there is nothing to check with: no two pods of which one declares a port are known; give --flows or --since"
-        );
-    }
+    let talks = args.flows.talks_or_pairs(&mut state, "check with")?;
     let rows = rows(&state, dialect, &new, &talks);
     match args.output {
         Format::Text => write(&text(&rows, recorded))?,

@@ -12,6 +12,7 @@ use watchfire_export::FlowFilter;
 use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
 use watchfire_model::{Peer, Pod, Protocol, WallTime};
 
+use super::pairs::pairs;
 use super::state::{Party, State, Talk};
 use crate::command::events::explain;
 use crate::command::flows::files::each_record;
@@ -64,6 +65,22 @@ pub(super) struct Seen {
 impl FlowArgs {
     pub(super) fn is_given(&self) -> bool {
         !self.flow_files.is_empty() || self.since.is_some()
+    }
+
+    /// Connections that were recorded, each with how many flows there were; where none are asked for, those that the pods of the
+    /// state may open among them. `purpose` is what they are for.
+    pub(super) fn talks_or_pairs(&self, state: &mut State, purpose: &str) -> Result<Vec<(Talk, u64)>> {
+        let talks: Vec<_> = if self.is_given() {
+            self.read(state)?.seen.into_iter().map(|seen| (seen.talk, seen.flows)).collect()
+        } else {
+            pairs(state).talks.into_iter().map(|talk| (talk, 0)).collect()
+        };
+        if talks.is_empty() {
+            bail!(
+                "there is nothing to {purpose}: no two pods of which one declares a port are known; give --flows or --since"
+            );
+        }
+        Ok(talks)
     }
 
     /// Reads the flows, with their ends as they stand in the state now: by pod, or by another pod of the same workload. What

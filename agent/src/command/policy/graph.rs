@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 use watchfire_model::{Outcome, Protocol};
 
@@ -11,7 +11,6 @@ use super::flows::FlowArgs;
 use super::groups::Group;
 use super::options::StateArgs;
 use super::output::{port_text, table, write, write_json};
-use super::pairs::pairs;
 use super::state::{State, Talk};
 
 /// Arguments of `policy graph`.
@@ -70,16 +69,7 @@ type Edges = BTreeMap<(Group, Group, Protocol, u16), Edge>;
 pub(super) fn run(args: &GraphArgs) -> Result<ExitCode> {
     let mut state = args.state.read()?;
     let recorded = args.flows.is_given();
-    let talks: Vec<(Talk, u64)> = if recorded {
-        args.flows.read(&mut state)?.seen.into_iter().map(|seen| (seen.talk, seen.flows)).collect()
-    } else {
-        pairs(&state).talks.into_iter().map(|talk| (talk, 0)).collect()
-    };
-    if talks.is_empty() {
-        bail!(
-            "there is nothing to show: no two pods of which one declares a port are known; give --flows or --since"
-        );
-    }
+    let talks = args.flows.talks_or_pairs(&mut state, "show")?;
     let mut edges = edges(&state, &talks, args.namespace.as_deref());
     if !args.denied {
         edges.retain(|_, edge| !edge.is_denied());
