@@ -42,14 +42,19 @@ pub(crate) fn kernel_programs() -> Result<()> {
 /// Completes a cargo command for the kernel programs: their own profile and output folder.
 pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchain) -> &'a mut Command {
     // Debug information is load-bearing: without it functions have no BTF func_info and the kernel refuses them.
-    let flags = format!("-Clinker={}\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf", toolchain.linker().display());
+    let mut flags = cargo::remapped();
+    flags.extend([
+        format!("-Clinker={}", toolchain.linker().display()),
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+    ]);
     command
         .args(["--package", "agent-ebpf", "--target", "bpfel-unknown-none", "--release"])
         .args(["-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(paths::root().join("target/bpf"))
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         // The workspace's release profile is the agent's: stripping would remove the BTF.
         .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
@@ -60,7 +65,7 @@ pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchai
 /// Builds the static agent and returns its path.
 pub(crate) fn agent(release: bool) -> Result<PathBuf> {
     let _step = Step::new("building the agent");
-    let mut build = cargo::static_cargo("build");
+    let mut build = if release { cargo::release_cargo("build") } else { cargo::static_cargo("build") };
     build.args(cargo::WORKSPACE).args(["--bin", "watchfire"]);
     if release {
         build.arg("--release");

@@ -25,7 +25,7 @@ use crate::journal::{Journal, undone_on_error};
 use crate::process::{self, Step};
 use crate::setup::Kubernetes;
 use crate::turn::Turn;
-pub(crate) use harness::{environment, is_kept, kubernetes_environment, missing, missing_kubernetes};
+pub(crate) use harness::{environment, is_kept, kubernetes_environment, missing, missing_kubernetes, reason};
 use part::Part;
 use plan::{CGROUP, FOLDER};
 use programs::Programs;

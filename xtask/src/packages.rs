@@ -85,6 +85,77 @@ pub(crate) const KUBERNETES_PACKAGES: [&str; 6] = [
 /// Etcd in the version that this Kubernetes is tested with: Debian's is older than what lists by watching need.
 pub(crate) const ETCD_PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 
+/// What checks manifests against schemas; a Go module.
+pub(crate) const KUBECONFORM_VERSION: &str = "0.8.0";
+
+/// Definitions of custom resources in a Go module.
+pub(crate) struct Definitions {
+    /// What those call themselves whose resources they are.
+    pub(crate) name: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) version: &'static str,
+    /// Where in the module they lie, and in which files.
+    pub(crate) folder: &'static str,
+    pub(crate) files: &'static [&'static str],
+}
+
+/// Those that deploy/ has objects of. The newest versions whose modules ask for no newer Go than Kubernetes' own does.
+pub(crate) const DEFINITIONS: [Definitions; 7] = [
+    Definitions {
+        name: "argo-cd",
+        module: "github.com/argoproj/argo-cd/v3",
+        version: "v3.5.7",
+        folder: "manifests/crds",
+        files: &["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"],
+    },
+    Definitions {
+        name: "cert-manager",
+        module: "github.com/cert-manager/cert-manager",
+        version: "v1.21.2",
+        folder: "deploy/crds",
+        files: &["cert-manager.io_certificates.yaml", "cert-manager.io_issuers.yaml"],
+    },
+    Definitions {
+        name: "cilium",
+        module: "github.com/cilium/cilium",
+        version: "v1.20.2",
+        folder: "pkg/k8s/apis/cilium.io/client/crds/v2",
+        files: &["ciliumnetworkpolicies.yaml"],
+    },
+    Definitions {
+        name: "flux-kustomize",
+        module: "github.com/fluxcd/kustomize-controller",
+        version: "v1.9.6",
+        folder: "config/crd/bases",
+        files: &["kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
+    },
+    Definitions {
+        name: "flux-source",
+        module: "github.com/fluxcd/source-controller",
+        version: "v1.9.6",
+        folder: "config/crd/bases",
+        files: &["source.toolkit.fluxcd.io_gitrepositories.yaml"],
+    },
+    Definitions {
+        name: "prometheus-operator",
+        module: "github.com/prometheus-operator/prometheus-operator",
+        version: "v0.85.0",
+        folder: "example/prometheus-operator-crd",
+        files: &[
+            "monitoring.coreos.com_podmonitors.yaml",
+            "monitoring.coreos.com_prometheusrules.yaml",
+            "monitoring.coreos.com_servicemonitors.yaml",
+        ],
+    },
+    Definitions {
+        name: "victoria-metrics",
+        module: "github.com/VictoriaMetrics/operator",
+        version: "v0.65.0",
+        folder: "config/crd/overlay",
+        files: &["crd.yaml"],
+    },
+];
+
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.
 pub(crate) const TEST_TOOLS: [Tool; 12] = [

@@ -1,7 +1,9 @@
 //! `setup`: finds what is missing and puts it into the cache folder.
 
 mod bpf;
+mod definitions;
 mod kernels;
+mod kubeconform;
 mod kubernetes;
 mod oracle;
 mod tools;
@@ -9,7 +11,9 @@ mod tools;
 use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
+pub(crate) use definitions::definitions;
 pub(crate) use kernels::{KernelFiles, kernel};
+pub(crate) use kubeconform::kubeconform;
 pub(crate) use kubernetes::Kubernetes;
 pub(crate) use oracle::oracle;
 pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};

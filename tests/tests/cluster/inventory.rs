@@ -20,6 +20,13 @@ pub(crate) fn agent_of(kube: &Kube) -> Agent {
 
 /// The same, with more arguments.
 pub(crate) fn agent_with(kube: &Kube, more: &[&str]) -> Agent {
+    let agent = agent_unsynced(kube, more);
+    synced(&agent, "Pod");
+    agent
+}
+
+/// The same, of a client that may not be told anything.
+pub(crate) fn agent_unsynced(kube: &Kube, more: &[&str]) -> Agent {
     let config = json!({ "sensor": { "families": only(&[]) } });
     let kubeconfig = kube.kubeconfig.display().to_string();
     let socket = told("WATCHFIRE_CRI_SOCKET");
@@ -28,9 +35,7 @@ pub(crate) fn agent_with(kube: &Kube, more: &[&str]) -> Agent {
         ["--kubernetes", &kubeconfig, "--container-runtime", &socket],
     ];
     let arguments: Vec<&str> = arguments.iter().flatten().chain(more).copied().collect();
-    let agent = ready(bare(&arguments).with_file("base.yaml", &config.to_string()).start());
-    synced(&agent, "Pod");
-    agent
+    ready(bare(&arguments).with_file("base.yaml", &config.to_string()).start())
 }
 
 /// Waits until the agent knows all objects of a kind.

@@ -119,10 +119,15 @@ impl Kube {
         let (run, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let name = format!("{name}-{run}-{count}");
         self.run(["create", "namespace", &name]);
-        let namespace = Namespace { kube: self.clone(), name };
+        let namespace = Namespace { kube: self.clone(), name, is_own: true };
         // Before, no pod is admitted.
         namespace.until("the default service account", &["get", "serviceaccount", "default"], |_| true);
         namespace
+    }
+
+    /// A namespace that somebody else removes.
+    pub(crate) fn existing(&self, name: &str) -> Namespace {
+        Namespace { kube: self.clone(), name: name.to_owned(), is_own: false }
     }
 
     fn fed(&self, arguments: &[&str], input: &str) {
@@ -149,6 +154,8 @@ fn outcome(output: std::process::Output) -> Result<String, String> {
 pub(crate) struct Namespace {
     pub(crate) kube: Kube,
     pub(crate) name: String,
+    /// Whether it goes with this.
+    is_own: bool,
 }
 
 impl Namespace {
@@ -212,6 +219,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        if !self.is_own {
+            return;
+        }
         // Without waiting: names are not used again. What cannot be removed goes with the cluster.
         let _ = self.kube.attempt(["delete", "namespace", &self.name, "--wait=false"]);
     }

@@ -7,14 +7,19 @@
 mod containers;
 mod control;
 mod cri;
+mod definitions;
 mod deploy;
+mod deployment;
 mod flow;
 mod inventory;
 mod kube;
+mod manifests;
 mod node;
 mod pod;
 mod policy;
 mod process;
+mod production;
+mod rights;
 mod source;
 mod verdict;
 
@@ -26,12 +31,21 @@ const NODE: &[Need] = &[KUBERNETES, Need::Root];
 const AGENT: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2];
 /// What a test of the agent beside a container runtime takes.
 const CONTAINERS: &[Need] = &[CONTAINERD, Need::Root, Need::Btf, Need::CgroupV2];
+/// What the production overlay takes, which has objects for the Prometheus Operator.
+const PRODUCTION: &[Need] = &[KUBERNETES, MONITORS, Need::Root, Need::Btf, Need::CgroupV2];
+/// What checking manifests takes.
+const MANIFESTS: &[Need] =
+    &[KUBERNETES, Need::Root, Need::That("no kubeconform: Go builds it", manifests::has_kubeconform)];
 
 const CONTAINERD: Need =
     Need::That("no containerd: `cargo xtask test --tier cluster` starts one", kube::has_containerd);
 const KUBERNETES: Need = Need::That(
     "no Kubernetes node: `cargo xtask test --tier cluster` starts one where there is Go",
     kube::has_kubernetes,
+);
+const MONITORS: Need = Need::That(
+    "no definitions of the Prometheus Operator's resources: Go fetches them",
+    definitions::has_monitors,
 );
 
 fn main() {
@@ -46,6 +60,10 @@ fn main() {
         .test("flow_through_a_service_has_both_ends", AGENT, flow::through_a_service)
         .test("deployed_agent_works_with_its_rights", AGENT, deploy::daemon_set)
         .test("deployed_agent_is_told_by_the_kubelet", AGENT, deploy::told_by_the_kubelet)
+        .test("manifests_are_valid", MANIFESTS, manifests::are_valid)
+        .test("rights_are_all_used", AGENT, rights::each_is_used)
+        .test("rights_of_the_kubelet_component_are_used", AGENT, rights::of_the_kubelet_is_used)
+        .test("production_overlay_tells_what_passed", PRODUCTION, production::overlay)
         .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
         .test("names_workloads_of_pods", AGENT, inventory::workloads)
         .test("names_every_container_of_a_pod", AGENT, inventory::every_container_of_a_pod)

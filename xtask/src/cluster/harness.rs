@@ -27,7 +27,7 @@ pub(crate) fn missing_kubernetes() -> Option<String> {
 }
 
 /// What cannot be fetched or built is no fault of the code under test, and takes one line.
-fn reason(error: &anyhow::Error) -> String {
+pub(crate) fn reason(error: &anyhow::Error) -> String {
     format!("{error:#}").lines().next().unwrap_or_default().to_owned()
 }
 

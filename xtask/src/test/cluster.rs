@@ -10,7 +10,7 @@ use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::TestBinary;
 use crate::turn::Turn;
-use crate::{cluster, image, paths};
+use crate::{cluster, image, paths, setup};
 
 const TIER: &str = "cluster";
 
@@ -55,10 +55,11 @@ pub(super) fn tier(
         process::run(&mut own(&["cluster", "down"])?)?;
     }
     let outcome = start(agent, has_kubernetes).and_then(|()| {
+        let environment = environment(agent, has_kubernetes, tally)?;
         suites.iter().try_for_each(|suite| {
             let mut command = process::as_root(&suite.path);
             suite.place(&mut command);
-            command.envs(environment(agent, has_kubernetes)?).args(filter);
+            command.envs(environment.clone()).args(filter);
             collect(&mut command, TIER, &suite.name, tally)
         })
     });
@@ -82,10 +83,15 @@ fn start(agent: &Path, has_kubernetes: bool) -> Result<()> {
 }
 
 /// What the tests are told.
-fn environment(agent: &Path, has_kubernetes: bool) -> Result<Vec<(&'static str, String)>> {
+fn environment(agent: &Path, has_kubernetes: bool, tally: &mut Tally) -> Result<Vec<(&'static str, String)>> {
     let mut environment = cluster::environment();
     if has_kubernetes {
         environment.extend(cluster::kubernetes_environment()?);
+        environment.push(("WATCHFIRE_DEFINITIONS", definitions(tally)));
+        match setup::kubeconform() {
+            Ok(program) => environment.push(("WATCHFIRE_KUBECONFORM", program.display().to_string())),
+            Err(error) => tally.skip(&format!("{TIER} (kubeconform)"), &cluster::reason(&error)),
+        }
     }
     environment.extend([
         ("WATCHFIRE_BIN", agent.display().to_string()),
@@ -95,6 +101,18 @@ fn environment(agent: &Path, has_kubernetes: bool) -> Result<Vec<(&'static str, 
         ("WATCHFIRE_CACHE", std::path::absolute(paths::cache())?.display().to_string()),
     ]);
     Ok(environment)
+}
+
+/// Where definitions of custom resources lie, by name. Objects of those that cannot be had are checked less.
+fn definitions(tally: &mut Tally) -> String {
+    let mut folders = serde_json::Map::new();
+    for (name, found) in setup::definitions() {
+        match found {
+            Ok(folder) => _ = folders.insert(name.to_owned(), folder.display().to_string().into()),
+            Err(error) => tally.skip(&format!("{TIER} (resources of {name})"), &cluster::reason(&error)),
+        }
+    }
+    serde_json::Value::Object(folders).to_string()
 }
 
 fn has_tests(suite: &TestBinary, filter: Option<&str>) -> bool {
