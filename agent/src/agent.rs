@@ -4,6 +4,7 @@ mod account;
 
 use std::cell::RefCell;
 use std::env;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -140,7 +141,20 @@ fn outputs(
 /// The ledger, if there is to be one.
 fn ledger(config: &Config, metrics: &Metrics, node: &str) -> Result<Option<LedgerSink>> {
     let Some(ledger) = config.ledger.config(node, VERSION) else { return Ok(None) };
-    LedgerSink::start(ledger, metrics.sink(LEDGER_SINK)).map(Some).context("cannot open the ledger")
+    match LedgerSink::start(ledger, metrics.sink(LEDGER_SINK)) {
+        Ok(sink) => Ok(Some(sink)),
+        // One that exists opens on a full disk; to begin one takes a little room. The node is watched all the same.
+        Err(error) if error.io().is_some_and(is_full) => {
+            let source = error.io().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%error, source, "no ledger until the next start: its disk is full");
+            Ok(None)
+        }
+        Err(error) => Err(error).context("cannot open the ledger"),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn sensor_options(config: &Config) -> watchfire_sensor::Options {

@@ -183,6 +183,7 @@ pub(crate) fn of_the_kubelet_is_used() {
     let node = kube.json(&["get", "nodes"])["items"][0]["status"]["addresses"][0]["address"].clone();
     let url = format!("https://{}:10250", node.as_str().unwrap());
     let namespace = kube.namespace("rights-kubelet");
+    namespace.pod("long", &["sleep", "3600"]).ready();
     for granted in [vec![], vec![right]] {
         let account = if granted.is_empty() { "without" } else { "with" };
         let (client, role) = client(&namespace, account, &granted);

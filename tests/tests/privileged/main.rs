@@ -20,6 +20,7 @@ mod namespace;
 mod no_cgroups;
 #[expect(unsafe_code, reason = "system calls as an attacker makes them, of which no safe library knows")]
 mod operate;
+mod other_programs;
 mod outputs;
 mod overlap;
 mod packet_cost;
@@ -274,9 +275,11 @@ fn main() {
         .test("metrics_health_and_readiness", AGENT, outputs::http)
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
         .test("full_disk_is_counted_and_survived", PODS, outputs::full_disk)
+        .test("full_disk_of_the_ledger_is_survived", PODS, outputs::full_disk_of_the_ledger)
         .test("bad_policy_object_is_rejected_and_the_rest_loads", AGENT, outputs::bad_policy)
         .test("pin_collects_while_the_agent_restarts", PINS, pin::restart)
         .test("pin_collects_after_kill_9", PINS, pin::kill_and_restart)
+        .test("other_programs_that_were_there_first", AGENT, other_programs::there_first)
         .test("pin_is_taken_over_with_other_settings", PINS, pin::other_settings)
         .test("pin_is_removed_by_detach", PINS, pin::detach)
         .test("pin_overrun_is_accounted", PINS, pin::overrun)

@@ -1,11 +1,13 @@
 //! What leaves the agent.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
 use watchfire_tests::watchfire;
 
-use crate::running::{agent, command, has_argument, http_get, metric, nonce, ready};
+use crate::running::{agent, command, has_argument, http_get, metric, metric_until, nonce, ready};
 
 fn run_shell(nonce: &str) {
     assert!(Command::new("/bin/sh").args(["-c", "exit 0", nonce]).status().unwrap().success());
@@ -49,13 +51,43 @@ pub(crate) fn observe() {
     observer.wait().unwrap();
 }
 
+/// A file system of so many KiB, gone at the end.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new(kib: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"]).arg(folder.path());
+        assert!(mount.status().unwrap().success());
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_string_lossy().into_owned()
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut file = File::create(self.path("fill")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.path("fill")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg(self.0.path()).status();
+        assert!(status.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
 pub(crate) fn full_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_string_lossy().into_owned();
-    let mount = |arguments: &[&str]| Command::new("mount").args(arguments).status().unwrap();
-    assert!(mount(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", &path]).success());
-    let events = format!("{path}/events.jsonl");
-    let agent = ready(command(&["--output", &events]).start());
+    let disk = SmallDisk::new(64);
+    let agent = ready(command(&["--output", &disk.path("events.jsonl")]).start());
     let series = "watchfire_sink_errors_total{sink=\"file\"}";
     while metric(&agent, series) == 0 {
         run_shell(&nonce("fill"));
@@ -63,7 +95,43 @@ pub(crate) fn full_disk() {
     // It lives, and goes on with what does not need the disk.
     assert!(http_get(&agent, "/healthz").0.contains("200"));
     drop(agent);
-    assert!(Command::new("umount").arg(&path).status().unwrap().success());
+}
+
+pub(crate) fn full_disk_of_the_ledger() {
+    let disk = SmallDisk::new(4096);
+    let start = |name: &str| ready(command(&["--ledger", &disk.path(name)]).start());
+    let errors = "watchfire_sink_errors_total{sink=\"ledger\"}";
+    let written = "watchfire_sink_written_total{sink=\"ledger\"}";
+    // Full while it runs, full when it starts again, and room at last.
+    for turn in ["runs", "starts"] {
+        let agent = start("ledger");
+        if turn == "runs" {
+            metric_until(&agent, written, |count| count > 0);
+            disk.fill();
+        }
+        while metric(&agent, errors) == 0 {
+            run_shell(&nonce("fill"));
+        }
+        assert!(agent.logged("the ledger cannot be written").contains("its disk is full"));
+        assert!(http_get(&agent, "/healthz").0.contains("200"), "{turn}");
+        let nonce = nonce("full");
+        run_shell(&nonce);
+        _ = agent.record("what has another way out", |record| has_argument(record, &nonce));
+        if turn == "starts" {
+            disk.empty();
+            agent.logged("the ledger is written again");
+            let before = metric(&agent, written);
+            run_shell(&nonce);
+            metric_until(&agent, written, |count| count > before);
+        }
+    }
+    // No room to begin one.
+    disk.fill();
+    let agent = start("other");
+    agent.logged("no ledger until the next start");
+    assert!(metric(&agent, errors) > 0);
+    assert!(http_get(&agent, "/readyz").0.contains("200"));
+    drop(agent);
 }
 
 pub(crate) fn bad_policy() {

@@ -37,7 +37,7 @@ impl LedgerSink {
             *time = time.saturating_sub(Duration::from_millis(LEDGER_GATHER_MS));
         }
         let (dir, node) = (config.dir.clone(), config.node.clone());
-        let (ledger, recovery) = Ledger::open(config)?;
+        let (ledger, recovery) = Ledger::open(config).inspect_err(|_| _ = counters.errors.inc())?;
         for damage in &recovery.damage {
             tracing::error!(damage, "the ledger is damaged; what cannot be read is set aside");
         }

@@ -56,6 +56,8 @@ impl Schemas {
     }
 
     fn file(&self, group: &str, version: &str, kind: &str) -> PathBuf {
+        // kubeconform takes what is before the slash for the group, of `v1` too.
+        let group = if group.is_empty() { version } else { group };
         self.folder.path().join(format!("{group}_{version}_{}.json", kind.to_lowercase()))
     }
 }
