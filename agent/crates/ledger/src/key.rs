@@ -35,7 +35,11 @@ impl NodeKey {
             }
             None => Self::create(&path)?,
         };
-        files::replace(&dir.join(PUBLIC_KEY_FILE), format!("{}\n", key.public()).as_bytes())?;
+        let (public, text) = (dir.join(PUBLIC_KEY_FILE), format!("{}\n", key.public()));
+        // Nothing is written where nothing changes, so that a ledger which is there opens on a full disk.
+        if files::read_if_there(&public)?.as_deref() != Some(text.as_bytes()) {
+            files::replace(&public, text.as_bytes())?;
+        }
         Ok(key)
     }
 
