@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use watchfire_conntrack::Conntrack;
 use watchfire_export::{
-    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, Outputs, SinkCounters,
+    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions, Outputs,
+    SinkCounters,
 };
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
@@ -56,7 +57,13 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
         policies_rejected = objects.rejected,
         "watchfire starts"
     );
-    let metrics = Metrics::of_cluster(VERSION, COMMIT, config.cluster_name.as_deref());
+    let metrics = Metrics::with(MetricsOptions {
+        version: VERSION,
+        commit: COMMIT,
+        cluster: config.cluster_name.as_deref(),
+        series_max: config.metrics.series_max.get(),
+        hubble: config.metrics.hubble,
+    });
     let health = Arc::new(Health::new());
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;

@@ -28,7 +28,7 @@ pub(crate) use lists::AbsolutePath;
 pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
 pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
-pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
+pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes, SeriesMax};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
@@ -85,6 +85,8 @@ pub(crate) struct OutputConfig {
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(crate) struct MetricsConfig {
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) series_max: SeriesMax,
+    pub(crate) hubble: bool,
 }
 
 /// The socket that `watchfire observe` connects to.
@@ -147,7 +149,11 @@ impl Default for OutputConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))) }
+        Self {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
+            series_max: SeriesMax::default(),
+            hubble: false,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod suite;
 pub use agent::{Agent, AgentCommand, watchfire};
 pub use need::{Need, cgroup2_root};
 pub use running::{
-    FAMILIES, agent, ask_who, bare, command, has_argument, http_get, metric, metric_until, nonce, only,
-    ready, until, who, who_until,
+    FAMILIES, agent, ask_who, bare, command, has_argument, http_address, http_get, metric, metric_until,
+    nonce, only, ready, until, who, who_until,
 };
 pub use suite::Suite;

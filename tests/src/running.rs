@@ -69,7 +69,11 @@ pub fn ready(agent: Agent) -> Agent {
 }
 
 /// Address of the agent's HTTP server.
-fn http_address(agent: &Agent) -> String {
+///
+/// # Panics
+/// When the agent does not say it.
+#[must_use]
+pub fn http_address(agent: &Agent) -> String {
     let line = agent.logged("metrics at http://");
     let (_, rest) = line.split_once("http://").expect("the log names the address");
     rest.split('/').next().expect("the address ends at the path").to_owned()

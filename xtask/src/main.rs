@@ -1,6 +1,7 @@
 //! The project's only automation language: every task is `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod build;
 mod cargo;
 mod cgroups;
@@ -46,6 +47,8 @@ enum Task {
     Lint,
     /// What a change has to pass: lint, then test
     Ci,
+    /// Write what operators take of the alerts, from deploy/alerts/rules.yaml
+    Alerts,
     /// Build an OCI image of the agent, without an image builder
     Image(image::Args),
     /// Pods without Kubernetes, with real servers and clients
@@ -72,6 +75,7 @@ fn main() -> std::process::ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Lint => lint::run(),
         Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),
+        Task::Alerts => alerts::run(),
         Task::Image(args) => image::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Mutants(args) => mutants::run(&args),

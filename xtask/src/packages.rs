@@ -158,7 +158,7 @@ pub(crate) const DEFINITIONS: [Definitions; 7] = [
 
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.
-pub(crate) const TEST_TOOLS: [Tool; 12] = [
+pub(crate) const TEST_TOOLS: [Tool; 17] = [
     IP,
     // Queueing disciplines, and what a socket says of itself.
     hosts("tc", "iproute2", "sbin/tc"),
@@ -172,6 +172,12 @@ pub(crate) const TEST_TOOLS: [Tool; 12] = [
     hosts("dig", "bind9-dnsutils", "usr/bin/dig"),
     OPENSSL,
     hosts("nginx", "nginx-light", "usr/sbin/nginx"),
+    // Who scrapes the agent, judges its alerts and sends them on.
+    hosts("prometheus", "prometheus", "usr/bin/prometheus"),
+    hosts("promtool", "prometheus", "usr/bin/promtool"),
+    hosts("prometheus-alertmanager", "prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
+    hosts("victoria-metrics", "victoria-metrics", "usr/bin/victoria-metrics"),
+    hosts("vmalert", "victoria-metrics", "usr/bin/vmalert"),
 ];
 
 /// A tool for which the machine's own program will do.

@@ -105,7 +105,7 @@ pub(crate) fn uncovered() {
 
 /// A candidate that lets the frontend to the database, under the name of a policy in force; one in another namespace that
 /// isolates; and one that says itself that it is a candidate, beside those in force.
-const CANDIDATES: &str = "
+pub(crate) const CANDIDATES: &str = "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: api-to-db, namespace: shop}
@@ -209,7 +209,7 @@ pub(crate) fn changed() {
     assert_eq!(sum(&of_kind(&all, "verdict-changed"), "count_new"), 1, "{all:?}");
 }
 
-const STRICT: &str = "
+pub(crate) const STRICT: &str = "
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: strict, namespace: shop}

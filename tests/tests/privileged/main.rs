@@ -29,6 +29,7 @@ mod pin;
 mod policy;
 mod process;
 mod running;
+mod scraped;
 mod segments;
 mod service;
 mod signal;
@@ -305,6 +306,9 @@ fn main() {
         .test("who_without_an_agent", &[], names::who::without_an_agent)
         .test("policy_explain_of_the_agent", AGENT, policy::explain)
         .test("policy_state_of_the_agent", AGENT, policy::others)
+        .test("scraped_dashboards_and_rules_have_data", scraped::SERVERS, scraped::every_query_has_data)
+        .test("scraped_metrics_are_clean", scraped::CHECKED, scraped::metrics_are_clean)
+        .test("alerts_fire_when_they_should", &[Need::Program("promtool")], scraped::rules_are_right)
         .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)
         .test("interop_udp_agrees_with_tshark", interop::CAPTURED, interop::datagrams)
         .test("interop_icmp_agrees_with_tshark", interop::ECHOES, interop::echoes)

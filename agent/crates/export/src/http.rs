@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -100,8 +100,16 @@ fn router(views: Views) -> Router {
         .with_state(views)
 }
 
-async fn metrics(State(views): State<Views>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], views.metrics.render())
+/// In OpenMetrics for whoever asks for it, as Prometheus does; else in the format that everybody reads.
+async fn metrics(State(views): State<Views>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (media_type, text) =
+        if accepted.into_iter().any(|accepted| accepted.contains("application/openmetrics-text")) {
+            (Metrics::OPEN_METRICS, views.metrics.render())
+        } else {
+            (Metrics::PLAIN_TEXT, views.metrics.render_plain())
+        };
+    ([(header::CONTENT_TYPE, media_type)], text)
 }
 
 async fn healthz(State(views): State<Views>) -> impl IntoResponse {

@@ -4,13 +4,21 @@ mod account;
 mod dns;
 mod findings;
 mod flows;
+mod hubble;
 mod inventory;
 mod labels;
 mod ledger;
+mod own_process;
 mod payloads;
+mod plain;
 mod policy;
 mod registered;
+mod series;
 mod sinks;
+mod stages;
+mod workload_flows;
+mod workload_processes;
+mod workloads;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +29,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use watchfire_model::{
-    EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, Record, RecordBody, RecordKind,
+    EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, ProcessView, Record, RecordBody,
+    RecordKind,
 };
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
@@ -31,18 +40,26 @@ pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
+pub use self::series::SERIES_MAX_DEFAULT;
 pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
 use self::findings::FindingMetrics;
 use self::flows::FlowMetrics;
+use self::hubble::HubbleMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
 use self::ledger::LedgerMetrics;
+use self::own_process::ProcessMetrics;
 use self::payloads::PayloadMetrics;
 use self::policy::JudgingMetrics;
+use self::series::SeriesBudget;
 use self::sinks::SinkFamilies;
+use self::stages::StageMetrics;
+use self::workload_flows::WorkloadFlowMetrics;
+use self::workload_processes::WorkloadProcessMetrics;
+use self::workloads::Workloads;
 
 /// Prefix of every family.
 const PREFIX: &str = "watchfire";
@@ -60,6 +77,21 @@ pub struct PolicyObjects {
     pub ignored: usize,
 }
 
+/// What the metrics are to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MetricsOptions<'a> {
+    /// Version of the build.
+    pub version: &'static str,
+    /// Commit of the build.
+    pub commit: &'static str,
+    /// Value of the label `cluster` of every series; none where there is no such label.
+    pub cluster: Option<&'a str>,
+    /// Most series that are labelled with names of workloads.
+    pub series_max: usize,
+    /// Whether there are families by the names of Cilium's Hubble too.
+    pub hubble: bool,
+}
+
 /// Every metric family of the agent. Clones share the same series.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Families>);
@@ -67,6 +99,16 @@ pub struct Metrics(Arc<Families>);
 #[derive(Debug)]
 struct Families {
     registry: Mutex<Registry>,
+    /// Of families by the names that they have in every program.
+    plain: Registry,
+    series: Gauge,
+    budget: SeriesBudget,
+    workloads: Workloads,
+    workload_flows: WorkloadFlowMetrics,
+    workload_processes: WorkloadProcessMetrics,
+    stages: StageMetrics,
+    hubble: Option<HubbleMetrics>,
+    own_process: ProcessMetrics,
     flows: FlowMetrics,
     dns: DnsMetrics,
     findings: FindingMetrics,
@@ -92,14 +134,17 @@ impl Metrics {
     /// All families, with every series of a closed label set at 0. `version` and `commit` name the build.
     #[must_use]
     pub fn new(version: &'static str, commit: &'static str) -> Self {
-        Self::of_cluster(version, commit, None)
+        let series_max = SERIES_MAX_DEFAULT;
+        Self::with(MetricsOptions { version, commit, cluster: None, series_max, hubble: false })
     }
 
-    /// The same, every series with the label `cluster` where a name is given.
+    /// The same with options.
     #[must_use]
-    pub fn of_cluster(version: &'static str, commit: &'static str, cluster: Option<&str>) -> Self {
-        let labels = cluster.map(|name| ("cluster".into(), name.to_owned().into()));
-        let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
+    pub fn with(options: MetricsOptions<'_>) -> Self {
+        let MetricsOptions { version, commit, cluster, series_max, hubble } = options;
+        let labels = || cluster.map(|name| ("cluster".into(), name.to_owned().into())).into_iter();
+        let mut registry = Registry::with_prefix_and_labels(PREFIX, labels());
+        let mut plain = Registry::with_labels(labels());
         registry.register(
             "build",
             "The build that runs",
@@ -120,10 +165,25 @@ impl Metrics {
         // Not `processes`: OpenMetrics allows a name one family, and the counter above is it.
         registry.register("process_table_entries", "Processes in the process table", processes.clone());
         registry.register("policy_objects", "Policy objects of the source by state", states.clone());
+        let budget = SeriesBudget::register(&mut registry, series_max);
+        let (series, limit) = (Gauge::default(), Gauge::default());
+        set(&limit, series_max);
+        registry.register(
+            "workload_series",
+            "Series that are labelled with names of workloads",
+            series.clone(),
+        );
+        registry.register("workload_series_max", "Most such series, as configured", limit);
         Self(Arc::new(Families {
-            flows: FlowMetrics::register(&mut registry),
+            workloads: Workloads::new(budget.max()),
+            workload_flows: WorkloadFlowMetrics::register(&mut registry, &budget),
+            workload_processes: WorkloadProcessMetrics::register(&mut registry, &budget),
+            stages: StageMetrics::register(&mut registry),
+            hubble: hubble.then(|| HubbleMetrics::register(&mut plain, &budget)),
+            own_process: ProcessMetrics::register(&mut plain, &mut registry),
+            flows: FlowMetrics::register(&mut registry, &budget),
             dns: DnsMetrics::register(&mut registry),
-            findings: FindingMetrics::register(&mut registry),
+            findings: FindingMetrics::register(&mut registry, &budget),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
@@ -141,39 +201,85 @@ impl Metrics {
             policies_rejected: state("rejected"),
             policies_ignored: state("ignored"),
             registry: Mutex::new(registry),
+            plain,
+            series,
+            budget,
         }))
     }
 
-    /// Counts a record that leaves the agent.
+    /// Counts records that leave the agent now.
+    pub fn observe_all(&self, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        let now_ns = stages::boot_ns();
+        for record in records {
+            self.0.stages.observe(record, now_ns);
+            self.observe(record);
+        }
+    }
+
+    /// Counts what a record tells.
     pub fn observe(&self, record: &Record) {
+        let families = &*self.0;
+        let workloads = &families.workloads;
         match &record.body {
             RecordBody::Process(process) => {
                 match process.action {
-                    ProcessAction::Fork => &self.0.forks,
-                    ProcessAction::Exec => &self.0.execs,
-                    ProcessAction::Exit => &self.0.exits,
-                    ProcessAction::Found => &self.0.found,
+                    ProcessAction::Fork => &families.forks,
+                    ProcessAction::Exec => &families.execs,
+                    ProcessAction::Exit => &families.exits,
+                    ProcessAction::Found => &families.found,
                 }
                 .inc();
+                families.workload_processes.observe_process(process, workloads);
             }
-            RecordBody::Flow(flow) => self.0.flows.observe(flow),
-            RecordBody::Dns(dns) => self.0.dns.observe(dns),
-            RecordBody::Finding(finding) => self.0.findings.observe(finding),
-            // Its totals come by `set_records`.
-            RecordBody::Loss(_) => {}
-            RecordBody::Credentials(_)
-            | RecordBody::Capability(_)
-            | RecordBody::File(_)
-            | RecordBody::Namespace(_)
-            | RecordBody::Kernel(_)
-            | RecordBody::Memory(_)
-            | RecordBody::Socket(_)
-            | RecordBody::Signal(_)
-            | RecordBody::Stdio(_) => {
-                if let Some(operation) = record.body.operation() {
-                    self.0.events.get_or_create(&event_labels(operation)).inc();
+            RecordBody::Flow(flow) => {
+                families.flows.observe(flow);
+                families.workload_flows.observe(flow, workloads);
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe(flow);
                 }
             }
+            RecordBody::Dns(dns) => {
+                families.dns.observe(dns);
+                families.workload_flows.observe_dns(dns, workloads);
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe_dns(dns);
+                }
+            }
+            RecordBody::Finding(finding) => {
+                families.findings.observe(finding);
+                families.workload_processes.observe_finding(finding, workloads);
+            }
+            // Its totals come by `set_records`.
+            RecordBody::Loss(loss) => {
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe_loss(loss);
+                }
+            }
+            RecordBody::Credentials(event) => {
+                if event.detail.gained.as_ref().is_some_and(|gained| !gained.is_empty()) {
+                    families.workload_processes.observe_gain(&event.process, workloads);
+                }
+                self.observe_event(&record.body, &event.process);
+            }
+            RecordBody::Capability(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::File(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Namespace(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Kernel(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Memory(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Socket(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Signal(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Stdio(event) => self.observe_event(&record.body, &event.process),
+        }
+    }
+
+    fn observe_event(&self, body: &RecordBody, process: &ProcessView) {
+        if let Some(operation) = body.operation() {
+            self.0.events.get_or_create(&event_labels(operation)).inc();
+            let kind = operation.kind().as_str();
+            self.0.workload_processes.observe_event(kind, process, &self.0.workloads);
         }
     }
 
@@ -258,16 +364,30 @@ impl Metrics {
         GaugeHandle(gauge)
     }
 
-    /// The exposition in OpenMetrics text, for [`Self::CONTENT_TYPE`].
+    /// The exposition in OpenMetrics text, for [`Self::OPEN_METRICS`].
     #[must_use]
     pub fn render(&self) -> String {
+        self.0.own_process.look();
+        set(&self.0.series, self.0.budget.used());
         let mut text = String::new();
-        text::encode(&mut text, &lock(&self.0.registry)).expect("a String takes every write");
+        let written = text::encode_registry(&mut text, &lock(&self.0.registry))
+            .and_then(|()| text::encode_registry(&mut text, &self.0.plain))
+            .and_then(|()| text::encode_eof(&mut text));
+        written.expect("a String takes every write");
         text
     }
 
+    /// The exposition in Prometheus' older text format, for [`Self::PLAIN_TEXT`].
+    #[must_use]
+    pub fn render_plain(&self) -> String {
+        plain::from_open_metrics(&self.render())
+    }
+
     /// Media type of [`Self::render`] (OpenMetrics 1.0, "Overall Structure").
-    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    pub const OPEN_METRICS: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// Media type of [`Self::render_plain`] (Prometheus, "Exposition formats").
+    pub const PLAIN_TEXT: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 }
 
 /// Each operation belongs to one type, so these are no more series than operations.

@@ -33,9 +33,7 @@ impl Outputs {
 
     /// Counts the records, encodes each once and hands them to every sink and observer.
     pub fn publish(&mut self, records: &[Record]) {
-        for record in records {
-            self.metrics.observe(record);
-        }
+        self.metrics.observe_all(records);
         if self.sinks.is_empty() && self.ledger.is_none() && self.hub.is_none() {
             return;
         }

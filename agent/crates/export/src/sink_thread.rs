@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+
 use crate::sink_queue::SinkQueue;
 use crate::{EncodedRecord, SinkCounters};
 
@@ -14,6 +16,7 @@ use crate::{EncodedRecord, SinkCounters};
 pub(crate) struct SinkThread {
     queue: Arc<SinkQueue>,
     counters: SinkCounters,
+    offered: Counter,
     done: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -31,11 +34,13 @@ impl SinkThread {
             let _ended: mpsc::Sender<()> = ended;
             work();
         })?;
-        Ok(Self { queue, counters, done, thread: Some(thread) })
+        let offered = counters.offered();
+        Ok(Self { queue, counters, offered, done, thread: Some(thread) })
     }
 
     /// Queues records; never waits. What does not fit is dropped and counted.
     pub(crate) fn send(&self, records: &[EncodedRecord]) {
+        self.offered.inc_by(records.len() as u64);
         let lost = self.queue.push(records);
         if lost > 0 {
             self.counters.dropped.inc_by(lost);

@@ -1,14 +1,16 @@
 //! The account of kernel records, which hook each probe got, and what its programs cost.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use watchfire_model::{KindCounters, RecordKind};
 
 use super::labels::Fixed;
+
+const NS_PER_SECOND: f64 = 1_000_000_000.0;
 
 /// Which hook a probe is attached to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,9 +48,10 @@ pub(super) struct AccountMetrics {
     received: Family<Fixed<1>, Counter>,
     lost_at_restart: Family<Fixed<1>, Counter>,
     unbalanced: Family<Fixed<1>, Gauge>,
+    in_rings: Family<Fixed<1>, Gauge>,
     probes: Family<[(&'static str, String); 3], Gauge>,
     program_runs: Family<ProgramLabels, Counter>,
-    program_ns: Family<ProgramLabels, Counter>,
+    program_seconds: Family<ProgramLabels, Counter<f64, AtomicU64>>,
     probe_errors: Family<ProgramLabels, Counter>,
 }
 
@@ -68,7 +71,8 @@ impl AccountMetrics {
             unbalanced: Family::default(),
             probes: Family::default(),
             program_runs: Family::default(),
-            program_ns: Family::default(),
+            program_seconds: Family::default(),
+            in_rings: Family::default(),
             probe_errors: Family::default(),
         };
         for (name, help, family) in [
@@ -99,11 +103,6 @@ impl AccountMetrics {
         for (name, help, family) in [
             ("program_runs", "Runs of a kernel program, where the kernel counts them", &metrics.program_runs),
             (
-                "program_run_nanoseconds",
-                "Time that the runs of a kernel program took, where the kernel counts it",
-                &metrics.program_ns,
-            ),
-            (
                 "probe_errors",
                 "Runs of a kernel program that the kernel skipped because it ran on that CPU already",
                 &metrics.probe_errors,
@@ -111,6 +110,17 @@ impl AccountMetrics {
         ] {
             registry.register(name, help, family.clone());
         }
+        registry.register_with_unit(
+            "program_run",
+            "Time that the runs of a kernel program took, where the kernel counts it",
+            Unit::Seconds,
+            metrics.program_seconds.clone(),
+        );
+        registry.register(
+            "ring_records",
+            "Kernel records that are in a ring and not taken out yet",
+            metrics.in_rings.clone(),
+        );
         for kind in RecordKind::ALL {
             metrics.set(kind, KindCounters::default());
         }
@@ -130,14 +140,22 @@ impl AccountMetrics {
         ] {
             raise_to(&family.get_or_create(&[("kind", kind.as_str())]), total);
         }
-        self.unbalanced.get_or_create(&[("kind", kind.as_str())]).set(totals.unbalanced());
+        let labels = [("kind", kind.as_str())];
+        self.unbalanced.get_or_create(&labels).set(totals.unbalanced());
+        let in_rings = emitted.saturating_sub(received.saturating_add(lost_at_restart));
+        self.in_rings.get_or_create(&labels).set(i64::try_from(in_rings).unwrap_or(i64::MAX));
     }
 
     pub(super) fn set_programs(&self, programs: &[ProgramStatistics<'_>]) {
         for ProgramStatistics { probe, program, runs, run_ns, missed } in programs {
             let labels = [("probe", (*probe).to_owned()), ("program", (*program).to_owned())];
             raise_to(&self.program_runs.get_or_create(&labels), *runs);
-            raise_to(&self.program_ns.get_or_create(&labels), *run_ns);
+            let seconds = *run_ns as f64 / NS_PER_SECOND;
+            // The bits of floats from 0 on are in the order of their values.
+            self.program_seconds
+                .get_or_create(&labels)
+                .inner()
+                .fetch_max(seconds.to_bits(), Ordering::Relaxed);
             raise_to(&self.probe_errors.get_or_create(&labels), *missed);
         }
     }

@@ -46,13 +46,17 @@ impl DnsMetrics {
     }
 
     pub(super) fn observe(&self, dns: &DnsRecord) {
-        let rcode = match &dns.rcode {
-            Some(rcode) => RCODES.into_iter().find(|known| known == rcode).unwrap_or(OTHER),
-            None => NONE,
-        };
-        self.queries.get_or_create(&[("rcode", rcode)]).inc();
+        self.queries.get_or_create(&[("rcode", rcode(dns))]).inc();
         if let Some(latency_us) = dns.latency_us {
             self.latency.observe(latency_us as f64 / US_PER_SECOND);
         }
+    }
+}
+
+/// How a query was answered: a closed set, whatever servers invent.
+pub(super) fn rcode(dns: &DnsRecord) -> &'static str {
+    match &dns.rcode {
+        Some(rcode) => RCODES.into_iter().find(|known| known == rcode).unwrap_or(OTHER),
+        None => NONE,
     }
 }

@@ -13,11 +13,11 @@ use watchfire_model::{CandidateEffect, Finding, FindingState};
 
 use super::account::raise_to;
 use super::labels::Fixed;
+use super::series::{OVERFLOW, SeriesBudget};
 
 /// Namespaces that get series of their own; each has at most one for each kind and severity.
 pub const NAMESPACE_LABELS_MAX: usize = 200;
 
-const OTHER: &str = "other";
 const UNCHANGED: &str = "unchanged";
 const UNKNOWN: &str = "unknown";
 /// Why nothing was found of a flow.
@@ -80,12 +80,12 @@ pub(super) struct FindingMetrics {
 }
 
 impl FindingMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, budget: &SeriesBudget) -> Self {
         let metrics = Self {
             findings: Family::default(),
             occurrences: Family::default(),
             namespaces: Mutex::default(),
-            folded: Counter::default(),
+            folded: budget.folded("findings"),
             open: Gauge::default(),
             overflowed: Counter::default(),
             pairs_evicted: Counter::default(),
@@ -96,18 +96,13 @@ impl FindingMetrics {
         registry.register(
             "findings",
             "Findings that began, by the namespace of the pod that policy selects; namespaces beyond the limit share \
-             namespace=\"other\"",
+             namespace=\"overflow\"",
             metrics.findings.clone(),
         );
         registry.register(
             "finding_occurrences",
             "What findings stand for, as their records tell it: of findings about flows the number of flows",
             metrics.occurrences.clone(),
-        );
-        registry.register(
-            "findings_folded",
-            "Finding records counted under namespace=\"other\" because too many namespaces had series already",
-            metrics.folded.clone(),
         );
         registry.register("findings_open", "Findings that go on", metrics.open.clone());
         registry.register(
@@ -191,7 +186,7 @@ impl FindingMetrics {
         }
         if namespaces.len() >= NAMESPACE_LABELS_MAX {
             self.folded.inc();
-            return OTHER.into();
+            return OVERFLOW.into();
         }
         let namespace: Arc<str> = namespace.into();
         namespaces.insert(Arc::clone(&namespace));

@@ -12,6 +12,7 @@ use watchfire_model::{
 };
 
 use super::labels::{self, Fixed, PolicyVerdict};
+use super::series::{OVERFLOW, SeriesBudget};
 
 /// Policies that get series of their own; each has at most eight (verdict, direction and side, two values each).
 pub const POLICY_LABELS_MAX: usize = 500;
@@ -34,7 +35,7 @@ pub(super) struct FlowMetrics {
 }
 
 impl FlowMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, budget: &SeriesBudget) -> Self {
         let bytes = Family::<Fixed<1>, Counter>::default();
         let metrics = Self {
             flows: Family::default(),
@@ -44,9 +45,13 @@ impl FlowMetrics {
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
             plaintext: Counter::default(),
             verdicts: Family::default(),
-            verdicts_folded: Counter::default(),
+            verdicts_folded: budget.folded("flow_verdicts"),
             labelled: Mutex::default(),
-            other: Arc::new(PolicyRef { kind: "other", namespace: String::new(), name: "other".to_owned() }),
+            other: Arc::new(PolicyRef {
+                kind: OVERFLOW,
+                namespace: OVERFLOW.to_owned(),
+                name: OVERFLOW.to_owned(),
+            }),
         };
         registry.register(
             "flows",
@@ -57,13 +62,8 @@ impl FlowMetrics {
         registry.register(
             "flow_verdicts",
             "Verdicts per direction by the policy that gave them, once per connection end. A default denial \
-             counts for every policy that isolates; policies beyond the limit share policy_kind=\"other\"",
+             counts for every policy that isolates; policies beyond the limit share policy=\"overflow\"",
             metrics.verdicts.clone(),
-        );
-        registry.register(
-            "flow_verdicts_folded",
-            "Verdicts counted under policy_kind=\"other\" because too many policies had series already",
-            metrics.verdicts_folded.clone(),
         );
         registry.register_with_unit(
             "flow",

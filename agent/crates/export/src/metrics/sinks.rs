@@ -8,6 +8,7 @@ use super::labels::Fixed;
 
 #[derive(Debug)]
 pub(super) struct SinkFamilies {
+    offered: Family<Fixed<1>, Counter>,
     written: Family<Fixed<1>, Counter>,
     dropped: Family<Fixed<1>, Counter>,
     errors: Family<Fixed<1>, Counter>,
@@ -15,8 +16,17 @@ pub(super) struct SinkFamilies {
 
 impl SinkFamilies {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let families =
-            Self { written: Family::default(), dropped: Family::default(), errors: Family::default() };
+        let families = Self {
+            offered: Family::default(),
+            written: Family::default(),
+            dropped: Family::default(),
+            errors: Family::default(),
+        };
+        registry.register(
+            "sink_offered",
+            "Records that a sink with a queue was to deliver: those that are neither written nor dropped wait in it",
+            families.offered.clone(),
+        );
         registry.register("sink_written", "Records a sink has handed on", families.written.clone());
         registry.register(
             "sink_dropped",
@@ -35,6 +45,7 @@ impl SinkFamilies {
         let labels = [("sink", sink)];
         SinkCounters {
             sink,
+            offered: self.offered.clone(),
             written: self.written.get_or_create_owned(&labels),
             dropped: self.dropped.get_or_create_owned(&labels),
             errors: self.errors.get_or_create_owned(&labels),
@@ -46,6 +57,7 @@ impl SinkFamilies {
 #[derive(Clone, Debug)]
 pub struct SinkCounters {
     pub(crate) sink: &'static str,
+    offered: Family<Fixed<1>, Counter>,
     pub(crate) written: Counter,
     pub(crate) dropped: Counter,
     pub(crate) errors: Counter,
@@ -56,6 +68,11 @@ impl SinkCounters {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.sink
+    }
+
+    /// What the sink is to deliver; a series of it is there from now on.
+    pub(crate) fn offered(&self) -> Counter {
+        self.offered.get_or_create_owned(&[("sink", self.sink)])
     }
 
     /// Records handed on.

@@ -30,7 +30,10 @@ async fn serve() -> Running {
 async fn ask(address: SocketAddr, method: &'static str, path: &'static str) -> (String, String) {
     let answer = spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: watchfire\r\n\r\n").unwrap();
+        // Behind a `?`, which no path here has, what is accepted.
+        let (path, accepted) = path.split_once('?').unwrap_or((path, "*/*"));
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: watchfire\r\nAccept: {accepted}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -45,7 +48,13 @@ async fn metrics_health_and_nothing_else() {
     let running = serve().await;
     let (head, body) = ask(running.address, "GET", "/metrics").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(head.contains(&format!("content-type: {}", Metrics::CONTENT_TYPE)), "{head}");
+    assert!(head.contains(&format!("content-type: {}", Metrics::PLAIN_TEXT)), "{head}");
+    assert!(body.contains("watchfire_build_info{") && !body.contains("# EOF"), "{body}");
+    // As Prometheus asks.
+    let asked =
+        "/metrics?application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (head, body) = ask(running.address, "GET", asked).await;
+    assert!(head.contains(&format!("content-type: {}", Metrics::OPEN_METRICS)), "{head}");
     assert!(body.contains("watchfire_build_info{") && body.ends_with("# EOF\n"), "{body}");
 
     for (method, path, status, expected) in [

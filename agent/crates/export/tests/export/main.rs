@@ -24,3 +24,5 @@ mod observe;
 mod question;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod workloads;

@@ -1,0 +1,307 @@
+//! A real Prometheus and a real VictoriaMetrics scrape a real agent during an attack; what dashboards and rules ask for is
+//! there in both, and an alert reaches whoever is to be told.
+
+mod attack;
+mod queries;
+mod server;
+mod webhook;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use watchfire_tests::{Agent, Need, http_address, until};
+
+use self::queries::Query;
+use self::server::Server;
+use self::webhook::Webhook;
+use crate::findings::{CANDIDATES, STRICT};
+use crate::running::{FAMILIES, bare, http_get, only, ready};
+use crate::verdict::{INVENTORY, POLICIES, cgroups};
+
+/// What the servers need.
+pub(crate) const SERVERS: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("ip"),
+    Need::Program("setpriv"),
+    Need::Program("openssl"),
+    Need::Program("prometheus"),
+    Need::Program("prometheus-alertmanager"),
+    Need::Program("victoria-metrics"),
+    Need::Program("vmalert"),
+];
+
+/// What checking takes that a scrape is clean.
+pub(crate) const CHECKED: &[Need] = &[
+    Need::Root,
+    Need::Btf,
+    Need::CgroupV2,
+    Need::Program("unshare"),
+    Need::Program("ip"),
+    Need::Program("setpriv"),
+    Need::Program("openssl"),
+    Need::Program("promtool"),
+];
+
+/// Queries that cannot have data here, by a part of their expression, and why.
+const WITHOUT_DATA: &[(&str, &str)] = &[
+    ("watchfire_inventory_source_", "no cluster is asked: an inventory file tells who is who"),
+    ("absent(", "an agent is there"),
+    ("watchfire_memory_limit_bytes > 0", "the test's cgroup has no limit"),
+];
+
+/// How long what was seen may take to be scraped, twice, and judged.
+const DATA_WITHIN: Duration = Duration::from_secs(40);
+
+/// An agent that watches everything.
+fn agent(ledger: &Path) -> Agent {
+    let config = json!({
+        "clusterName": "lab",
+        "sensor": { "families": only(&FAMILIES), "programStatistics": true },
+        "findings": { "intervalSeconds": 1, "uncoveredFlowOf": { "other": "always" } },
+        // What is not TLS there is plaintext where the mesh wants otherwise.
+        "flows": { "updateIntervalSeconds": 1, "tlsPorts": [5432] },
+        "policy": { "candidates": "candidates" },
+        "ledger": { "dir": ledger, "segmentSeconds": 1 },
+    });
+    let agent = bare(&["--config", "config.yaml", "--inventory", "inventory.yaml", "--policies", "policies"])
+        .with_file("config.yaml", &config.to_string())
+        .with_file("inventory.yaml", INVENTORY)
+        .with_file("policies/shop.yaml", POLICIES)
+        .with_file("policies/mesh.yaml", STRICT)
+        .with_file("candidates/shop.yaml", CANDIDATES);
+    ready(agent.start())
+}
+
+/// Prometheus, with the rules of `deploy/alerts`, which it tells an Alertmanager of.
+fn prometheus(folder: &Path, agent: &str, alertmanager: &str) -> Server {
+    let config = json!({
+        "global": { "scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s" },
+        "scrape_configs": [{ "job_name": "watchfire", "static_configs": [{ "targets": [agent] }] }],
+        "rule_files": [rules()],
+        "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": [alertmanager] }] }] },
+    });
+    // JSON is YAML.
+    fs::write(folder.join("prometheus.yaml"), config.to_string()).expect("write the configuration");
+    Server::start("prometheus", Command::new("prometheus"), folder, "/-/ready", |address| {
+        vec![
+            "--config.file=prometheus.yaml".to_owned(),
+            format!("--web.listen-address={address}"),
+            "--storage.tsdb.path=prometheus".to_owned(),
+        ]
+    })
+}
+
+fn victoria_metrics(folder: &Path, agent: &str) -> Server {
+    let config = json!({
+        "global": { "scrape_interval": "1s" },
+        "scrape_configs": [{ "job_name": "watchfire", "static_configs": [{ "targets": [agent] }] }],
+    });
+    fs::write(folder.join("scrape.yaml"), config.to_string()).expect("write the configuration");
+    Server::start("victoria-metrics", Command::new("victoria-metrics"), folder, "/health", |address| {
+        vec![
+            "-promscrape.config=scrape.yaml".to_owned(),
+            format!("-httpListenAddr={address}"),
+            "-storageDataPath=victoria".to_owned(),
+            "-search.latencyOffset=1s".to_owned(),
+        ]
+    })
+}
+
+fn alertmanager(folder: &Path, webhook: &Webhook) -> Server {
+    let config = json!({
+        "route": { "receiver": "test", "group_wait": "1s", "group_by": ["alertname"] },
+        "receivers": [{
+            "name": "test",
+            "webhook_configs": [{ "url": format!("http://{}/", webhook.address) }],
+        }],
+    });
+    fs::write(folder.join("alertmanager.yaml"), config.to_string()).expect("write the configuration");
+    let templates = folder.join("templates");
+    fs::create_dir(&templates).expect("make a folder");
+    for template in
+        fs::read_dir(of_package("prometheus-alertmanager", "share/prometheus/alertmanager")).unwrap()
+    {
+        let path = template.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "tmpl") {
+            fs::copy(&path, templates.join(path.file_name().expect("a name"))).expect("copy a template");
+        }
+    }
+    // Debian's reads its templates at a place of its own, where they are not unless it is installed.
+    let script = "mount -t tmpfs alertmanager /usr/share && mkdir -p /usr/share/prometheus/alertmanager && \
+                  cp templates/* /usr/share/prometheus/alertmanager && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "/bin/sh", "-c", script, "prometheus-alertmanager"]);
+    Server::start("alertmanager", command, folder, "/-/ready", |address| {
+        vec![
+            "--config.file=alertmanager.yaml".to_owned(),
+            format!("--web.listen-address={address}"),
+            "--storage.path=alertmanager".to_owned(),
+            "--cluster.listen-address=".to_owned(),
+        ]
+    })
+}
+
+/// Evaluates the rules for VictoriaMetrics, which does not do so itself.
+fn vmalert(folder: &Path, victoria: &Server, alertmanager: &Server) -> Server {
+    let (data, alerts) = (format!("http://{}", victoria.address), format!("http://{}", alertmanager.address));
+    Server::start("vmalert", Command::new("vmalert"), folder, "/health", |address| {
+        vec![
+            format!("-rule={}", rules().display()),
+            format!("-httpListenAddr={address}"),
+            format!("-datasource.url={data}"),
+            format!("-remoteWrite.url={data}"),
+            format!("-notifier.url={alerts}"),
+            "-evaluationInterval=1s".to_owned(),
+            "-remoteWrite.flushInterval=1s".to_owned(),
+        ]
+    })
+}
+
+/// A folder of the package that a program is of, below its `usr`.
+fn of_package(program: &str, folder: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
+    let bin = found.expect("the program is in PATH");
+    // Installed, or a script beside the folder that the package was unpacked into.
+    let folders = [PathBuf::from("/usr"), bin.parent().expect("a folder").join("../root/usr")];
+    folders.iter().map(|root| root.join(folder)).find(|path| path.is_dir()).expect("the package has it")
+}
+
+fn rules() -> PathBuf {
+    queries::deploy().join("alerts/rules.yaml")
+}
+
+/// What a server has no data for.
+fn lacking(server: &Server, queries: &[Query]) -> Vec<String> {
+    let asked =
+        queries.iter().filter(|query| !WITHOUT_DATA.iter().any(|(part, _)| query.expression.contains(part)));
+    asked
+        .filter_map(|Query { from, expression }| match server.query(expression) {
+            Ok(series) if !series.is_empty() => None,
+            Ok(_) => Some(format!("{from}: no data: {expression}")),
+            Err(error) => Some(format!("{from}: {error}: {expression}")),
+        })
+        .collect()
+}
+
+pub(crate) fn every_query_has_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = folder.path().join("ledger");
+    let cgroups = cgroups();
+    let agent = agent(&ledger);
+    let target = http_address(&agent);
+    let webhook = Webhook::start();
+    let alertmanager = alertmanager(folder.path(), &webhook);
+    let prometheus = prometheus(folder.path(), &target, &alertmanager.address.to_string());
+    let victoria = victoria_metrics(folder.path(), &target);
+    let _vmalert = vmalert(folder.path(), &victoria, &alertmanager);
+    // Before the attack, so that what it adds is seen as an increase.
+    for server in [&prometheus, &victoria] {
+        until("a scrape", || server.query("watchfire_build_info").ok().filter(|series| !series.is_empty()));
+    }
+    let _peers = attack::run(&cgroups);
+
+    let mut queries = queries::of_dashboards();
+    let of_dashboards = queries.len();
+    queries.extend(queries::of_rules(&prometheus.get("/api/v1/rules")));
+    assert!(of_dashboards > 0 && queries.len() > of_dashboards);
+    for server in [&prometheus, &victoria] {
+        let deadline = Instant::now() + DATA_WITHIN;
+        loop {
+            let lacking = lacking(server, &queries);
+            if lacking.is_empty() {
+                break;
+            }
+            let (count, all) = (lacking.len(), queries.len());
+            assert!(Instant::now() < deadline, "{count} of {all} queries lack data:\n{}", lacking.join("\n"));
+            std::thread::park_timeout(Duration::from_secs(1));
+        }
+    }
+    every_metric_has_a_panel(&agent, &queries[..of_dashboards]);
+
+    // Both judge the rules; here it is Prometheus' word that counts.
+    let by_prometheus = format!("http://{}", prometheus.address);
+    let deadline = Instant::now() + DATA_WITHIN;
+    let alert = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let told = webhook.told.recv_timeout(left).expect("Alertmanager tells of an alert of Prometheus");
+        let alerts = told["alerts"].as_array().cloned().unwrap_or_default();
+        let is_it = |alert: &Value| {
+            alert["labels"]["alertname"] == "WatchfirePolicyViolations"
+                && (alert["generatorURL"].as_str()).is_some_and(|url| url.contains(&by_prometheus[7..]))
+        };
+        if let Some(alert) = alerts.into_iter().find(is_it) {
+            break alert;
+        }
+    };
+    assert_eq!(alert["status"], "firing", "{alert}");
+    assert_eq!(alert["labels"]["cluster"], "lab", "{alert}");
+    assert!(
+        alert["annotations"]["runbook_url"].as_str().is_some_and(|url| url.starts_with("docs/runbooks/"))
+    );
+}
+
+fn every_metric_has_a_panel(agent: &Agent, panels: &[Query]) {
+    let asked: BTreeSet<&str> = panels.iter().flat_map(|query| queries::metrics(&query.expression)).collect();
+    let (_, body) = http_get(agent, "/metrics");
+    // The parts of histograms are one family.
+    let families = body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let shown = |family: &str| {
+        ["", "_bucket", "_sum", "_count"]
+            .iter()
+            .any(|part| asked.contains(format!("{family}{part}").as_str()))
+    };
+    let without: Vec<_> = families.filter(|family| !shown(family)).collect();
+    assert!(without.is_empty(), "no panel shows {without:?}");
+}
+
+/// `promtool check metrics` finds nothing to say about what an agent shows, with and without Hubble's names.
+pub(crate) fn metrics_are_clean() {
+    let config = json!({ "sensor": { "families": only(&FAMILIES) }, "metrics": { "hubble": true } });
+    let agent = bare(&["--config", "config.yaml", "--inventory", "inventory.yaml", "--policies", "policies"])
+        .with_file("config.yaml", &config.to_string())
+        .with_file("inventory.yaml", INVENTORY)
+        .with_file("policies/shop.yaml", POLICIES);
+    let agent = ready(agent.start());
+    let cgroups = cgroups();
+    drop(attack::run(&cgroups));
+    let body = until("Hubble's names", || {
+        let (_, body) = http_get(&agent, "/metrics");
+        let names =
+            ["flows_processed", "policy_verdicts", "dns_queries", "dns_responses", "port_distribution"];
+        let is_there = |name: &&str| body.contains(&format!("\nhubble_{name}_total{{"));
+        names.iter().all(|name| is_there(&name)).then_some(body)
+    });
+    let mut check = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start promtool");
+    check.stdin.take().expect("stdin is piped").write_all(body.as_bytes()).expect("tell promtool");
+    let output = check.wait_with_output().expect("wait for promtool");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// The rules are well-formed and fire when they should.
+pub(crate) fn rules_are_right() {
+    let run = |arguments: &[&str]| {
+        let mut promtool = Command::new("promtool");
+        let output = promtool.args(arguments).current_dir(queries::deploy().join("alerts")).output();
+        let output = output.expect("start promtool");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
+    };
+    run(&["check", "rules", "rules.yaml"]);
+    run(&["test", "rules", "rules_test.yaml"]);
+}
