@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use watchfire_conntrack::Conntrack;
 use watchfire_export::{
-    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions, Outputs,
-    SinkCounters,
+    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions,
+    Outputs, SinkCounters,
 };
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 

@@ -173,12 +173,15 @@ pub(crate) const TEST_TOOLS: [Tool; 17] = [
     OPENSSL,
     hosts("nginx", "nginx-light", "usr/sbin/nginx"),
     // Who scrapes the agent, judges its alerts and sends them on.
-    hosts("prometheus", "prometheus", "usr/bin/prometheus"),
+    PROMETHEUS,
     hosts("promtool", "prometheus", "usr/bin/promtool"),
     hosts("prometheus-alertmanager", "prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
     hosts("victoria-metrics", "victoria-metrics", "usr/bin/victoria-metrics"),
     hosts("vmalert", "victoria-metrics", "usr/bin/vmalert"),
 ];
+
+/// Who scrapes the agent.
+pub(crate) const PROMETHEUS: Tool = hosts("prometheus", "prometheus", "usr/bin/prometheus");
 
 /// A tool for which the machine's own program will do.
 const fn hosts(program: &'static str, package: &'static str, path: &'static str) -> Tool {

@@ -13,13 +13,18 @@ use crate::definitions::Defined;
 use crate::deployment::{built, deploy};
 use crate::kube::{Kube, told};
 
-/// Components of which one is taken, or none.
-const ALTERNATIVES: [&[&str]; 4] = [
-    &["pod-monitor", "service-monitor", "vm-pod-scrape"],
-    &["network-policy", "cilium-network-policy"],
-    &["container-runtime"],
-    &["kubelet"],
+/// Components, of those in a row one at a time.
+const ALTERNATIVES: [&[&str]; 6] = [
+    &["components/pod-monitor", "components/service-monitor", "components/vm-pod-scrape"],
+    &["components/network-policy", "components/cilium-network-policy"],
+    &["components/container-runtime"],
+    &["components/kubelet"],
+    &["alerts/prometheus", "alerts/victoriametrics"],
+    &["dashboards"],
 ];
+
+/// Where components lie.
+const COMPONENTS: [&str; 3] = ["alerts", "components", "dashboards"];
 
 /// Namespaces that objects are in which make none of their own.
 const NAMESPACES: [&str; 3] = ["argocd", "flux-system", "monitoring"];
@@ -38,7 +43,7 @@ fn field<'a>(object: &'a str, name: &str) -> &'a str {
 /// The folders below one that have a kustomization.
 fn folders(below: &str) -> BTreeSet<String> {
     // What is included by others may be no kustomization by itself.
-    let kind = if below == "components" { "Component" } else { "Kustomization" };
+    let kind = if COMPONENTS.contains(&below) { "Component" } else { "Kustomization" };
     let has = |path: &Path| {
         let text = std::fs::read_to_string(path.join("kustomization.yaml")).unwrap_or_default();
         text.lines().any(|line| line.strip_prefix("kind: ") == Some(kind))
@@ -55,17 +60,17 @@ fn folders(below: &str) -> BTreeSet<String> {
     found
 }
 
-/// Every combination of components.
+/// Each component by itself, each two that go together, and one of each row.
 fn combinations() -> Vec<Vec<&'static str>> {
-    ALTERNATIVES.iter().fold(vec![Vec::new()], |all, alternatives| {
-        let with = |one: &[&'static str], name: &'static str| [one, &[name]].concat();
-        all.iter()
-            .flat_map(|one| {
-                let more = alternatives.iter().map(|name| with(one, name));
-                std::iter::once(one.clone()).chain(more).collect::<Vec<_>>()
-            })
-            .collect()
-    })
+    let mut all = vec![ALTERNATIVES.map(|names| names[0]).to_vec()];
+    for (row, names) in ALTERNATIVES.iter().enumerate() {
+        for name in *names {
+            all.push(vec![name]);
+            let others = ALTERNATIVES[row + 1..].iter().flat_map(|others| others.iter());
+            all.extend(others.map(|other| vec![*name, *other]));
+        }
+    }
+    all
 }
 
 /// What each of them comes to, by what was built.
@@ -76,8 +81,11 @@ fn all_built(kube: &Kube) -> BTreeMap<String, String> {
         all.insert(folder, manifests);
     }
     for components in combinations() {
-        let paths: Vec<String> = components.iter().map(|name| format!("../components/{name}")).collect();
-        let manifests = built(kube, &json!({ "resources": ["../base"], "components": paths }));
+        let paths: Vec<String> = components.iter().map(|name| format!("../{name}")).collect();
+        // As overlays do: what names no namespace is in the agent's.
+        let kustomization =
+            json!({ "namespace": "watchfire", "resources": ["../base"], "components": paths });
+        let manifests = built(kube, &kustomization);
         all.insert(format!("base with {components:?}"), manifests);
     }
     all
@@ -85,8 +93,9 @@ fn all_built(kube: &Kube) -> BTreeMap<String, String> {
 
 pub(crate) fn are_valid() {
     let listed: BTreeSet<String> =
-        ALTERNATIVES.iter().flat_map(|names| names.iter().map(|name| format!("components/{name}"))).collect();
-    assert_eq!(folders("components"), listed, "each component is among those that are combined");
+        ALTERNATIVES.iter().flat_map(|names| names.iter().map(|name| (*name).to_owned())).collect();
+    let there: BTreeSet<String> = COMPONENTS.iter().flat_map(|below| folders(below)).collect();
+    assert_eq!(there, listed, "each component is among those that are combined");
     let kube = Kube::admin();
     let all = all_built(&kube);
     let defined = Defined::all();

@@ -2,6 +2,7 @@
 //! of it is in the ledger, and stays there.
 
 mod platform;
+mod scraped;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,6 +14,7 @@ use crate::definitions::Defined;
 use crate::deployment::{Deployment, LEDGER};
 use crate::kube::until;
 use platform::Platform;
+use scraped::{Scraping, has_prometheus};
 
 /// The ends of every connection that a ledger tells, with the outcome at the pod that opened it.
 fn judged(deployment: &Deployment) -> Vec<Judged> {
@@ -58,6 +60,7 @@ pub(crate) fn overlay() {
     deployment.ready();
     let agent = deployment.pod();
     let address = agent["status"]["podIP"].as_str().unwrap();
+    let scraping = has_prometheus().then(|| Scraping::of(address));
     let platform = Platform::new(&deployment.kube);
     platform.send(address);
     for expected in platform::EXPECTED {
@@ -78,6 +81,14 @@ pub(crate) fn overlay() {
     assert!(opened >= denied as f64, "{opened} of {denied}");
     assert_eq!(counted(&["watchfire_ledger_events_total{", "seal-failed"]), 0.0);
     println!("{}", figures());
+    match scraping {
+        Some(scraping) => {
+            // More than once, so that there is a rate.
+            platform.send(address);
+            println!("{} queries of the dashboards have data", scraping.dashboards_have_data());
+        }
+        None => println!("\nSKIP dashboards of the production overlay: no Prometheus"),
+    }
 
     // What a pod did outlives it, and the agent's own pod.
     let web = platform.pod("production/web");

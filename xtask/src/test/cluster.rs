@@ -10,7 +10,7 @@ use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::TestBinary;
 use crate::turn::Turn;
-use crate::{cluster, image, paths, setup};
+use crate::{cluster, image, packages, paths, setup};
 
 const TIER: &str = "cluster";
 
@@ -88,6 +88,10 @@ fn environment(agent: &Path, has_kubernetes: bool, tally: &mut Tally) -> Result<
     if has_kubernetes {
         environment.extend(cluster::kubernetes_environment()?);
         environment.push(("WATCHFIRE_DEFINITIONS", definitions(tally)));
+        match setup::tool(&packages::PROMETHEUS) {
+            Ok(program) => environment.push(("WATCHFIRE_PROMETHEUS", program.display().to_string())),
+            Err(error) => tally.skip(&format!("{TIER} (Prometheus)"), &cluster::reason(&error)),
+        }
         match setup::kubeconform() {
             Ok(program) => environment.push(("WATCHFIRE_KUBECONFORM", program.display().to_string())),
             Err(error) => tally.skip(&format!("{TIER} (kubeconform)"), &cluster::reason(&error)),
