@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     println!("digest:  {}", image.digest);
     println!("size:    {} bytes, of which the binary has {}", image.bytes.len(), binary.len());
     if let Some(builder) = args.load {
-        builder.load(&output)?;
+        builder.load(&output, &args.name)?;
         println!("loaded:  {} has {}", builder.program(), args.name);
     } else {
         println!("import:  ctr -n k8s.io image import {}", output.display());

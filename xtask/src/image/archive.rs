@@ -105,10 +105,9 @@ pub(crate) fn image(name: &str, contents: &Contents) -> Result<Image> {
         "layers": [descriptor(LAYER_TYPE, &compressed)],
     }))?;
     let mut manifest_descriptor = descriptor(MANIFEST_TYPE, &manifest);
-    let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
     manifest_descriptor["annotations"] = json!({
         "io.containerd.image.name": name,
-        "org.opencontainers.image.ref.name": tag,
+        "org.opencontainers.image.ref.name": tag(name),
     });
     let mut blobs = vec![config.clone(), compressed.clone(), manifest.clone()];
     let mut manifests = vec![manifest_descriptor];
@@ -132,6 +131,12 @@ pub(crate) fn image(name: &str, contents: &Contents) -> Result<Image> {
         add(&mut archive, &blob_path(blob), 0o644, blob)?;
     }
     Ok(Image { bytes: archive.into_inner().context("finish the archive")?, digest: digest(&manifest) })
+}
+
+/// The tag in an image's name.
+pub(super) fn tag(name: &str) -> &str {
+    // What follows a port is no tag.
+    name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or("latest", |(_, tag)| tag)
 }
 
 /// The configuration of what is no image.

@@ -1,4 +1,4 @@
-//! Image builders, where there are any: each takes the archive as it is, so that the digest stays the same.
+//! Image builders, where there are any: each takes the archive as it is, so that the image is the same everywhere.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::archive::tag;
 use crate::process;
 
 /// A program with a store of images.
@@ -31,17 +32,19 @@ impl Builder {
         }
     }
 
-    /// Brings an archive into its store.
-    pub(super) fn load(self, archive: &Path) -> Result<()> {
-        process::run_quietly(&mut self.command(archive))
+    /// Brings the image of this name into its store.
+    pub(super) fn load(self, archive: &Path, name: &str) -> Result<()> {
+        process::run_quietly(&mut self.command(archive, name))
     }
 
-    fn command(self, archive: &Path) -> Command {
+    fn command(self, archive: &Path, name: &str) -> Command {
         let mut command = Command::new(self.program());
         match self {
-            Self::Docker | Self::Podman => command.args(["load", "--input"]).arg(archive),
-            // It has no `load`; the archive's own name is that of docker's format, which it holds as well.
-            Self::Buildah => command.arg("pull").arg(format!("docker-archive:{}", archive.display())),
+            Self::Docker => command.args(["load", "--input"]).arg(archive),
+            // By its tag, since the list of what is in it has a manifest as well. The digest stays as it is.
+            Self::Podman | Self::Buildah => {
+                command.arg("pull").arg(format!("oci-archive:{}:{}", archive.display(), tag(name)))
+            }
         };
         command
     }
@@ -53,9 +56,11 @@ mod tests {
 
     #[test]
     fn each_builder_is_asked_in_its_own_words() {
-        let shown = |builder: Builder| process::shown(&builder.command(Path::new("/t/image.tar")));
+        let shown = |builder: Builder| {
+            process::shown(&builder.command(Path::new("/t/image.tar"), "localhost/watchfire:1.2"))
+        };
         assert_eq!(shown(Builder::Docker), "docker load --input /t/image.tar");
-        assert_eq!(shown(Builder::Podman), "podman load --input /t/image.tar");
-        assert_eq!(shown(Builder::Buildah), "buildah pull docker-archive:/t/image.tar");
+        assert_eq!(shown(Builder::Podman), "podman pull oci-archive:/t/image.tar:1.2");
+        assert_eq!(shown(Builder::Buildah), "buildah pull oci-archive:/t/image.tar:1.2");
     }
 }
