@@ -1,9 +1,11 @@
 //! `build`: the kernel programs, then the agent that carries them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use crate::process::Step;
 use crate::setup::BpfToolchain;
@@ -65,14 +67,34 @@ pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchai
 /// Builds the static agent and returns its path.
 pub(crate) fn agent(release: bool) -> Result<PathBuf> {
     let _step = Step::new("building the agent");
+    process::run(&mut agent_build(release))?;
+    let profile = if release { "release" } else { "debug" };
+    let binary = paths::target().join(paths::triple()).join(profile).join("watchfire");
+    elf::require_static(&binary)?;
+    Ok(binary)
+}
+
+/// Ids of the packages that are built for the agent's target: once the agent is there, this builds nothing.
+pub(crate) fn packages(release: bool) -> Result<BTreeSet<String>> {
+    let said = process::read(agent_build(release).args(["--quiet", "--message-format=json"]))?;
+    let target = paths::target().join(paths::triple()).display().to_string();
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_for_target = |message: &Value| {
+        let files = message["filenames"].as_array();
+        files
+            .is_some_and(|files| files.iter().filter_map(Value::as_str).any(|file| file.starts_with(&target)))
+    };
+    Ok(messages
+        .filter(is_for_target)
+        .filter_map(|message| message["package_id"].as_str().map(str::to_owned))
+        .collect())
+}
+
+fn agent_build(release: bool) -> Command {
     let mut build = if release { cargo::release_cargo("build") } else { cargo::static_cargo("build") };
     build.args(cargo::WORKSPACE).args(["--bin", "watchfire"]);
     if release {
         build.arg("--release");
     }
-    process::run(&mut build)?;
-    let profile = if release { "release" } else { "debug" };
-    let binary = paths::target().join(paths::triple()).join(profile).join("watchfire");
-    elf::require_static(&binary)?;
-    Ok(binary)
+    build
 }

@@ -37,10 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let _step = Step::new("writing the image");
     let output = args.output.clone().unwrap_or_else(|| paths::target().join("watchfire-image.tar"));
     let binary = fs::read(&agent).with_context(|| format!("read {}", agent.display()))?;
-    let list = sbom::of_agent(&binary)?;
+    let list = sbom::of_agent(&binary, !args.debug)?;
     let list_file = output.with_extension("cdx.json");
     fs::write(&list_file, &list).with_context(|| format!("write {}", list_file.display()))?;
-    let image = write(&args.name, &agent, &output)?;
+    let image = written(&args.name, &binary, list, &output)?;
     println!("archive: {}", output.display());
     println!("sbom:    {} (in the archive too)", list_file.display());
     println!("name:    {}", args.name);
@@ -58,16 +58,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Writes an image of a built agent, with the list of what is in it.
+/// Writes an image of the debug build, as tests take it.
 pub(crate) fn write(name: &str, agent: &Path, output: &Path) -> Result<Image> {
     let binary = fs::read(agent).with_context(|| format!("read {}", agent.display()))?;
-    let image = archive::image(name, &agent_contents(&binary)?)?;
+    let list = sbom::of_agent(&binary, false)?;
+    written(name, &binary, list, output)
+}
+
+/// Writes an image of an agent, with the list of what is in it.
+fn written(name: &str, binary: &[u8], list: Vec<u8>, output: &Path) -> Result<Image> {
+    let image = archive::image(name, &agent_contents(binary, list))?;
     fs::write(output, &image.bytes).with_context(|| format!("write {}", output.display()))?;
     Ok(image)
 }
 
 /// The agent, and a name for the user that it runs as: no shell, and no library.
-fn agent_contents(binary: &[u8]) -> Result<Contents> {
+fn agent_contents(binary: &[u8], list: Vec<u8>) -> Contents {
     let entries = vec![
         Entry::file("etc/passwd", 0o644, b"root:x:0:0:root:/:/sbin/nologin\n"),
         Entry::file("etc/group", 0o644, b"root:x:0:\n"),
@@ -75,13 +81,13 @@ fn agent_contents(binary: &[u8]) -> Result<Contents> {
     ];
     // Outside of a checkout there is none.
     let revision = process::read(cargo::git().args(["rev-parse", "HEAD"])).ok();
-    Ok(Contents {
+    Contents {
         entrypoint: &["/watchfire"],
         command: &["run"],
         title: "watchfire",
         description: "Node security and network telemetry agent",
         revision: revision.map(|text| text.trim().to_owned()),
-        attached: Some(Attached { media_type: sbom::MEDIA_TYPE, content: sbom::of_agent(binary)? }),
+        attached: Some(Attached { media_type: sbom::MEDIA_TYPE, content: list }),
         ..Contents::of(entries)
-    })
+    }
 }

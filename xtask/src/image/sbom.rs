@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::archive::{EPOCH_VARIABLE, time_of};
-use crate::process;
+use crate::{build, process};
 use packages::{Linked, Package};
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.cyclonedx+json";
 
 /// What the agent's binary was linked of, in its kernel programs too.
-pub(crate) fn of_agent(binary: &[u8]) -> Result<Vec<u8>> {
-    let linked = Linked::of_agent()?;
+pub(crate) fn of_agent(binary: &[u8], release: bool) -> Result<Vec<u8>> {
+    let built = build::packages(release)?;
+    let linked = Linked::of_agent(&|id| built.contains(id))?;
     let runtime = [
         ("rust-std", version_of(Command::new("rustc").arg("-V"), 1)?, "Apache-2.0 OR MIT"),
         ("glibc", version_of(Command::new("getconf").arg("GNU_LIBC_VERSION"), 1)?, "LGPL-2.1-or-later"),

@@ -34,17 +34,20 @@ pub(super) struct Linked {
 }
 
 impl Linked {
-    /// What is linked into the agent and its kernel programs.
-    pub(super) fn of_agent() -> Result<Self> {
+    /// What is linked into the agent, of the packages that were built for its target, and into its kernel programs.
+    ///
+    /// What cargo resolves is more than it builds: optional dependencies that nobody switches on, for example.
+    pub(super) fn of_agent(built: &dyn Fn(&str) -> bool) -> Result<Self> {
         let checksums = checksums()?;
         let mut packages = BTreeMap::new();
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (root, target) in ROOTS {
-            let target = if target.is_empty() { paths::triple() } else { target.to_owned() };
+            let is_agent = target.is_empty();
+            let target = if is_agent { paths::triple() } else { target.to_owned() };
             let mut ask = cargo::cargo();
             ask.args(["metadata", "--format-version=1", "--locked", "--filter-platform", &target]);
             let answer = serde_json::from_str(&process::read(&mut ask)?).context("read `cargo metadata`")?;
-            let (found, uses) = reachable(&answer, root, &checksums)?;
+            let (found, uses) = reachable(&answer, root, &checksums, &|id| !is_agent || built(id))?;
             packages.extend(found);
             for (from, to) in uses {
                 edges.entry(from).or_default().extend(to);
@@ -68,6 +71,7 @@ fn reachable(
     metadata: &Value,
     root: &str,
     checksums: &BTreeMap<(String, String), String>,
+    is_built: &dyn Fn(&str) -> bool,
 ) -> Result<(BTreeMap<String, Package>, BTreeMap<String, BTreeSet<String>>)> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let packages = list(&metadata["packages"]);
@@ -98,7 +102,7 @@ fn reachable(
                 continue;
             };
             let (other, its) = other;
-            if is_normal && !is_macro(its) {
+            if is_normal && !is_macro(its) && is_built(other) {
                 uses.insert(self::package(its, checksums)?.purl);
                 if seen.insert(other) {
                     waiting.push_back(other);
@@ -146,10 +150,14 @@ fn checksums() -> Result<BTreeMap<(String, String), String>> {
 mod tests {
     use super::*;
 
+    fn names(linked: &Linked) -> BTreeSet<&str> {
+        linked.packages.values().map(|package| package.name.as_str()).collect()
+    }
+
     #[test]
     fn the_agent_links_what_it_uses_and_neither_macros_nor_what_tests_use() {
-        let linked = Linked::of_agent().unwrap();
-        let names: BTreeSet<&str> = linked.packages.values().map(|package| package.name.as_str()).collect();
+        let linked = Linked::of_agent(&|_| true).unwrap();
+        let names = names(&linked);
         for name in ["tokio", "watchfire-sensor", "agent-ebpf", "aya-ebpf", "ring"] {
             assert!(names.contains(name), "{name} is linked");
         }
@@ -158,5 +166,15 @@ mod tests {
             assert!(!names.contains(name), "{name} is not linked");
         }
         assert!(linked.packages.values().all(|package| !package.license.contains('/')));
+    }
+
+    #[test]
+    fn what_was_not_built_is_not_linked() {
+        let linked = Linked::of_agent(&|id| !id.contains("kube-client")).unwrap();
+        let names = names(&linked);
+        assert!(names.contains("kube") && names.contains("tokio"));
+        // The second is used by the first alone.
+        assert!(!names.contains("kube-client") && !names.contains("jsonpath-rust"));
+        assert!(linked.edges.values().flatten().all(|name| !name.contains("kube-client")));
     }
 }
