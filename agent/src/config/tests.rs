@@ -15,6 +15,20 @@ fn the_example_is_exactly_the_defaults() {
 }
 
 #[test]
+fn what_is_deployed_can_be_read_and_keeps_a_ledger() {
+    for (name, text) in [
+        ("base", include_str!("../../../deploy/base/config.yaml")),
+        ("dev", include_str!("../../../deploy/overlays/dev/config.yaml")),
+        ("staging", include_str!("../../../deploy/overlays/staging/config.yaml")),
+        ("production", include_str!("../../../deploy/overlays/production/config.yaml")),
+    ] {
+        let config = parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(config.ledger.config("node", "0").is_some(), "{name}");
+        assert_eq!(config.cluster_name.as_deref(), (name != "base").then_some(name));
+    }
+}
+
+#[test]
 fn the_example_names_every_key() {
     // The unknown key makes serde list the known ones of each map.
     for map in [
