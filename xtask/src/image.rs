@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     println!("sbom:    {} (in the archive too)", list_file.display());
     println!("name:    {}", args.name);
     println!("digest:  {}", image.digest);
-    println!("size:    {} bytes, of which the binary has {}", image.bytes.len(), binary.len());
+    println!("size:    {} bytes; the binary {} bytes, before compression", image.bytes.len(), binary.len());
     if let Some(builder) = args.load {
         builder.load(&output, &args.name)?;
         println!("loaded:  {} has {}", builder.program(), args.name);
