@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use watchfire_conntrack::Conntrack;
 use watchfire_export::{
-    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions, Outputs,
-    SinkCounters,
+    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions,
+    Outputs, SinkCounters,
 };
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
@@ -66,6 +66,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let health = Arc::new(Health::new());
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
+    plane.send_metrics(config, &metrics, &knowledge.node)?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
     let ledger = ledger(config, &metrics, &knowledge.node)?;
     let ledger_account =
