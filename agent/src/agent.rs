@@ -67,6 +67,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let health = Arc::new(Health::new());
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
+    plane.send_metrics(config, &metrics, &knowledge.node)?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
     let ledger = ledger(config, &metrics, &knowledge.node)?;
     let ledger_account =

@@ -5,12 +5,12 @@ mod flags;
 mod flows;
 mod ledger;
 mod lists;
+mod metrics;
 mod policy;
 mod sensor;
 mod sources;
 mod values;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -25,10 +25,11 @@ pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
 pub(crate) use ledger::LedgerSection;
 pub(crate) use lists::AbsolutePath;
+use metrics::MetricsConfig;
 pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
 pub(crate) use sensor::SensorConfig;
 pub(crate) use sources::{AutoOr, EnrichmentConfig, KubernetesConfig, Place, Url, WaitMilliseconds};
-pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes, SeriesMax};
+pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes};
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
@@ -78,15 +79,6 @@ pub(crate) struct OutputConfig {
     pub(crate) to: Output,
     pub(crate) file_bytes_max: u64,
     pub(crate) files_max: u32,
-}
-
-/// The HTTP server.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub(crate) struct MetricsConfig {
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) series_max: SeriesMax,
-    pub(crate) hubble: bool,
 }
 
 /// The socket that `watchfire observe` connects to.
@@ -144,16 +136,6 @@ impl Default for Config {
 impl Default for OutputConfig {
     fn default() -> Self {
         Self { to: Output::Stdout, file_bytes_max: 64 << 20, files_max: 4 }
-    }
-}
-
-impl Default for MetricsConfig {
-    fn default() -> Self {
-        Self {
-            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
-            series_max: SeriesMax::default(),
-            hubble: false,
-        }
     }
 }
 

@@ -10,8 +10,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use watchfire_export::{Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question};
+use watchfire_export::{
+    Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question, RemoteWrite,
+};
 
+use crate::build_info::VERSION;
 use crate::config::Config;
 
 /// Threads of the control plane.
@@ -83,6 +86,14 @@ impl ControlPlane {
             tracing::warn!("the HTTP server or an observer did not end in time and is cut off");
         }
         self.runtime.shutdown_background();
+    }
+
+    /// Begins to send the metrics, if they are to be sent anywhere.
+    pub(crate) fn send_metrics(&mut self, config: &Config, metrics: &Metrics, node: &str) -> Result<()> {
+        let Some(remote) = &config.metrics.remote_write else { return Ok(()) };
+        let remote = RemoteWrite::new(remote.config(node)?, VERSION, metrics.clone())?;
+        self.servers.spawn_on(remote.run(self.shut_down()), self.runtime.handle());
+        Ok(())
     }
 
     fn serve_http(&mut self, config: &Config, metrics: &Metrics, health: &Arc<Health>) -> Result<()> {

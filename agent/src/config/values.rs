@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use watchfire_conntrack::NetworkNamespace;
-use watchfire_export::SERIES_MAX_DEFAULT;
 use watchfire_sensor::{RING_BYTES_DEFAULT, RING_BYTES_RANGE};
 
 /// Where the event log goes: `-`, `none` or a path.
@@ -168,35 +167,5 @@ impl<T: FromStr> FromStr for NoneOr<T> {
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
         if text == "none" { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
-    }
-}
-
-/// Most series that are labelled with names of workloads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "usize")]
-pub(crate) struct SeriesMax(usize);
-
-impl SeriesMax {
-    const MAX: usize = 1_000_000;
-
-    pub(crate) const fn get(self) -> usize {
-        self.0
-    }
-}
-
-impl Default for SeriesMax {
-    fn default() -> Self {
-        Self(SERIES_MAX_DEFAULT)
-    }
-}
-
-impl TryFrom<usize> for SeriesMax {
-    type Error = String;
-
-    fn try_from(series: usize) -> Result<Self, String> {
-        match series {
-            0..=Self::MAX => Ok(Self(series)),
-            _ => Err(format!("found {series}, expected a whole number from 0 to {}", Self::MAX)),
-        }
     }
 }

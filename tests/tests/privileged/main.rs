@@ -307,6 +307,7 @@ fn main() {
         .test("policy_explain_of_the_agent", AGENT, policy::explain)
         .test("policy_state_of_the_agent", AGENT, policy::others)
         .test("scraped_dashboards_and_rules_have_data", scraped::SERVERS, scraped::every_query_has_data)
+        .test("scraped_by_nobody_metrics_are_sent", scraped::RECEIVERS, scraped::remote_write)
         .test("scraped_metrics_are_clean", scraped::CHECKED, scraped::metrics_are_clean)
         .test("alerts_fire_when_they_should", &[Need::Program("promtool")], scraped::rules_are_right)
         .test("interop_tcp_agrees_with_tshark", interop::CAPTURED, interop::tcp)

@@ -14,10 +14,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use watchfire_tests::{Agent, Need, http_address, until};
+use watchfire_tests::{Agent, AgentCommand, Need, http_address, until};
 
 use self::queries::Query;
-use self::server::Server;
+use self::server::{Server, free_address};
 use self::webhook::Webhook;
 use crate::findings::{CANDIDATES, STRICT};
 use crate::running::{FAMILIES, bare, http_get, only, ready};
@@ -37,6 +37,10 @@ pub(crate) const SERVERS: &[Need] = &[
     Need::Program("victoria-metrics"),
     Need::Program("vmalert"),
 ];
+
+/// What sending to them takes.
+pub(crate) const RECEIVERS: &[Need] =
+    &[Need::Root, Need::Btf, Need::CgroupV2, Need::Program("prometheus"), Need::Program("victoria-metrics")];
 
 /// What checking takes that a scrape is clean.
 pub(crate) const CHECKED: &[Need] = &[
@@ -94,6 +98,8 @@ fn prometheus(folder: &Path, agent: &str, alertmanager: &str) -> Server {
         vec![
             "--config.file=prometheus.yaml".to_owned(),
             format!("--web.listen-address={address}"),
+            format!("--web.external-url=http://{address}/"),
+            "--web.enable-remote-write-receiver".to_owned(),
             "--storage.tsdb.path=prometheus".to_owned(),
         ]
     })
@@ -117,7 +123,7 @@ fn victoria_metrics(folder: &Path, agent: &str) -> Server {
 
 fn alertmanager(folder: &Path, webhook: &Webhook) -> Server {
     let config = json!({
-        "route": { "receiver": "test", "group_wait": "1s", "group_by": ["alertname"] },
+        "route": { "receiver": "test", "group_wait": "1s", "group_interval": "1s", "group_by": ["alertname"] },
         "receivers": [{
             "name": "test",
             "webhook_configs": [{ "url": format!("http://{}/", webhook.address) }],
@@ -261,6 +267,39 @@ fn every_metric_has_a_panel(agent: &Agent, panels: &[Query]) {
     };
     let without: Vec<_> = families.filter(|family| !shown(family)).collect();
     assert!(without.is_empty(), "no panel shows {without:?}");
+}
+
+/// An agent without a port sends its metrics to both, and to one that is not there, which it survives.
+pub(crate) fn remote_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody = free_address().to_string();
+    let prometheus = prometheus(folder.path(), &nobody, &nobody);
+    let victoria = victoria_metrics(folder.path(), &nobody);
+    let token = folder.path().join("token");
+    fs::write(&token, "of no use here\n").expect("write a token");
+    let config = |url: String| {
+        let remote = json!({ "url": url, "intervalSeconds": 1, "bearerTokenFile": token });
+        json!({ "nodeName": "lonely", "metrics": { "listen": null, "remoteWrite": remote } }).to_string()
+    };
+    for server in [&prometheus, &victoria] {
+        let url = format!("http://{}/api/v1/write", server.address);
+        let mut agent = AgentCommand::new(["run", "--config", "config.yaml", "--socket", "observe.sock"])
+            .with_file("config.yaml", &config(url))
+            .start();
+        let asked =
+            "watchfire_records_seen_total{job=\"watchfire\",instance=\"lonely\",kind=\"process-exec\"}";
+        let counted = |expression: &str| server.query(expression).ok().filter(|series| !series.is_empty());
+        until("samples of the agent", || counted(&format!("{asked} > 0")));
+        until("samples that were sent", || {
+            counted("watchfire_remote_write_samples_total{instance=\"lonely\",outcome=\"sent\"} > 0")
+        });
+        agent.signal("TERM");
+        assert!(agent.ended().success(), "{:?}", agent.log());
+    }
+    let agent = AgentCommand::new(["run", "--config", "config.yaml", "--socket", "observe.sock"])
+        .with_file("config.yaml", &config(format!("http://{nobody}/api/v1/write")))
+        .start();
+    agent.logged("remote write fails");
 }
 
 /// `promtool check metrics` finds nothing to say about what an agent shows, with and without Hubble's names.

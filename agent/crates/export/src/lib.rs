@@ -14,6 +14,7 @@ mod ledger;
 mod metrics;
 mod observe;
 mod outputs;
+mod remote_write;
 mod sink_queue;
 mod sink_thread;
 
@@ -38,3 +39,7 @@ pub use observe::{
     StateOf, WHO_BYTES_MAX, observe, state, who,
 };
 pub use outputs::Outputs;
+pub use remote_write::{
+    REMOTE_WRITE_PAUSE_SECONDS, REMOTE_WRITE_QUEUE_BYTES_MAX, REMOTE_WRITE_REQUEST_SAMPLES_MAX,
+    REMOTE_WRITE_REQUEST_SECONDS_MAX, RemoteWrite, RemoteWriteAuth, RemoteWriteConfig, RemoteWriteError,
+};

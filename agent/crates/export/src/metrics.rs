@@ -8,11 +8,13 @@ mod hubble;
 mod inventory;
 mod labels;
 mod ledger;
+mod observe;
 mod own_process;
 mod payloads;
 mod plain;
 mod policy;
 mod registered;
+mod remote_write;
 mod series;
 mod sinks;
 mod stages;
@@ -28,10 +30,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use watchfire_model::{
-    EnrichmentOutcome, KindCounters, Missing, Operation, ProcessAction, ProcessView, Record, RecordBody,
-    RecordKind,
-};
+use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, RecordKind};
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
@@ -40,6 +39,7 @@ pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
+pub(crate) use self::remote_write::RemoteWriteCounters;
 pub use self::series::SERIES_MAX_DEFAULT;
 pub use self::sinks::SinkCounters;
 
@@ -107,6 +107,7 @@ struct Families {
     workload_flows: WorkloadFlowMetrics,
     workload_processes: WorkloadProcessMetrics,
     stages: StageMetrics,
+    remote_write: RemoteWriteCounters,
     hubble: Option<HubbleMetrics>,
     own_process: ProcessMetrics,
     flows: FlowMetrics,
@@ -155,7 +156,7 @@ impl Metrics {
         let action = |name| actions.get_or_create_owned(&[("action", name)]);
         let events = Family::<Fixed<2>, Counter>::default();
         for operation in Operation::ALL {
-            drop(events.get_or_create(&event_labels(*operation)));
+            drop(events.get_or_create(&observe::event_labels(*operation)));
         }
         let states = Family::<Fixed<1>, Gauge>::default();
         let state = |name| states.get_or_create_owned(&[("state", name)]);
@@ -179,6 +180,7 @@ impl Metrics {
             workload_flows: WorkloadFlowMetrics::register(&mut registry, &budget),
             workload_processes: WorkloadProcessMetrics::register(&mut registry, &budget),
             stages: StageMetrics::register(&mut registry),
+            remote_write: RemoteWriteCounters::register(&mut registry),
             hubble: hubble.then(|| HubbleMetrics::register(&mut plain, &budget)),
             own_process: ProcessMetrics::register(&mut plain, &mut registry),
             flows: FlowMetrics::register(&mut registry, &budget),
@@ -205,82 +207,6 @@ impl Metrics {
             series,
             budget,
         }))
-    }
-
-    /// Counts records that leave the agent now.
-    pub fn observe_all(&self, records: &[Record]) {
-        if records.is_empty() {
-            return;
-        }
-        let now_ns = stages::boot_ns();
-        for record in records {
-            self.0.stages.observe(record, now_ns);
-            self.observe(record);
-        }
-    }
-
-    /// Counts what a record tells.
-    pub fn observe(&self, record: &Record) {
-        let families = &*self.0;
-        let workloads = &families.workloads;
-        match &record.body {
-            RecordBody::Process(process) => {
-                match process.action {
-                    ProcessAction::Fork => &families.forks,
-                    ProcessAction::Exec => &families.execs,
-                    ProcessAction::Exit => &families.exits,
-                    ProcessAction::Found => &families.found,
-                }
-                .inc();
-                families.workload_processes.observe_process(process, workloads);
-            }
-            RecordBody::Flow(flow) => {
-                families.flows.observe(flow);
-                families.workload_flows.observe(flow, workloads);
-                if let Some(hubble) = &families.hubble {
-                    hubble.observe(flow);
-                }
-            }
-            RecordBody::Dns(dns) => {
-                families.dns.observe(dns);
-                families.workload_flows.observe_dns(dns, workloads);
-                if let Some(hubble) = &families.hubble {
-                    hubble.observe_dns(dns);
-                }
-            }
-            RecordBody::Finding(finding) => {
-                families.findings.observe(finding);
-                families.workload_processes.observe_finding(finding, workloads);
-            }
-            // Its totals come by `set_records`.
-            RecordBody::Loss(loss) => {
-                if let Some(hubble) = &families.hubble {
-                    hubble.observe_loss(loss);
-                }
-            }
-            RecordBody::Credentials(event) => {
-                if event.detail.gained.as_ref().is_some_and(|gained| !gained.is_empty()) {
-                    families.workload_processes.observe_gain(&event.process, workloads);
-                }
-                self.observe_event(&record.body, &event.process);
-            }
-            RecordBody::Capability(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::File(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Namespace(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Kernel(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Memory(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Socket(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Signal(event) => self.observe_event(&record.body, &event.process),
-            RecordBody::Stdio(event) => self.observe_event(&record.body, &event.process),
-        }
-    }
-
-    fn observe_event(&self, body: &RecordBody, process: &ProcessView) {
-        if let Some(operation) = body.operation() {
-            self.0.events.get_or_create(&event_labels(operation)).inc();
-            let kind = operation.kind().as_str();
-            self.0.workload_processes.observe_event(kind, process, &self.0.workloads);
-        }
     }
 
     /// Sets the totals of one kind of kernel record.
@@ -348,6 +274,10 @@ impl Metrics {
         self.0.sinks.of(name)
     }
 
+    pub(crate) fn remote_write(&self) -> &RemoteWriteCounters {
+        &self.0.remote_write
+    }
+
     /// A new counter `watchfire_<name>_total`, e.g. of evictions in the inventory. Each name once.
     #[must_use]
     pub fn register_counter(&self, name: &str, help: &str) -> CounterHandle {
@@ -388,11 +318,6 @@ impl Metrics {
 
     /// Media type of [`Self::render_plain`] (Prometheus, "Exposition formats").
     pub const PLAIN_TEXT: &'static str = "text/plain; version=0.0.4; charset=utf-8";
-}
-
-/// Each operation belongs to one type, so these are no more series than operations.
-const fn event_labels(operation: Operation) -> Fixed<2> {
-    [("type", operation.kind().as_str()), ("operation", operation.as_str())]
 }
 
 fn set(gauge: &Gauge, value: usize) {

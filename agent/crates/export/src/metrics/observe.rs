@@ -1,0 +1,89 @@
+//! What each record counts for.
+
+use watchfire_model::{Operation, ProcessAction, ProcessView, Record, RecordBody};
+
+use super::labels::Fixed;
+use super::{Metrics, stages};
+
+impl Metrics {
+    /// Counts records that leave the agent now.
+    pub fn observe_all(&self, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        let now_ns = stages::boot_ns();
+        for record in records {
+            self.0.stages.observe(record, now_ns);
+            self.observe(record);
+        }
+    }
+
+    /// Counts what a record tells.
+    pub fn observe(&self, record: &Record) {
+        let families = &*self.0;
+        let workloads = &families.workloads;
+        match &record.body {
+            RecordBody::Process(process) => {
+                match process.action {
+                    ProcessAction::Fork => &families.forks,
+                    ProcessAction::Exec => &families.execs,
+                    ProcessAction::Exit => &families.exits,
+                    ProcessAction::Found => &families.found,
+                }
+                .inc();
+                families.workload_processes.observe_process(process, workloads);
+            }
+            RecordBody::Flow(flow) => {
+                families.flows.observe(flow);
+                families.workload_flows.observe(flow, workloads);
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe(flow);
+                }
+            }
+            RecordBody::Dns(dns) => {
+                families.dns.observe(dns);
+                families.workload_flows.observe_dns(dns, workloads);
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe_dns(dns);
+                }
+            }
+            RecordBody::Finding(finding) => {
+                families.findings.observe(finding);
+                families.workload_processes.observe_finding(finding, workloads);
+            }
+            // Its totals come by `set_records`.
+            RecordBody::Loss(loss) => {
+                if let Some(hubble) = &families.hubble {
+                    hubble.observe_loss(loss);
+                }
+            }
+            RecordBody::Credentials(event) => {
+                if event.detail.gained.as_ref().is_some_and(|gained| !gained.is_empty()) {
+                    families.workload_processes.observe_gain(&event.process, workloads);
+                }
+                self.observe_event(&record.body, &event.process);
+            }
+            RecordBody::Capability(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::File(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Namespace(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Kernel(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Memory(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Socket(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Signal(event) => self.observe_event(&record.body, &event.process),
+            RecordBody::Stdio(event) => self.observe_event(&record.body, &event.process),
+        }
+    }
+
+    fn observe_event(&self, body: &RecordBody, process: &ProcessView) {
+        if let Some(operation) = body.operation() {
+            self.0.events.get_or_create(&event_labels(operation)).inc();
+            let kind = operation.kind().as_str();
+            self.0.workload_processes.observe_event(kind, process, &self.0.workloads);
+        }
+    }
+}
+
+/// Each operation belongs to one type, so these are no more series than operations.
+pub(super) const fn event_labels(operation: Operation) -> Fixed<2> {
+    [("type", operation.kind().as_str()), ("operation", operation.as_str())]
+}
