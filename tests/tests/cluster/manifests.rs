@@ -14,11 +14,12 @@ use crate::deployment::{built, deploy};
 use crate::kube::{Kube, told};
 
 /// Components, of those in a row one at a time.
-const ALTERNATIVES: [&[&str]; 6] = [
+const ALTERNATIVES: [&[&str]; 7] = [
     &["components/pod-monitor", "components/service-monitor", "components/vm-pod-scrape"],
     &["components/network-policy", "components/cilium-network-policy"],
     &["components/container-runtime"],
     &["components/kubelet"],
+    &["components/api-cert-manager"],
     &["alerts/prometheus", "alerts/victoriametrics"],
     &["dashboards"],
 ];
