@@ -1,4 +1,4 @@
-//! What talks to the outside and not to the kernel: HTTP, the observe socket and signals, on tokio.
+//! What talks to the outside and not to the kernel: HTTP, the observe socket, the object store and signals, on tokio.
 
 use std::process;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use watchfire_export::{Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question};
+use watchfire_ship::Shipper;
 
 use crate::config::Config;
 
@@ -63,6 +64,11 @@ impl ControlPlane {
     /// Where live records go, if anyone may ask for them.
     pub(crate) const fn hub(&self) -> Option<&Arc<ObserveHub>> {
         self.hub.as_ref()
+    }
+
+    /// Ships sealed segments of the ledger until the end.
+    pub(crate) fn ship(&mut self, shipper: Shipper) {
+        self.servers.spawn_on(shipper.run(self.shut_down()), self.runtime.handle());
     }
 
     /// Its threads.

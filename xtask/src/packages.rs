@@ -85,6 +85,14 @@ pub(crate) const KUBERNETES_PACKAGES: [&str; 6] = [
 /// Etcd in the version that this Kubernetes is tested with: Debian's is older than what lists by watching need.
 pub(crate) const ETCD_PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 
+/// A server that speaks S3 and keeps objects as files: a Go package and its version.
+pub(crate) const S3_SERVER_PACKAGE: &str = "github.com/versity/versitygw/cmd/versitygw";
+pub(crate) const S3_SERVER_VERSION: &str = "1.8.0";
+
+/// A reader of Parquet that is not ours: a Python package and its version.
+pub(crate) const DUCKDB_PACKAGE: &str = "duckdb";
+pub(crate) const DUCKDB_VERSION: &str = "1.4.1";
+
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.
 pub(crate) const TEST_TOOLS: [Tool; 12] = [

@@ -28,7 +28,8 @@ pub use jsonl::{
 pub use ledger::{LEDGER_GATHER_MS, LedgerSink};
 pub use metrics::{
     CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, NAMESPACE_LABELS_MAX,
-    POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SinkCounters, SourceState,
+    POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, ShipTotals, SinkCounters,
+    SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,

@@ -10,6 +10,7 @@ mod ledger;
 mod payloads;
 mod policy;
 mod registered;
+mod shipping;
 mod sinks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ pub use self::inventory::SourceState;
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
+pub use self::shipping::ShipTotals;
 pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
@@ -42,6 +44,7 @@ use self::labels::Fixed;
 use self::ledger::LedgerMetrics;
 use self::payloads::PayloadMetrics;
 use self::policy::JudgingMetrics;
+use self::shipping::ShippingMetrics;
 use self::sinks::SinkFamilies;
 
 /// Prefix of every family.
@@ -74,6 +77,7 @@ struct Families {
     account: AccountMetrics,
     inventory: InventoryMetrics,
     ledger: LedgerMetrics,
+    shipping: ShippingMetrics,
     judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
@@ -128,6 +132,7 @@ impl Metrics {
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
+            shipping: ShippingMetrics::register(&mut registry),
             judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
@@ -234,6 +239,11 @@ impl Metrics {
     /// Sets what the ledger counts.
     pub fn set_ledger(&self, stats: &watchfire_ledger::Stats) {
         self.0.ledger.set(stats);
+    }
+
+    /// Sets how far the ledger is shipped.
+    pub fn set_shipping(&self, totals: &ShipTotals) {
+        self.0.shipping.set(totals);
     }
 
     /// The counters of a sink, at 0 until it counts.

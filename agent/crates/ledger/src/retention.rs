@@ -183,10 +183,10 @@ impl Keeper {
         self.shipment.as_ref().is_some_and(|shipment| shipment.is_shipped(segment))
     }
 
-    /// Before records go.
-    fn removing(&self, segment: u64, records: u64) {
+    /// Where records went that are nowhere else.
+    fn count_unshipped(&self, segment: u64, records: u64) {
         if let Some(shipment) = &self.shipment {
-            shipment.removing(segment, records);
+            shipment.removed(segment, records);
         }
     }
 
@@ -234,12 +234,12 @@ impl Keeper {
             manifest.tables.keys().copied().filter(|family| !KEPT.contains(family)).collect();
         let records = tables.iter().map(|family| manifest.tables[family].records).sum();
         let retired = Retired { manifest: *manifest_hash, tables: tables.clone(), removed_at: now };
-        self.removing(manifest.segment, records);
         write_signed(&dir.join(RETIRED_FILE), &retired, key)?;
         for family in &tables {
             files::remove_if_there(&dir.join(family.file_name()))?;
         }
         files::sync_dir(dir)?;
+        self.count_unshipped(manifest.segment, records);
         stats.thinned.add(1);
         stats.removed_records.add(records);
         tracing::info!(
@@ -262,13 +262,13 @@ impl Keeper {
         };
         let left = manifest.tables.iter().filter(|(family, _)| KEPT.contains(family));
         let records = left.map(|(_, table)| table.records).sum();
-        self.removing(manifest.segment, records);
         write_signed(&self.dir.join(HORIZON_FILE), &horizon, key)?;
         let segments = self.dir.join(SEGMENTS_DIR);
         let going = segments.join(format!("{UNFINISHED_PREFIX}{}", segment::dir_name(manifest.segment)));
         fs::rename(dir, &going).at("cannot rename to", &going)?;
         fs::remove_dir_all(&going).at("cannot remove", &going)?;
         files::sync_dir(&segments)?;
+        self.count_unshipped(manifest.segment, records);
         stats.removed.add(1);
         stats.removed_records.add(records);
         tracing::info!(segment = manifest.segment, "ledger segment removed");

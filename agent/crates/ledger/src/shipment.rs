@@ -91,14 +91,14 @@ impl Shipment {
         Ok(())
     }
 
-    /// Retention takes records of a segment; where they are not shipped, that is a loss.
-    pub(crate) fn removing(&self, segment: u64, records: u64) {
+    /// Retention took records of a segment; where they are not shipped, that is a loss.
+    pub(crate) fn removed(&self, segment: u64, records: u64) {
         if records == 0 || self.is_shipped(segment) {
             return;
         }
         self.removed_records.add(records);
         *self.untold.lock().unwrap_or_else(PoisonError::into_inner) += records;
-        tracing::error!(segment, records, "records go from the ledger before they were shipped");
+        tracing::error!(segment, records, "records went from the ledger before they were shipped");
     }
 
     /// Records that retention took unshipped since this was last asked.
@@ -141,9 +141,9 @@ mod tests {
         let shipment = Shipment::open(dir.path(), ID, "s3://a").unwrap();
         shipment.acknowledge(2, true).unwrap();
         for segment in 1..=4 {
-            shipment.removing(segment, 10);
+            shipment.removed(segment, 10);
         }
-        shipment.removing(4, 0);
+        shipment.removed(4, 0);
         assert_eq!(shipment.removed_records.get(), 20);
         assert_eq!((shipment.take_untold(), shipment.take_untold()), (20, 0));
     }

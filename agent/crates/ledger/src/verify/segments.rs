@@ -9,12 +9,12 @@ use crate::family::Family;
 use crate::files;
 use crate::hash::{ChainHash, FrameHasher};
 use crate::key::PublicKey;
+use crate::recovery::end_of;
 use crate::retention::{Horizon, RETIRED_FILE, Retired, SIGNATURE_SUFFIX};
 use crate::sealed::SignedHorizon;
 use crate::segment::{
     self, FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
 };
-use crate::recovery::end_of;
 use crate::wal::Position;
 
 /// Checks every segment that is there.
@@ -49,7 +49,8 @@ fn pass_removed(dir: &Path, number: u64, chain: &mut Chain) -> Result<(), Stop> 
     if horizon.segment + 1 != number || !is_behind {
         return Err(Fault::new(&path, "it does not stand for what is missing here").into());
     }
-    let note = format!("segments before {number} are missing: retention removed them before they were shipped");
+    let note =
+        format!("segments before {number} are missing: retention removed them before they were shipped");
     chain.intact.notes.push(note);
     chain.manifest = Some(Some(horizon.manifest));
     chain.position = Some(end_of(&horizon.frames));
