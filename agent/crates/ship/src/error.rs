@@ -97,7 +97,37 @@ impl ShipError {
             }
             source = error.source();
         }
-        let text = text.replace('\n', " ");
+        let text = without_document(&text).replace('\n', " ");
         text.chars().take(CHAIN_CHARS_MAX).collect()
+    }
+}
+
+/// An S3 server that refuses a signature answers with all that was signed, a session's token too: of such a document only
+/// code and message are told.
+fn without_document(text: &str) -> String {
+    let Some(at) = text.find("<?xml").or_else(|| text.find("<Error")) else { return text.to_owned() };
+    let (before, document) = text.split_at(at);
+    let element = |name: &str| {
+        let (_, rest) = document.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0)
+    };
+    let told: Vec<&str> = ["Code", "Message"].into_iter().filter_map(element).collect();
+    format!("{before}{}", told.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_servers_are_told_without_what_was_signed() {
+        let answer = "403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>SignatureDoesNotMatch</Code>\
+                      <Message>Check your key.</Message><CanonicalRequest>x-amz-security-token:hush</CanonicalRequest></Error>";
+        let source = object_store::Error::Generic { store: "S3", source: answer.into() };
+        let error = ShipError::Store { what: "cannot write", name: "a".to_owned(), source };
+        let told = error.chain();
+        assert!(told.ends_with("403 Forbidden: SignatureDoesNotMatch: Check your key."), "{told}");
+        assert_eq!(without_document("plain"), "plain");
+        assert_eq!(without_document("x <Error>"), "x ");
     }
 }

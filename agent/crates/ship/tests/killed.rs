@@ -2,10 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 #[path = "ship/common.rs"]
-#[expect(dead_code, reason = "shared with the other tests")]
 mod common;
 #[path = "../../ledger/tests/ledger/made.rs"]
-#[expect(dead_code, reason = "shared with the ledger's own tests")]
 mod made;
 
 use std::io::{BufRead as _, BufReader, Write as _};

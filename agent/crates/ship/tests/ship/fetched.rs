@@ -34,7 +34,9 @@ async fn a_directory_gets_whole_files_by_partition_and_gives_the_history_back() 
     let parquet: Vec<_> = names.keys().filter(|name| name.ends_with(".parquet")).collect();
     assert!(parquet.len() > 9, "{parquet:?}");
     assert!(
-        parquet.iter().all(|name| name.starts_with("cluster=test/node=node%2F1 ü/date=2026-01-01/family="))
+        parquet
+            .iter()
+            .all(|name| name.starts_with("cluster=test/node=node%2F1 %C3%BC/date=2026-01-01/family="))
     );
 
     let bundle = out.path().join("bundle");

@@ -5,7 +5,6 @@ mod common;
 mod faults;
 mod fetched;
 #[path = "../../../ledger/tests/ledger/made.rs"]
-#[expect(dead_code, reason = "shared with the ledger's own tests")]
 mod made;
 mod removed;
 mod waiting;
