@@ -1,6 +1,7 @@
 //! The life of the agent: start, watch, drain.
 
 mod account;
+mod shipping;
 
 use std::cell::RefCell;
 use std::env;
@@ -20,6 +21,7 @@ use watchfire_export::{
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
 use self::account::{Account, log_totals, say_probes, show_probes};
+use self::shipping::Shipping;
 use crate::build_info::{COMMIT, VERSION};
 use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
@@ -69,9 +71,14 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     plane.send_metrics(config, &metrics, &knowledge.node)?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
-    let ledger = ledger(config, &metrics, &knowledge.node)?;
+    let node = knowledge.node.to_string();
+    let ledger = ledger(config, &metrics, &node)?;
     let ledger_account =
         ledger.as_ref().map(|ledger| (Arc::clone(ledger.stats()), metrics.sink(LEDGER_SINK)));
+    let shipping = match &ledger {
+        Some(ledger) => Shipping::start(config, &node, ledger, &mut plane)?,
+        None => None,
+    };
     let outputs = outputs.with_ledger(ledger);
 
     let questions = plane.questions();
@@ -109,7 +116,7 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     }
     pipeline.tell(Control::SensorStarted);
 
-    let account = Account::register(&metrics, sink, ledger_account);
+    let account = Account::register(&metrics, sink, ledger_account, shipping);
     let files = RefCell::new(config.sensor.files.filter());
     let agent = Agent { config, source, files, account, sensor, sources, pipeline, plane, events };
     match agent.watch() {

@@ -23,7 +23,7 @@ use lists::Limited;
 pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
-pub(crate) use ledger::LedgerSection;
+pub(crate) use ledger::{LedgerSection, ShipSection};
 pub(crate) use lists::AbsolutePath;
 use metrics::MetricsConfig;
 pub(crate) use policy::{DialectChoice, Mode, PolicyConfig};
@@ -173,6 +173,14 @@ impl Config {
         let mut set = sources.into_iter().filter_map(|(key, is_set)| is_set.then_some(key));
         if let (Some(first), Some(second)) = (set.next(), set.next()) {
             bail!("{first} and {second} are both set, expected one of them: each tells all pods");
+        }
+        if self.ledger.ship().target().is_some() && self.ledger.dir.is_none() {
+            bail!("ledger.ship.url is set without ledger.dir, expected both: what is shipped is the ledger");
+        }
+        if self.ledger.ship().target().is_some() && self.cluster_name.is_none() {
+            bail!(
+                "ledger.ship.url is set without clusterName, expected both: in the store it tells clusters apart"
+            );
         }
         if self.inventory.is_some() && !self.cluster_cidrs.as_slice().is_empty() {
             bail!("clusterCIDRs is set beside inventory, expected clusterCIDRs within the inventory file");

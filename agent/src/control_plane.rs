@@ -1,4 +1,4 @@
-//! What talks to the outside and not to the kernel: HTTP, the observe socket and signals, on tokio.
+//! What talks to the outside and not to the kernel: HTTP, the observe socket, the object store and signals, on tokio.
 
 use std::process;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use watchfire_export::{
     Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question, RemoteWrite,
 };
+use watchfire_ship::Shipper;
 
 use crate::build_info::VERSION;
 use crate::config::Config;
@@ -66,6 +67,11 @@ impl ControlPlane {
     /// Where live records go, if anyone may ask for them.
     pub(crate) const fn hub(&self) -> Option<&Arc<ObserveHub>> {
         self.hub.as_ref()
+    }
+
+    /// Ships sealed segments of the ledger until the end.
+    pub(crate) fn ship(&mut self, shipper: Shipper) {
+        self.servers.spawn_on(shipper.run(self.shut_down()), self.runtime.handle());
     }
 
     /// Its threads.

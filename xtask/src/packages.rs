@@ -155,6 +155,13 @@ pub(crate) const DEFINITIONS: [Definitions; 7] = [
         files: &["crd.yaml"],
     },
 ];
+/// A server that speaks S3 and keeps objects as files: a Go package and its version.
+pub(crate) const S3_SERVER_PACKAGE: &str = "github.com/versity/versitygw/cmd/versitygw";
+pub(crate) const S3_SERVER_VERSION: &str = "1.8.0";
+
+/// A reader of Parquet that is not ours: a Python package and its version.
+pub(crate) const DUCKDB_PACKAGE: &str = "duckdb";
+pub(crate) const DUCKDB_VERSION: &str = "1.4.1";
 
 /// What the privileged tests start besides what every Debian has: real servers and clients, and those who count
 /// independently. A test that lacks one is skipped by name.

@@ -6,6 +6,7 @@ mod kernels;
 mod kubeconform;
 mod kubernetes;
 mod oracle;
+mod stores;
 mod tools;
 
 use clap::ValueEnum;
@@ -16,6 +17,7 @@ pub(crate) use kernels::{KernelFiles, kernel};
 pub(crate) use kubeconform::kubeconform;
 pub(crate) use kubernetes::Kubernetes;
 pub(crate) use oracle::oracle;
+pub(crate) use stores::stores;
 pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};
 
 use crate::{cluster, packages};
@@ -70,6 +72,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 let found = tools(&packages::TEST_TOOLS);
                 for (wanted, found) in packages::TEST_TOOLS.iter().zip(found) {
                     println!("{}: {}", wanted.program, found?.display());
+                }
+                for found in stores() {
+                    match found {
+                        Ok(folder) => println!("{}", folder.display()),
+                        // Its tests are skipped, and nothing else needs it.
+                        Err(error) if args.parts.is_empty() => println!("tests: SKIPPED: {error:#}"),
+                        Err(error) => return Err(error),
+                    }
                 }
             }
             Part::Vm => {

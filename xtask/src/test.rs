@@ -54,6 +54,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         if kubernetes && oracle.is_none() {
             scope.spawn(cluster::build_ahead);
         }
+        if tiers.contains(&Tier::Privileged) {
+            scope.spawn(|| drop(setup::stores()));
+        }
         tiers.iter().try_for_each(|tier| {
             match tier {
                 Tier::Unit => unit(&binaries, filter, &mut tally)?,
@@ -109,10 +112,12 @@ fn path_with_tools() -> String {
     let mut folders: Vec<String> = std::env::var("PATH").into_iter().collect();
     // Where root's programs live, which users often do not have in their path.
     folders.extend(["/usr/sbin", "/sbin"].map(str::to_owned));
-    for found in setup::tools(&packages::TEST_TOOLS) {
+    let tools = setup::tools(&packages::TEST_TOOLS).into_iter();
+    let tools = tools.map(|found| found.map(|program| program.parent().unwrap_or(&program).to_owned()));
+    for found in tools.chain(setup::stores()) {
         match found {
-            Ok(program) => {
-                let folder = program.parent().unwrap_or(&program).display().to_string();
+            Ok(folder) => {
+                let folder = folder.display().to_string();
                 if !folders.contains(&folder) {
                     folders.push(folder);
                 }

@@ -20,6 +20,11 @@ pub(crate) fn built(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Resul
     filled(name, "build-lock", fill)
 }
 
+/// The same for what is built in a minute: it waits for nothing that takes longer.
+pub(crate) fn built_soon(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    filled(name, "build-soon-lock", fill)
+}
+
 fn filled(name: &str, lock: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let done = paths::cache().join(name);
     if done.is_dir() {

@@ -8,6 +8,8 @@ use watchfire_ledger::Stats;
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
 
+use super::shipping::Shipping;
+
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
     say_probes(probes);
@@ -51,6 +53,7 @@ pub(super) struct Account {
     metrics: Metrics,
     sink: Option<SinkCounters>,
     ledger: Option<(Arc<Stats>, SinkCounters)>,
+    shipping: Option<Shipping>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
     sweeps_cut: CounterHandle,
@@ -66,9 +69,11 @@ impl Account {
         metrics: &Metrics,
         sink: Option<SinkCounters>,
         ledger: Option<(Arc<Stats>, SinkCounters)>,
+        shipping: Option<Shipping>,
     ) -> Self {
         Self {
             ledger,
+            shipping,
             metrics: metrics.clone(),
             sink,
             missed_runs: metrics.register_counter(
@@ -104,6 +109,9 @@ impl Account {
         self.show_totals(&sensor.counters());
         if let Some((stats, _)) = &self.ledger {
             self.metrics.set_ledger(stats);
+        }
+        if let Some(shipping) = &self.shipping {
+            self.metrics.set_shipping(&shipping.totals());
         }
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());

@@ -2,18 +2,22 @@
 
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 use watchfire_conntrack::{ConntrackError, examine};
 use watchfire_sensor::{Fact, Health};
 
 use super::run::RunArgs;
-use crate::config::ConntrackOf;
+use crate::config::{ConntrackOf, ShipSection};
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = args.source().load()?;
     let mut diagnosis = watchfire_sensor::diagnose(&config.sensor.options(&config.flows, None));
     diagnosis.facts.push(conntrack(&config.conntrack));
+    diagnosis.facts.extend(shipping(config.ledger.ship()));
     writeln!(stdout(), "{diagnosis}")?;
     Ok(diagnosis.exit_code().into())
 }
@@ -33,4 +37,24 @@ fn conntrack(of: &ConntrackOf) -> Fact {
         }
     };
     Fact { name: "conntrack", health, finding }
+}
+
+/// How long the object store may take to answer.
+const STORE_SECONDS_MAX: u64 = 10;
+
+/// Whether the object store that the ledger is shipped to answers; nothing where there is none.
+fn shipping(ship: &ShipSection) -> Option<Fact> {
+    let (target, options) = ship.target()?;
+    let ask = || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let store = target.open(&options)?;
+        let asked =
+            runtime.block_on(async { timeout(Duration::from_secs(STORE_SECONDS_MAX), store.check()).await });
+        asked.context("it does not answer")?.map_err(|error| anyhow::anyhow!("{}", error.chain()))
+    };
+    let (health, finding) = match ask() {
+        Ok(()) => (Health::Good, format!("{target} answers")),
+        Err(error) => (Health::Reduced, format!("{target}: {error:#}; segments wait on this node")),
+    };
+    Some(Fact { name: "ledger.ship", health, finding })
 }

@@ -1,4 +1,6 @@
-//! `watchfire ledger`: check it, take evidence out of it, or say what it holds.
+//! `watchfire ledger`: check it, take evidence out of it or out of an object store, or say what it holds.
+
+mod fetch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ enum LedgerCommand {
     Verify(VerifyArgs),
     /// Take what matches out of the ledger, as a folder that verifies wherever it is
     Export(ExportArgs),
+    /// Take the history of a node out of the object store that it was shipped to, as such a folder
+    Fetch(fetch::FetchArgs),
     /// Name the fields of filters
     Fields,
 }
@@ -79,6 +83,7 @@ pub(crate) fn run(args: &LedgerArgs) -> Result<ExitCode> {
     match &args.command {
         LedgerCommand::Verify(args) => check(args),
         LedgerCommand::Export(args) => take(args),
+        LedgerCommand::Fetch(args) => fetch::run(args),
         LedgerCommand::Fields => {
             for field in FIELDS {
                 println!(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::ledger::FsyncWhen;
+use super::ledger::{FsyncWhen, ShipUrl};
 use super::values::NoneOr;
 use super::{
     AbsolutePath, AutoOr, Config, ConntrackOf, DialectChoice, DrainSeconds, LogFormat, Output, Place,
@@ -73,6 +73,9 @@ pub(crate) struct ConfigFlags {
     /// When the ledger is synced to its disk: within a second, or with each frame
     #[arg(long, env = "WATCHFIRE_LEDGER_FSYNC", value_name = "within|always")]
     ledger_fsync: Option<FsyncWhen>,
+    /// Object store that sealed parts of the ledger are shipped to: s3://BUCKET[/PREFIX] or file:///DIR
+    #[arg(long, env = "WATCHFIRE_LEDGER_SHIP", value_name = "URL|none")]
+    ledger_ship: Option<NoneOr<ShipUrl>>,
     /// Address for /metrics, /healthz and /readyz
     #[arg(long, env = "WATCHFIRE_METRICS_LISTEN", value_name = "ADDRESS|none")]
     metrics_listen: Option<NoneOr<SocketAddr>>,
@@ -127,6 +130,7 @@ impl ConfigFlags {
             output_files_max,
             ledger,
             ledger_fsync,
+            ledger_ship,
             metrics_listen,
             socket,
             ring_bytes,
@@ -157,6 +161,7 @@ impl ConfigFlags {
         set(&mut config.output.files_max, output_files_max);
         set(&mut config.ledger.dir, &ledger.clone().map(|NoneOr(dir)| dir));
         set(&mut config.ledger.fsync, ledger_fsync);
+        set(&mut config.ledger.ship.url, &ledger_ship.clone().map(|NoneOr(url)| url));
         set(&mut config.metrics.listen, &metrics_listen.clone().map(|NoneOr(listen)| listen));
         set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
         set(&mut config.sensor.ring_bytes, ring_bytes);

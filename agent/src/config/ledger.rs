@@ -1,9 +1,12 @@
 //! The keys of the ledger.
 
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use watchfire_ledger::{Fsync, LedgerConfig, Retention, SegmentLimits};
+use watchfire_ship::{Limits, StoreOptions, Target};
 
 use super::AbsolutePath;
 
@@ -30,6 +33,79 @@ pub(crate) struct LedgerSection {
     age_days: Ranged<0, 36_500>,
     findings_age_days: Ranged<0, 36_500>,
     key: Option<AbsolutePath>,
+    pub(super) ship: ShipSection,
+}
+
+/// Where sealed segments are shipped to.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub(crate) struct ShipSection {
+    pub(super) url: Option<ShipUrl>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    allow_http: bool,
+    credentials_dir: Option<AbsolutePath>,
+    concurrency: Ranged<1, 16>,
+    bytes_per_second: u64,
+}
+
+/// Address of an object store.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ShipUrl(Target);
+
+impl TryFrom<String> for ShipUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for ShipUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+impl Default for ShipSection {
+    fn default() -> Self {
+        Self {
+            url: None,
+            endpoint: None,
+            region: None,
+            allow_http: false,
+            credentials_dir: None,
+            concurrency: Ranged(2),
+            bytes_per_second: 0,
+        }
+    }
+}
+
+impl ShipSection {
+    /// Where to, and how to get there; none where nothing is shipped.
+    pub(crate) fn target(&self) -> Option<(&Target, StoreOptions)> {
+        let ShipUrl(target) = self.url.as_ref()?;
+        let options = StoreOptions {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            allow_http: self.allow_http,
+            credentials_dir: self.credentials_dir.as_ref().map(AbsolutePath::to_path_buf),
+        };
+        Some((target, options))
+    }
+
+    /// How much at once.
+    pub(crate) fn limits(&self) -> Limits {
+        let concurrency = usize::try_from(self.concurrency.0).unwrap_or(1);
+        Limits { concurrency, bytes_per_second: self.bytes_per_second }
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.target().map(|(target, options)| target.identity(&options))
+    }
 }
 
 impl Default for LedgerSection {
@@ -46,14 +122,25 @@ impl Default for LedgerSection {
             age_days: Ranged(30),
             findings_age_days: Ranged(365),
             key: None,
+            ship: ShipSection::default(),
         }
     }
 }
 
 impl LedgerSection {
+    /// Its directory; none where there is to be no ledger.
+    pub(crate) fn dir(&self) -> Option<PathBuf> {
+        self.dir.as_ref().map(AbsolutePath::to_path_buf)
+    }
+
+    /// Where sealed segments go besides.
+    pub(crate) const fn ship(&self) -> &ShipSection {
+        &self.ship
+    }
+
     /// As the ledger takes it; none where there is to be none.
     pub(crate) fn config(&self, node: &str, version: &str) -> Option<LedgerConfig> {
-        let dir = self.dir.as_ref()?.to_path_buf();
+        let dir = self.dir()?;
         let limit = |value: u64| (value > 0).then_some(value);
         let days =
             |Ranged(days): Ranged<0, 36_500>| limit(days).map(|days| Duration::from_secs(days * 86_400));
@@ -76,6 +163,7 @@ impl LedgerSection {
                 free_bytes_min: limit(self.free_bytes_min),
             },
             key: self.key.as_ref().map(AbsolutePath::to_path_buf),
+            ship_to: self.ship.identity(),
             ..LedgerConfig::new(dir, node, version)
         })
     }

@@ -142,6 +142,18 @@ fn mistakes_are_named() {
             "config.yaml:1:24: ledger.segmentBytes: found 10, expected a whole number from 65536 to 268435456",
         ),
         (
+            "ledger: {ship: {url: forensics}}",
+            "config.yaml:1:22: ledger.ship.url: found `forensics`, expected s3://BUCKET[/PREFIX] or file:///DIRECTORY",
+        ),
+        (
+            "ledger: {ship: {url: 's3://id:hush@bucket'}}",
+            "config.yaml:1:22: ledger.ship.url: expected s3://BUCKET[/PREFIX] or file:///DIRECTORY, without user, query or fragment",
+        ),
+        (
+            "ledger: {ship: {concurrency: 0}}",
+            "config.yaml:1:30: ledger.ship.concurrency: found 0, expected a whole number from 1 to 16",
+        ),
+        (
             "findings: {uncoveredFlow: sometimes}",
             "config.yaml:1:27: findings.uncoveredFlow: unknown variant `sometimes`, expected one of always, with-policies, never",
         ),
@@ -177,6 +189,15 @@ fn who_is_who_comes_from_one_place() {
     );
     assert!(error("{inventory: /a, clusterCIDRs: [10.0.0.0/8]}").contains("within the inventory file"));
     assert!(parse("{manifests: /a, clusterCIDRs: [10.0.0.0/8]}").unwrap().check().is_ok());
+}
+
+#[test]
+fn what_is_shipped_is_the_ledger() {
+    let check = |more: &str| parse(&format!("{{{more}ship: {{url: 'file:///store'}}}}}}")).unwrap().check();
+    let error = |more: &str| check(more).unwrap_err().to_string();
+    assert!(error("ledger: {").starts_with("ledger.ship.url is set without ledger.dir"));
+    assert!(error("ledger: {dir: /a, ").starts_with("ledger.ship.url is set without clusterName"));
+    assert!(check("clusterName: lab, ledger: {dir: /a, ").is_ok());
 }
 
 #[test]

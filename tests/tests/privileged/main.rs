@@ -32,6 +32,7 @@ mod running;
 mod scraped;
 mod segments;
 mod service;
+mod shipping;
 mod signal;
 mod socket;
 mod space;
@@ -83,6 +84,11 @@ const SERVICES_BY_IPTABLES: &[Need] = &[
     Need::Program("ip6tables"),
     Need::Runs("unshare --net iptables -t nat -L -n && unshare --net ip6tables -t nat -L -n"),
 ];
+
+/// What an S3 server beside the agent needs, and a database that reads what is in it.
+const S3: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Program("versitygw")];
+const S3_AND_DUCKDB: &[Need] =
+    &[Need::Root, Need::Btf, Need::CgroupV2, Need::Program("versitygw"), Need::Program("python-with-duckdb")];
 
 /// What a cgroup namespace, as every container has one, needs.
 const CGROUP_NAMESPACE: &[Need] = &[Need::Root, Need::Btf, Need::CgroupV2, Need::Runs("unshare -C true")];
@@ -331,5 +337,16 @@ fn main() {
         .test("interop_connect_flood", interop::WIRED, interop::connects)
         .test("interop_half_open_flood", interop::FORGED, interop::half_open)
         .test("interop_port_scan", interop::FORGED, interop::scan)
+        .test("ship_to_a_directory_and_back", AGENT, shipping::a_directory_gets_segments_and_gives_them_back)
+        .test(
+            "ship_three_nodes_to_s3_for_duckdb",
+            S3_AND_DUCKDB,
+            shipping::duckdb_reads_what_three_nodes_ship_to_s3,
+        )
+        .test(
+            "ship_with_a_key_that_is_refused",
+            S3,
+            shipping::a_server_that_refuses_the_key_is_counted_and_costs_nothing_else,
+        )
         .run();
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, Stats};
+use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, LedgerId, Shipment, Stats};
 use watchfire_model::WallTime;
 
 use crate::backlog::Capacity;
@@ -28,6 +28,8 @@ const HEAD_INTERVAL_SECONDS: u64 = 60;
 pub struct LedgerSink {
     thread: SinkThread,
     stats: Arc<Stats>,
+    id: LedgerId,
+    shipment: Option<Arc<Shipment>>,
 }
 
 impl LedgerSink {
@@ -55,6 +57,7 @@ impl LedgerSink {
         let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
         let queue = Arc::new(SinkQueue::new(capacity));
         let stats = Arc::clone(ledger.stats());
+        let (id, shipment) = (ledger.identity().id, ledger.shipment().cloned());
         let worker = Worker {
             ledger,
             queue: Arc::clone(&queue),
@@ -69,13 +72,25 @@ impl LedgerSink {
         };
         let thread = SinkThread::start(queue, counters, || worker.run())
             .map_err(|source| LedgerError::Io { what: "cannot start the thread of", path: dir, source })?;
-        Ok(Self { thread, stats })
+        Ok(Self { thread, stats, id, shipment })
     }
 
     /// What the ledger counts.
     #[must_use]
     pub const fn stats(&self) -> &Arc<Stats> {
         &self.stats
+    }
+
+    /// Which ledger it is.
+    #[must_use]
+    pub const fn id(&self) -> LedgerId {
+        self.id
+    }
+
+    /// How far its segments are shipped; none if they are not to be.
+    #[must_use]
+    pub const fn shipment(&self) -> Option<&Arc<Shipment>> {
+        self.shipment.as_ref()
     }
 
     /// Queues records; never waits. What does not fit is dropped and counted.
@@ -149,12 +164,17 @@ impl Worker {
                 self.counters.dropped.inc();
             }
         }
+        // Where the gap is, for whoever reads the ledger later.
+        self.note("ledger", lost);
+        self.note("ship", self.ledger.shipment().map_or(0, |shipment| shipment.take_untold()));
+    }
+
+    fn note(&mut self, kind: &str, lost: u64) {
         if lost > 0 {
-            // Where the gap is, for whoever reads the ledger later.
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let time = WallTime(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
             let note = serde_json::json!({
-                "time": time, "node": self.node, "type": "sink-loss", "kind": "ledger", "lost": lost,
+                "time": time, "node": self.node, "type": "sink-loss", "kind": kind, "lost": lost,
             });
             self.pending.push_back((note.to_string().into(), false));
         }

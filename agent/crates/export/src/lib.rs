@@ -30,7 +30,7 @@ pub use ledger::{LEDGER_GATHER_MS, LedgerSink};
 pub use metrics::{
     CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, MetricsOptions, NAMESPACE_LABELS_MAX,
     POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SERIES_MAX_DEFAULT,
-    SinkCounters, SourceState,
+    ShipTotals, SinkCounters, SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,

@@ -16,6 +16,7 @@ mod policy;
 mod registered;
 mod remote_write;
 mod series;
+mod shipping;
 mod sinks;
 mod stages;
 mod workload_flows;
@@ -41,6 +42,7 @@ pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
 pub(crate) use self::remote_write::RemoteWriteCounters;
 pub use self::series::SERIES_MAX_DEFAULT;
+pub use self::shipping::ShipTotals;
 pub use self::sinks::SinkCounters;
 
 use self::account::AccountMetrics;
@@ -55,6 +57,7 @@ use self::own_process::ProcessMetrics;
 use self::payloads::PayloadMetrics;
 use self::policy::JudgingMetrics;
 use self::series::SeriesBudget;
+use self::shipping::ShippingMetrics;
 use self::sinks::SinkFamilies;
 use self::stages::StageMetrics;
 use self::workload_flows::WorkloadFlowMetrics;
@@ -117,6 +120,7 @@ struct Families {
     account: AccountMetrics,
     inventory: InventoryMetrics,
     ledger: LedgerMetrics,
+    shipping: ShippingMetrics,
     judging: JudgingMetrics,
     sinks: SinkFamilies,
     forks: Counter,
@@ -190,6 +194,7 @@ impl Metrics {
             account: AccountMetrics::register(&mut registry),
             inventory: InventoryMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
+            shipping: ShippingMetrics::register(&mut registry),
             judging: JudgingMetrics::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             forks: action("fork"),
@@ -266,6 +271,11 @@ impl Metrics {
     /// Sets what the ledger counts.
     pub fn set_ledger(&self, stats: &watchfire_ledger::Stats) {
         self.0.ledger.set(stats);
+    }
+
+    /// Sets how far the ledger is shipped.
+    pub fn set_shipping(&self, totals: &ShipTotals) {
+        self.0.shipping.set(totals);
     }
 
     /// The counters of a sink, at 0 until it counts.

@@ -17,6 +17,7 @@ use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
 use crate::identity::{FORMAT, Identity};
 use crate::key::PUBLIC_KEY_FILE;
+use crate::sealed::SealedSegment;
 use crate::search::{Explanation, Search, SearchQuery, time_range};
 use crate::segment::{self, FileSum, SEGMENTS_DIR, Segment};
 use crate::store::wall_now;
@@ -83,11 +84,46 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
         segments,
         files: maker.sums,
     };
-    let mut bytes = serde_json::to_vec_pretty(&bundle).expect("it has string keys only");
-    bytes.push(b'\n');
-    files::write_new(&maker.bundle.join(QUERY_FILE), &bytes)?;
-    files::sync_dir(maker.bundle)?;
+    bundle.write(maker.bundle)?;
     Ok(bundle)
+}
+
+/// Makes a bundle of a folder that has a ledger's files already: everything of a time, without a file of its records.
+pub fn close_bundle(
+    dir: &Path,
+    agent_version: &str,
+    (since, until): (Option<WallTime>, Option<WallTime>),
+) -> Result<Bundle, LedgerError> {
+    let (mut records, mut segments) = (0, 0);
+    for number in SealedSegment::numbers(dir)? {
+        let Some(segment) = SealedSegment::read(dir, number)? else { continue };
+        segments += 1;
+        records += segment.tables().map(|family| segment.manifest.tables[&family].records).sum::<u64>();
+    }
+    let mut maker = Maker { bundle: dir, sums: BTreeMap::new() };
+    maker.sum_all("")?;
+    let bundle = Bundle {
+        format: FORMAT,
+        agent_version: agent_version.to_owned(),
+        made_at: wall_now(),
+        since,
+        until,
+        filter: String::new(),
+        records,
+        segments,
+        files: maker.sums,
+    };
+    bundle.write(dir)?;
+    Ok(bundle)
+}
+
+impl Bundle {
+    fn write(&self, dir: &Path) -> Result<(), LedgerError> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("it has string keys only");
+        bytes.push(b'\n');
+        files::write_new(&dir.join(QUERY_FILE), &bytes)?;
+        files::sync_dir(dir)
+    }
 }
 
 struct Maker<'a> {
@@ -192,6 +228,22 @@ impl Maker<'_> {
         fs::copy(from, &path).at("cannot copy to", &path)?;
         File::open(&path).and_then(|file| file.sync_all()).at("cannot sync", &path)?;
         self.sum(to)
+    }
+
+    /// Every file below a folder of the bundle.
+    fn sum_all(&mut self, folder: &str) -> Result<(), LedgerError> {
+        let path = self.bundle.join(folder);
+        for entry in fs::read_dir(&path).at("cannot list", &path)? {
+            let entry = entry.at("cannot list", &path)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            if entry.file_type().at("cannot look at", &path)?.is_dir() {
+                self.sum_all(&name)?;
+            } else {
+                self.sum(&name)?;
+            }
+        }
+        Ok(())
     }
 
     fn sum(&mut self, name: &str) -> Result<(), LedgerError> {

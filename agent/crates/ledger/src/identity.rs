@@ -1,6 +1,8 @@
 //! Which ledger a directory is, and of which format.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,7 +15,7 @@ use crate::hash::parse_hex;
 pub const FORMAT: u32 = 1;
 
 /// The file that says whose the directory is.
-pub(crate) const IDENTITY_FILE: &str = "ledger.json";
+pub const IDENTITY_FILE: &str = "ledger.json";
 
 /// Random name of a ledger: what two ledgers hold can never be mixed up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,13 +72,27 @@ impl Identity {
 
 impl Serialize for LedgerId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for LedgerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for LedgerId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_hex(text).map(Self).ok_or("expected 32 hexadecimal digits")
     }
 }
 
 impl<'de> Deserialize<'de> for LedgerId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_hex(&text).map(Self).ok_or_else(|| serde::de::Error::custom("expected 32 hexadecimal digits"))
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn recover(dir: &Path, identity: &Identity) -> Result<Recovered, Ledg
     Ok(recovered)
 }
 
-fn end_of(frames: &segment::FrameRange) -> Position {
+pub(crate) fn end_of(frames: &segment::FrameRange) -> Position {
     Position {
         next_sequence: frames.last + 1,
         next_record: frames.last_record + 1,

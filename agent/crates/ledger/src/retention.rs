@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::files;
 use crate::hash::ChainHash;
 use crate::key::NodeKey;
 use crate::segment::{self, FrameRange, SEGMENTS_DIR, Segment, UNFINISHED_PREFIX};
+use crate::shipment::Shipment;
 use crate::stats::Stats;
 use crate::wal;
 
@@ -62,7 +64,11 @@ pub(crate) struct Horizon {
 
 impl Horizon {
     pub(crate) fn read(dir: &Path) -> Result<Option<Self>, LedgerError> {
-        read_json(&dir.join(HORIZON_FILE))
+        Self::read_file(&dir.join(HORIZON_FILE))
+    }
+
+    pub(crate) fn read_file(path: &Path) -> Result<Option<Self>, LedgerError> {
+        read_json(path)
     }
 }
 
@@ -99,6 +105,7 @@ fn write_signed(path: &Path, what: &impl Serialize, key: &NodeKey) -> Result<(),
 pub(crate) struct Keeper {
     dir: PathBuf,
     retention: Retention,
+    shipment: Option<Arc<Shipment>>,
 }
 
 /// A segment on disk.
@@ -115,19 +122,42 @@ impl Kept {
 }
 
 impl Keeper {
-    pub(crate) fn new(dir: &Path, retention: Retention) -> Self {
-        Self { dir: dir.to_owned(), retention }
+    pub(crate) fn new(dir: &Path, retention: Retention, shipment: Option<Arc<Shipment>>) -> Self {
+        Self { dir: dir.to_owned(), retention, shipment }
     }
 
     /// Removes what is too much, and counts what there is.
     pub(crate) fn round(&self, key: &NodeKey, stats: &Stats, now: WallTime) -> Result<(), LedgerError> {
         let mut kept = self.kept()?;
+        // What is in the object store can be had from there, findings too: it goes before what is nowhere else.
+        if self.shipment.is_some() {
+            self.reduce(&mut kept, |kept| self.is_shipped(kept), key, stats, now)?;
+        }
+        self.reduce(&mut kept, |_| true, key, stats, now)?;
+        stats.segments.set(kept.len() as u64);
+        stats.stored_bytes.set(self.bytes(&kept)?);
+        Ok(())
+    }
+
+    /// The same with those segments alone that may go.
+    fn reduce(
+        &self,
+        kept: &mut Vec<Kept>,
+        may_go: impl Fn(&Kept) -> bool,
+        key: &NodeKey,
+        stats: &Stats,
+        now: WallTime,
+    ) -> Result<(), LedgerError> {
         let mut at = 0;
         while let Some(oldest) = kept.get(at) {
             let is_old = self.is_older(&oldest.segment, self.retention.age_max, now);
-            let is_too_much = is_old || self.is_over(&kept)?;
+            let is_too_much = is_old || self.is_over(kept)?;
             if !is_too_much {
                 break;
+            }
+            if !may_go(oldest) {
+                at += 1;
+                continue;
             }
             if !kept[at].is_thin {
                 self.thin(&mut kept[at], key, stats, now)?;
@@ -142,12 +172,22 @@ impl Keeper {
             }
         }
         // Not even without all else: then findings go as well.
-        while !kept.is_empty() && kept[0].is_thin && self.is_over(&kept)? {
+        while kept.first().is_some_and(|oldest| oldest.is_thin && may_go(oldest)) && self.is_over(kept)? {
             self.remove(&kept.remove(0), key, stats, now)?;
         }
-        stats.segments.set(kept.len() as u64);
-        stats.stored_bytes.set(self.bytes(&kept)?);
         Ok(())
+    }
+
+    fn is_shipped(&self, kept: &Kept) -> bool {
+        let segment = kept.segment.manifest.segment;
+        self.shipment.as_ref().is_some_and(|shipment| shipment.is_shipped(segment))
+    }
+
+    /// Where records went that are nowhere else.
+    fn count_unshipped(&self, segment: u64, records: u64) {
+        if let Some(shipment) = &self.shipment {
+            shipment.removed(segment, records);
+        }
     }
 
     fn kept(&self) -> Result<Vec<Kept>, LedgerError> {
@@ -192,13 +232,14 @@ impl Keeper {
         let Segment { dir, manifest, manifest_hash } = &kept.segment;
         let tables: Vec<Family> =
             manifest.tables.keys().copied().filter(|family| !KEPT.contains(family)).collect();
+        let records = tables.iter().map(|family| manifest.tables[family].records).sum();
         let retired = Retired { manifest: *manifest_hash, tables: tables.clone(), removed_at: now };
         write_signed(&dir.join(RETIRED_FILE), &retired, key)?;
         for family in &tables {
             files::remove_if_there(&dir.join(family.file_name()))?;
         }
         files::sync_dir(dir)?;
-        let records = tables.iter().map(|family| manifest.tables[family].records).sum();
+        self.count_unshipped(manifest.segment, records);
         stats.thinned.add(1);
         stats.removed_records.add(records);
         tracing::info!(
@@ -219,15 +260,17 @@ impl Keeper {
             manifest: *manifest_hash,
             removed_at: now,
         };
+        let left = manifest.tables.iter().filter(|(family, _)| KEPT.contains(family));
+        let records = left.map(|(_, table)| table.records).sum();
         write_signed(&self.dir.join(HORIZON_FILE), &horizon, key)?;
         let segments = self.dir.join(SEGMENTS_DIR);
         let going = segments.join(format!("{UNFINISHED_PREFIX}{}", segment::dir_name(manifest.segment)));
         fs::rename(dir, &going).at("cannot rename to", &going)?;
         fs::remove_dir_all(&going).at("cannot remove", &going)?;
         files::sync_dir(&segments)?;
-        let left = manifest.tables.iter().filter(|(family, _)| KEPT.contains(family));
+        self.count_unshipped(manifest.segment, records);
         stats.removed.add(1);
-        stats.removed_records.add(left.map(|(_, table)| table.records).sum());
+        stats.removed_records.add(records);
         tracing::info!(segment = manifest.segment, "ledger segment removed");
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::key::NodeKey;
 use crate::recovery;
 use crate::retention::{Keeper, Retention};
 use crate::segment::{Sealed, seal};
+use crate::shipment::Shipment;
 use crate::stats::Stats;
 use crate::store::wall_now;
 use crate::wal::{WAL_DIR, WalReader};
@@ -30,6 +31,7 @@ pub(crate) struct SealerConfig {
     pub(crate) retention: Retention,
     pub(crate) last_number: u64,
     pub(crate) last_manifest: Option<ChainHash>,
+    pub(crate) shipment: Option<Arc<Shipment>>,
 }
 
 /// The running thread.
@@ -51,7 +53,7 @@ impl Sealer {
         let (full, receiver) = mpsc::channel();
         let (ended, done) = mpsc::channel();
         let dir = config.dir.clone();
-        let keeper = Keeper::new(&dir, config.retention);
+        let keeper = Keeper::new(&dir, config.retention, config.shipment.clone());
         let mut work = Work {
             config,
             key,

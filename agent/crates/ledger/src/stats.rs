@@ -94,11 +94,13 @@ impl Count {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add(&self, n: u64) {
+    /// Adds to it.
+    pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(crate) fn set(&self, n: u64) {
+    /// Sets it.
+    pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 }

@@ -16,6 +16,7 @@ use crate::recovery::{self, Recovered, Recovery};
 use crate::retention::Retention;
 use crate::sealer::{Sealer, SealerConfig};
 use crate::segment::SEGMENTS_DIR;
+use crate::shipment::Shipment;
 use crate::stats::{Head, Stats};
 use crate::wal::{Position, WAL_DIR, WalHeader, WalWriter};
 
@@ -73,6 +74,8 @@ pub struct LedgerConfig {
     pub node: String,
     /// Version of the agent, for manifests.
     pub agent_version: String,
+    /// Where sealed segments are shipped to, by whoever asks for [`Ledger::shipment`]; none if they are not.
+    pub ship_to: Option<String>,
 }
 
 impl LedgerConfig {
@@ -87,6 +90,7 @@ impl LedgerConfig {
             key: None,
             node: node.into(),
             agent_version: agent_version.into(),
+            ship_to: None,
         }
     }
 }
@@ -102,6 +106,7 @@ pub struct Ledger {
     payload: Vec<u8>,
     sealer: Sealer,
     stats: Arc<Stats>,
+    shipment: Option<Arc<Shipment>>,
     /// Held until the end.
     _lock: File,
 }
@@ -121,6 +126,8 @@ impl Ledger {
         let Recovered { recovery, position, full, current, last_number, last_manifest } = recovered;
         let stats = Arc::new(Stats::new(head(&position)));
         stats.damaged.add(recovery.damage.len() as u64);
+        let shipment = config.ship_to.as_deref().map(|to| Shipment::open(dir, identity.id, to).map(Arc::new));
+        let shipment = shipment.transpose()?;
         let sealer = SealerConfig {
             dir: dir.clone(),
             node: config.node.clone(),
@@ -128,6 +135,7 @@ impl Ledger {
             retention: config.retention,
             last_number,
             last_manifest,
+            shipment: shipment.clone(),
         };
         let sealer = Sealer::start(sealer, key, full, Arc::clone(&stats))?;
         let writer = current.map(|current| {
@@ -144,6 +152,7 @@ impl Ledger {
             payload: Vec::new(),
             sealer,
             stats,
+            shipment,
             _lock: lock,
         };
         Ok((ledger, recovery))
@@ -159,6 +168,12 @@ impl Ledger {
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+
+    /// How far its segments are shipped; none if they are not.
+    #[must_use]
+    pub const fn shipment(&self) -> Option<&Arc<Shipment>> {
+        self.shipment.as_ref()
     }
 
     /// What it counts.

@@ -9,7 +9,9 @@ use crate::family::Family;
 use crate::files;
 use crate::hash::{ChainHash, FrameHasher};
 use crate::key::PublicKey;
-use crate::retention::{RETIRED_FILE, Retired, SIGNATURE_SUFFIX};
+use crate::recovery::end_of;
+use crate::retention::{Horizon, RETIRED_FILE, Retired, SIGNATURE_SUFFIX};
+use crate::sealed::SignedHorizon;
 use crate::segment::{
     self, FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
 };
@@ -22,6 +24,7 @@ pub(super) fn check_segments(dir: &Path, chain: &mut Chain) -> Result<(), Stop> 
         let Some(segment) = Segment::read(&path)? else {
             return Err(Fault::new(&manifest_path, "it is missing").into());
         };
+        pass_removed(dir, number, chain)?;
         let checked = check_segment(&segment, number, chain);
         checked.map_err(|stop| match stop {
             Stop::Fault(fault) => Stop::Fault(Fault { segment: Some(number), ..fault }),
@@ -34,6 +37,23 @@ pub(super) fn check_segments(dir: &Path, chain: &mut Chain) -> Result<(), Stop> 
             error @ Stop::Error(_) => error,
         })?;
     }
+    Ok(())
+}
+
+/// Goes on behind segments that were removed, where a bundle of what was shipped says so, signed.
+fn pass_removed(dir: &Path, number: u64, chain: &mut Chain) -> Result<(), Stop> {
+    let path = dir.join(SignedHorizon::file_in_bundle(number.saturating_sub(1)));
+    let Some(horizon) = Horizon::read_file(&path)? else { return Ok(()) };
+    check_signature(&path, &chain.key)?;
+    let is_behind = chain.position.is_none_or(|position| position.next_sequence <= horizon.frames.first);
+    if horizon.segment + 1 != number || !is_behind {
+        return Err(Fault::new(&path, "it does not stand for what is missing here").into());
+    }
+    let note =
+        format!("segments before {number} are missing: retention removed them before they were shipped");
+    chain.intact.notes.push(note);
+    chain.manifest = Some(Some(horizon.manifest));
+    chain.position = Some(end_of(&horizon.frames));
     Ok(())
 }
 
