@@ -352,7 +352,7 @@ pub(crate) fn metrics_are_clean() {
         let names =
             ["flows_processed", "policy_verdicts", "dns_queries", "dns_responses", "port_distribution"];
         let is_there = |name: &&str| body.contains(&format!("\nhubble_{name}_total{{"));
-        names.iter().all(|name| is_there(&name)).then_some(body)
+        names.iter().all(is_there).then_some(body)
     });
     let mut check = Command::new("promtool")
         .args(["check", "metrics"])
