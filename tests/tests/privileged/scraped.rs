@@ -21,7 +21,7 @@ use self::server::{Server, free_address};
 use self::webhook::Webhook;
 use crate::findings::{CANDIDATES, STRICT};
 use crate::running::{FAMILIES, bare, http_get, only, ready};
-use crate::verdict::{INVENTORY, POLICIES, cgroups};
+use crate::verdict::{INVENTORY, PODS, POLICIES, cgroups};
 
 /// What the servers need.
 pub(crate) const SERVERS: &[Need] = &[
@@ -54,9 +54,28 @@ pub(crate) const CHECKED: &[Need] = &[
     Need::Program("promtool"),
 ];
 
+/// The pods of the shop as their cluster would describe them, each of a Deployment.
+fn manifests() -> String {
+    let namespaces = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: shop}}\n---\n\
+                      apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n";
+    PODS.iter().fold(namespaces.to_owned(), |text, (name, address, uid)| {
+        let namespace = if *name == "outsider" { "other" } else { "shop" };
+        let app = if *name == "outsider" { "x" } else { name };
+        text + &format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}-{TEMPLATE}-x2x4z\n  namespace: {namespace}\n  \
+             uid: 11111111-0000-4000-8000-00000000000{uid}\n  labels: {{app: {app}, pod-template-hash: {TEMPLATE}}}\n  \
+             ownerReferences:\n  - {{apiVersion: apps/v1, kind: ReplicaSet, name: {name}-{TEMPLATE}, controller: true, \
+             uid: 22222222-0000-4000-8000-00000000000{uid}}}\nspec: {{nodeName: lab, containers: []}}\n\
+             status: {{phase: Running, podIP: {address}, podIPs: [{{ip: {address}}}]}}\n"
+        )
+    })
+}
+
+/// What a Deployment calls the set of its pods.
+const TEMPLATE: &str = "6d5f7c9b8d";
+
 /// Queries that cannot have data here, by a part of their expression, and why.
 const WITHOUT_DATA: &[(&str, &str)] = &[
-    ("watchfire_inventory_source_", "no cluster is asked: an inventory file tells who is who"),
     ("absent(", "an agent is there"),
     ("watchfire_memory_limit_bytes > 0", "the test's cgroup has no limit"),
 ];
@@ -73,11 +92,12 @@ fn agent(ledger: &Path) -> Agent {
         // What is not TLS there is plaintext where the mesh wants otherwise.
         "flows": { "updateIntervalSeconds": 1, "tlsPorts": [5432] },
         "policy": { "candidates": "candidates" },
+        "clusterCIDRs": ["10.99.0.0/24"],
         "ledger": { "dir": ledger, "segmentSeconds": 1 },
     });
-    let agent = bare(&["--config", "config.yaml", "--inventory", "inventory.yaml", "--policies", "policies"])
+    let agent = bare(&["--config", "config.yaml", "--manifests", "manifests", "--policies", "policies"])
         .with_file("config.yaml", &config.to_string())
-        .with_file("inventory.yaml", INVENTORY)
+        .with_file("manifests/shop.yaml", &manifests())
         .with_file("policies/shop.yaml", POLICIES)
         .with_file("policies/mesh.yaml", STRICT)
         .with_file("candidates/shop.yaml", CANDIDATES);
@@ -232,6 +252,21 @@ pub(crate) fn every_query_has_data() {
         }
     }
     every_metric_has_a_panel(&agent, &queries[..of_dashboards]);
+    // Both ends of each are here.
+    let denied = "watchfire_workload_flows_total{source_namespace=\"shop\",source_workload_kind=\"Deployment\",\
+                  source_workload=\"frontend\",destination_workload=\"db\",verdict=\"denied\"}";
+    // As panels count what is new.
+    let denied = format!("sum(({denied} unless {denied} offset 5m) or increase({denied}[5m]))");
+    for server in [&prometheus, &victoria] {
+        let expected = (2 * attack::DENIED).to_string();
+        until("every denied flow", || {
+            (server.query(&denied).ok()?.first()?["value"][1] == expected).then_some(())
+        });
+    }
+    let (_, body) = http_get(&agent, "/metrics");
+    for hidden in [TEMPLATE, "10.99.0."] {
+        assert!(!body.contains(hidden), "{hidden} names a pod");
+    }
 
     // Both judge the rules; here it is Prometheus' word that counts.
     let by_prometheus = format!("http://{}", prometheus.address);

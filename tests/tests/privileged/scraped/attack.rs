@@ -11,6 +11,8 @@ use crate::peer::Peer;
 use crate::running::TestCgroup;
 use crate::verdict::{connect, play};
 
+/// Connections that policy denies to the frontend.
+pub(crate) const DENIED: u64 = 20;
 /// Queries that are answered, and one that is not there.
 const DNS_QUERIES: u8 = 4;
 /// Address of a name server of the test's own.
@@ -21,7 +23,7 @@ pub(crate) fn run(cgroups: &[TestCgroup]) -> Peer {
     let peers = play(
         cgroups,
         &[
-            (0, "connect-times 20 10.99.0.3:5432 4 10.99.0.1".to_owned()),
+            (0, format!("connect-times {DENIED} 10.99.0.3:5432 4 10.99.0.1")),
             connect(1, "10.99.0.3:5432"),
             connect(1, "10.99.0.4:80"),
             connect(3, "10.99.0.3:5432"),
