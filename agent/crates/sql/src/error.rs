@@ -107,7 +107,10 @@ fn plain(error: &DataFusionError) -> String {
         error => error.message().into_owned(),
     };
     let message = message.strip_prefix("sql parser error: ").unwrap_or(&message);
-    message.split("\n\nbacktrace").next().unwrap_or_default().trim().to_owned()
+    let message = message.split("\n\nbacktrace").next().unwrap_or_default();
+    // Where one column is near, the list of all is only in its way.
+    let nearest = message.split("\nValid fields are").next().filter(|_| message.contains("Did you mean"));
+    nearest.unwrap_or(message).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn place(diagnostic: &Diagnostic) -> Option<(usize, usize)> {
