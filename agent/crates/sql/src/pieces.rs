@@ -9,6 +9,7 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_expr::expressions::Column as EngineColumn;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_optimizer::pruning::PruningPredicate;
 use datafusion::physical_plan::PhysicalExpr;
@@ -50,7 +51,7 @@ impl Predicate {
         all_schema: &SchemaRef,
     ) -> Result<Self> {
         debug_assert_eq!(all.len(), all_schema.fields().len(), "a schema of these columns");
-        let mut places: Vec<usize> = collect_columns(&filter).iter().map(|column| column.index()).collect();
+        let mut places: Vec<usize> = collect_columns(&filter).iter().map(EngineColumn::index).collect();
         places.sort_unstable();
         let columns: Vec<Column> = places.iter().map(|at| all[*at]).collect();
         let schema = schema(&columns);
