@@ -9,6 +9,7 @@ mod observe;
 mod policy;
 mod run;
 mod self_test_child;
+mod sql;
 mod top;
 mod tree;
 mod version;
@@ -42,6 +43,8 @@ enum Command {
     Findings(events::EventsArgs),
     /// Show a process of the ledger, or those of a pod, with what each did and the processes below it
     Tree(tree::TreeArgs),
+    /// Ask the ledger by SQL
+    Sql(sql::SqlArgs),
     /// Check the ledger, take evidence out of it, or say what it holds
     Ledger(ledger::LedgerArgs),
     /// Watch flows, talkers, verdicts, processes, drops and losses live, in a terminal
@@ -70,6 +73,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Events(args) => events::run(args, Families::ALL),
         Command::Findings(args) => events::run(args, Families::of(&[Family::Finding])),
         Command::Tree(args) => tree::run(args),
+        Command::Sql(args) => sql::run(args),
         Command::Ledger(args) => ledger::run(args),
         Command::Top(args) => top::run(args),
         Command::Who(args) => who::run(args),
@@ -83,7 +87,8 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<ExitCode> {
 
 /// Whether whoever reads the output has gone.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let is_broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_broken))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<()> {
     // The sensor's build script embeds the kernel programs.
     build::kernel_programs()?;
     clippy()?;
+    clippy_without_features()?;
     dependencies()
 }
 
@@ -27,6 +28,14 @@ fn clippy() -> Result<()> {
     let _step = Step::new("clippy");
     let mut clippy = cargo::static_cargo("clippy");
     process::run(clippy.args(cargo::WORKSPACE).args(["--all-targets", "--quiet", "--", "-Dwarnings"]))
+}
+
+/// What the agent is without its optional parts. The same selection of crates, so that only the agent is looked at again.
+fn clippy_without_features() -> Result<()> {
+    let _step = Step::new("clippy without features");
+    let mut clippy = cargo::static_cargo("clippy");
+    clippy.args(cargo::WORKSPACE).args(["--no-default-features", "--bin", "watchfire", "--quiet"]);
+    process::run(clippy.args(["--", "-Dwarnings"]))
 }
 
 fn kernel_clippy() -> Result<()> {

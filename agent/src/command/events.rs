@@ -1,6 +1,6 @@
 //! `watchfire events` and `watchfire findings`: records of the ledger that match.
 
-mod output;
+pub(super) mod output;
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter};
@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use watchfire_ledger::{Families, Filter, Search, SearchQuery};
 use watchfire_model::WallTime;
 
-use self::output::{Format, Output};
+use self::output::{Format, Output, refuse_terminal};
 use super::flows::moment;
 use super::is_broken_pipe;
 use crate::config::LEDGER_DIR;
@@ -107,8 +107,11 @@ pub(crate) fn run(args: &EventsArgs, families: Families) -> Result<ExitCode> {
 fn show(args: &EventsArgs, families: Families) -> Result<()> {
     let SearchArgs { expression, place, explain: is_asked } = &args.search;
     let query = place.query(families, filter_of(expression, families)?)?;
+    if args.output == Format::Parquet {
+        refuse_terminal()?;
+    }
     let mut search = Search::open(&place.dir, query)?;
-    let mut output = Output::begin(BufWriter::new(io::stdout().lock()), args.output, families)?;
+    let mut output = Output::begin(BufWriter::new(io::stdout()), args.output, families, true)?;
     if let Some(last) = args.last {
         let mut kept = VecDeque::new();
         for found in search.by_ref() {

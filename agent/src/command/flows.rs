@@ -22,6 +22,7 @@ use watchfire_model::WallTime;
 use self::filters::FilterArgs;
 pub(super) use self::line::printable;
 use self::printer::{Format, Printer};
+use super::events::output::refuse_terminal;
 use super::is_broken_pipe;
 use crate::config::OBSERVE_SOCKET;
 
@@ -91,22 +92,32 @@ impl FlowsArgs {
 
 pub(crate) fn run(args: &FlowsArgs) -> Result<ExitCode> {
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), args.output, color);
-    match show(args, &mut printer) {
+    match print(args, color) {
         // Whoever reads has enough: `watchfire flows | head`.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         result => result.map(|()| ExitCode::SUCCESS),
     }
 }
 
-fn show<W: io::Write>(args: &FlowsArgs, printer: &mut Printer<W>) -> Result<()> {
+fn print(args: &FlowsArgs, color: bool) -> Result<()> {
+    if args.output == Format::Parquet {
+        if args.follow {
+            bail!("--output parquet: a file is readable when it has ended, which --follow never does");
+        }
+        refuse_terminal()?;
+    }
     let filter = args.filter()?;
-    printer.begin()?;
+    let mut printer = Printer::begin(BufWriter::new(io::stdout()), args.output, color)?;
+    show(args, &filter, &mut printer)?;
+    printer.end()
+}
+
+fn show<W: io::Write + Send>(args: &FlowsArgs, filter: &FlowFilter, printer: &mut Printer<W>) -> Result<()> {
     if let Some(dir) = &args.ledger {
-        return from_ledger::show(args, dir, &filter, printer);
+        return from_ledger::show(args, dir, filter, printer);
     }
     if !args.files.is_empty() {
-        return files::show(&args.files, &filter, args.last(), printer);
+        return files::show(&args.files, filter, args.last(), printer);
     }
     let last = args.last().unwrap_or(RECENT_RECORDS_MAX);
     if last > RECENT_RECORDS_MAX {
@@ -114,7 +125,7 @@ fn show<W: io::Write>(args: &FlowsArgs, printer: &mut Printer<W>) -> Result<()> 
     }
     let types = Some(vec![RecordType::Flow, RecordType::Dns]);
     // The agent need not read lines of which all are wanted.
-    let flows = (filter != FlowFilter::default()).then_some(filter);
+    let flows = (*filter != FlowFilter::default()).then(|| filter.clone());
     let request = ObserveRequest { last, types, follow: args.follow, flows };
     for line in observe(&args.socket, &request)? {
         printer.show(&line?)?;

@@ -85,6 +85,11 @@ impl LedgerError {
             _ => None,
         }
     }
+
+    /// Whether a file is not there: retention takes the oldest, also from under those who read.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.io().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 /// Adds what was tried on which file.

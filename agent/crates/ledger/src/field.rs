@@ -6,7 +6,7 @@ mod table;
 use serde_json::Value;
 use watchfire_model::WallTime;
 
-use crate::family::{Families, Family};
+use crate::family::Families;
 
 pub(crate) use self::extract::{Cell, cell};
 pub use self::table::{ALIASES, FIELDS};
@@ -92,11 +92,6 @@ impl Field {
     #[must_use]
     pub fn column(&self) -> String {
         self.name.replace('.', "_")
-    }
-
-    /// The fields that a table has, in the order of its columns.
-    pub fn of_family(family: Family) -> impl Iterator<Item = &'static Self> {
-        FIELDS.iter().filter(move |field| field.families.contains(family))
     }
 }
 

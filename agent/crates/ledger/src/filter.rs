@@ -16,7 +16,8 @@ use crate::family::{Families, Family};
 use crate::field::{Cell, Field, cell};
 
 pub(crate) use self::evaluate::CellRef;
-pub(crate) use self::prune::{GroupFacts, Range};
+pub(crate) use self::prune::GroupFacts;
+pub use self::prune::Range;
 
 /// Longest text of a filter, bytes.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;

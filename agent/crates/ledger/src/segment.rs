@@ -1,10 +1,13 @@
 //! A sealed segment: a folder with one Parquet file a table, the hashes of its frames, and a signed manifest.
 
+mod column;
+mod entry;
 mod frames;
 mod manifest;
 mod reader;
 mod schema;
 mod seal;
+mod writer;
 
 use std::fs;
 use std::io;
@@ -14,11 +17,14 @@ use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::hash::ChainHash;
 
+pub use self::column::{Column, ColumnValues};
+pub(crate) use self::entry::Entry;
 pub(crate) use self::frames::read_frames;
 pub use self::manifest::{FileSum, FrameRange, Manifest, TableSum};
-pub(crate) use self::reader::{ColumnValues, Lines, TableReader};
+pub(crate) use self::reader::{Lines, TableReader};
 pub(crate) use self::schema::{RECORD, SEQ, TIME};
 pub(crate) use self::seal::{Sealed, seal};
+pub use self::writer::TableWriter;
 
 /// The folder of sealed segments within a ledger.
 pub(crate) const SEGMENTS_DIR: &str = "segments";

@@ -1,17 +1,17 @@
 //! Records of the ledger in the form that is asked for.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use watchfire_ledger::{FIELDS, Families, Field, Found};
+use watchfire_ledger::{FIELDS, Families, Field, Found, TableWriter};
 
 use crate::command::flows::line::printable_json;
 use crate::command::observe::table;
 
 /// How to show records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(super) enum Format {
+pub(in crate::command) enum Format {
     /// Aligned columns
     Table,
     /// The same columns with one space between
@@ -22,19 +22,31 @@ pub(super) enum Format {
     Jsonl,
     /// Comma-separated values (RFC 4180), a column for each field of `watchfire ledger fields`
     Csv,
+    /// Parquet, with the columns that tables of the ledger have
+    Parquet,
 }
 
 /// Writes records in one format.
-pub(super) struct Output<W> {
-    out: W,
+pub(in crate::command) struct Output<W: Write + Send> {
+    to: To<W>,
     format: Format,
     fields: Vec<&'static Field>,
     shown: u64,
 }
 
-impl<W: Write> Output<W> {
-    /// Writes what stands before all records.
-    pub(super) fn begin(mut out: W, format: Format, families: Families) -> Result<Self> {
+enum To<W: Write + Send> {
+    Text(W),
+    Table(Box<TableWriter<W>>),
+}
+
+impl<W: Write + Send> Output<W> {
+    /// Writes what stands before all records, which come in the order of time or not.
+    pub(in crate::command) fn begin(
+        mut out: W,
+        format: Format,
+        families: Families,
+        is_sorted: bool,
+    ) -> Result<Self> {
         let of_these = |field: &&Field| families.iter().any(|family| field.families.contains(family));
         let fields: Vec<&Field> = FIELDS.iter().filter(of_these).collect();
         match format {
@@ -44,37 +56,45 @@ impl<W: Write> Output<W> {
                 let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
                 write!(out, "{}\r\n", names.join(","))?;
             }
+            Format::Parquet => {
+                let table = TableWriter::begin(out, families, is_sorted)?;
+                return Ok(Self { to: To::Table(Box::new(table)), format, fields, shown: 0 });
+            }
             Format::Compact | Format::Jsonl => {}
         }
-        Ok(Self { out, format, fields, shown: 0 })
+        Ok(Self { to: To::Text(out), format, fields, shown: 0 })
     }
 
-    pub(super) fn show(&mut self, found: &Found) -> Result<()> {
+    pub(in crate::command) fn show(&mut self, found: &Found) -> Result<()> {
+        let out = match &mut self.to {
+            To::Table(table) => return Ok(table.add(found)?),
+            To::Text(out) => out,
+        };
         let line = str::from_utf8(&found.line).context("a record is no text")?;
         self.shown += 1;
         match self.format {
-            Format::Jsonl => return Ok(writeln!(self.out, "{}", printable_json(line))?),
+            Format::Jsonl => return Ok(writeln!(out, "{}", printable_json(line))?),
             Format::Json => {
                 let comma = if self.shown == 1 { "" } else { ",\n" };
-                return Ok(write!(self.out, "{comma}{}", printable_json(line))?);
+                return Ok(write!(out, "{comma}{}", printable_json(line))?);
             }
-            Format::Table | Format::Compact | Format::Csv => {}
+            Format::Table | Format::Compact | Format::Csv | Format::Parquet => {}
         }
         let record: Value = serde_json::from_str(line).unwrap_or(Value::Null);
         match self.format {
             Format::Csv => {
                 let values = self.fields.iter().map(|field| field.text_of(&record).unwrap_or_default());
                 let values: Vec<String> = values.map(|value| quoted(&value)).collect();
-                write!(self.out, "{}\r\n", values.join(","))?;
+                write!(out, "{}\r\n", values.join(","))?;
             }
             _ => {
                 let time = found.time.to_string();
                 let row = format!("{:.10}  {}", time, table::row(&record));
                 if self.format == Format::Compact {
                     let words: Vec<&str> = row.split_whitespace().collect();
-                    writeln!(self.out, "{}", words.join(" "))?;
+                    writeln!(out, "{}", words.join(" "))?;
                 } else {
-                    writeln!(self.out, "{row}")?;
+                    writeln!(out, "{row}")?;
                 }
             }
         }
@@ -82,16 +102,36 @@ impl<W: Write> Output<W> {
     }
 
     /// Writes what stands behind all records.
-    pub(super) fn end(mut self) -> Result<()> {
+    pub(in crate::command) fn end(self) -> Result<()> {
+        let mut out = match self.to {
+            To::Table(table) => return Ok(table.end()?),
+            To::Text(out) => out,
+        };
         if self.format == Format::Json {
-            writeln!(self.out, "{}]", if self.shown == 0 { "" } else { "\n" })?;
+            writeln!(out, "{}]", if self.shown == 0 { "" } else { "\n" })?;
         }
-        Ok(self.out.flush()?)
+        Ok(out.flush()?)
+    }
+
+    /// Writes what waits in buffers, where a part of what is written can be read.
+    pub(in crate::command) fn flush(&mut self) -> Result<()> {
+        match &mut self.to {
+            To::Text(out) => Ok(out.flush()?),
+            To::Table(_) => Ok(()),
+        }
     }
 }
 
+/// Parquet says nothing to people.
+pub(in crate::command) fn refuse_terminal() -> Result<()> {
+    if io::stdout().is_terminal() {
+        bail!("Parquet is not for a terminal: send standard output to a file");
+    }
+    Ok(())
+}
+
 /// A value as RFC 4180, 2 has it. One that a spreadsheet would take for a formula is made a text.
-fn quoted(value: &str) -> String {
+pub(in crate::command) fn quoted(value: &str) -> String {
     let is_formula = value.starts_with(['=', '+', '@', '\t', '\r']);
     let guard = if is_formula { "'" } else { "" };
     if is_formula || value.contains([',', '"', '\n', '\r']) {
@@ -109,7 +149,7 @@ mod tests {
 
     fn shown(format: Format, lines: &[&str]) -> String {
         let mut bytes = Vec::new();
-        let mut output = Output::begin(&mut bytes, format, Families::ALL).unwrap();
+        let mut output = Output::begin(&mut bytes, format, Families::ALL, true).unwrap();
         for line in lines {
             let line = line.as_bytes().to_vec().into();
             output.show(&Found { time: WallTime(1_700_000_000_000_000_000), seq: 1, line }).unwrap();

@@ -24,7 +24,7 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 }
 
 /// Shows what matches in the files, in the order in which they are given; only the last so many, if that is asked for.
-pub(super) fn show<W: Write>(
+pub(super) fn show<W: Write + Send>(
     paths: &[PathBuf],
     filter: &FlowFilter,
     last: Option<usize>,

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use watchfire_export::FlowFilter;
-use watchfire_ledger::{Families, Family, Search, SearchQuery};
+use watchfire_ledger::{Families, Family, Found, Search, SearchQuery};
 
 use super::FlowsArgs;
 use super::printer::Printer;
 use crate::command::events::{explain, filter_of};
 
 /// Shows what matches both the filters by flag and the expression.
-pub(super) fn show<W: Write>(
+pub(super) fn show<W: Write + Send>(
     args: &FlowsArgs,
     dir: &Path,
     flags: &FlowFilter,
@@ -26,23 +26,23 @@ pub(super) fn show<W: Write>(
     let last = args.last();
     let mut kept = VecDeque::new();
     for found in search.by_ref() {
-        let line = found?.line;
+        let Found { line, seq, .. } = found?;
         let line = str::from_utf8(&line)?;
         if !flags.matches(line.as_bytes())? {
             continue;
         }
         match last {
             Some(last) => {
-                kept.push_back(line.to_owned());
+                kept.push_back((line.to_owned(), seq));
                 if kept.len() > last {
                     kept.pop_front();
                 }
             }
-            None => printer.show(line)?,
+            None => printer.show_as(line, seq)?,
         }
     }
-    for line in kept {
-        printer.show(&line)?;
+    for (line, seq) in kept {
+        printer.show_as(&line, seq)?;
     }
     printer.flush()?;
     explain(&search, args.explain);

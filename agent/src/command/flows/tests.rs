@@ -174,11 +174,11 @@ fn dns(rcode: Option<&'static str>) -> String {
 
 fn shown(format: Format, color: bool, lines: &[String]) -> String {
     let mut out = Vec::new();
-    let mut printer = Printer::new(&mut out, format, color);
-    printer.begin().unwrap();
+    let mut printer = Printer::begin(&mut out, format, color).unwrap();
     for line in lines {
         printer.show(line).unwrap();
     }
+    printer.end().unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -402,8 +402,9 @@ fn files_are_read_from_the_oldest_rotated_one_and_malformed_lines_are_skipped() 
     let read = |files: &[PathBuf], last, terms: &[&str]| {
         let args = parse(terms).unwrap();
         let mut out = Vec::new();
-        let mut printer = Printer::new(&mut out, Format::Json, false);
+        let mut printer = Printer::begin(&mut out, Format::Json, false).unwrap();
         files::show(files, &args.filter().unwrap(), last, &mut printer).unwrap();
+        printer.end().unwrap();
         String::from_utf8(out).unwrap()
     };
     let expect = |lines: &[String]| {
@@ -418,7 +419,7 @@ fn files_are_read_from_the_oldest_rotated_one_and_malformed_lines_are_skipped() 
     assert_eq!(read(&again, None, &["--protocol", "udp"]), expect(&[dns(None), update()]), "each once");
 
     let missing = dir.path().join("missing");
-    let mut printer = Printer::new(Vec::new(), Format::Json, false);
+    let mut printer = Printer::begin(Vec::new(), Format::Json, false).unwrap();
     let error = files::show(&[missing], &FlowFilter::default(), None, &mut printer).unwrap_err();
     assert!(error.to_string().starts_with("--file: cannot open "), "{error}");
     let error =

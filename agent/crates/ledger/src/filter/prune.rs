@@ -5,7 +5,7 @@ use crate::field::{Field, Kind};
 
 /// What is known of a column in a group of rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Range {
+pub enum Range {
     /// Nothing.
     Unknown,
     /// No row has a value.

@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use parquet::file::statistics::Statistics;
-
 use crate::bloom::Bloom;
 use crate::family::Family;
 use crate::field::Field;
@@ -26,7 +24,7 @@ impl<'a> Group<'a> {
 
     /// The earliest and the latest time.
     pub(super) fn times(&self) -> Option<(i64, i64)> {
-        match self.range_of(TIME) {
+        match self.table.range(self.at, TIME) {
             Range::Ints(min, max) => Some((min, max)),
             _ => None,
         }
@@ -35,25 +33,6 @@ impl<'a> Group<'a> {
     fn column(&self, field: &Field) -> Option<usize> {
         if field.name == "time" { Some(TIME) } else { self.table.column(&field.column()) }
     }
-
-    fn range_of(&self, column: usize) -> Range {
-        let group = self.table.group(self.at);
-        let Some(statistics) = group.column(column).statistics() else { return Range::Unknown };
-        if statistics.null_count_opt() == u64::try_from(group.num_rows()).ok() {
-            return Range::Absent;
-        }
-        match statistics {
-            Statistics::Int64(numbers) => match (numbers.min_opt(), numbers.max_opt()) {
-                (Some(min), Some(max)) => Range::Ints(*min, *max),
-                _ => Range::Unknown,
-            },
-            Statistics::ByteArray(texts) => match (texts.min_bytes_opt(), texts.max_bytes_opt()) {
-                (Some(min), Some(max)) => Range::Texts(min.to_vec(), max.to_vec()),
-                _ => Range::Unknown,
-            },
-            _ => Range::Unknown,
-        }
-    }
 }
 
 impl GroupFacts for Group<'_> {
@@ -61,7 +40,7 @@ impl GroupFacts for Group<'_> {
         if !field.families.contains(self.family) {
             return Range::Absent;
         }
-        self.column(field).map_or(Range::Unknown, |column| self.range_of(column))
+        self.column(field).map_or(Range::Unknown, |column| self.table.range(self.at, column))
     }
 
     fn may_have(&self, field: &'static Field, text: &str) -> bool {

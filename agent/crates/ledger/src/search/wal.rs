@@ -1,7 +1,5 @@
 //! Records of one log file, in the order of time.
 
-use std::fs::File;
-use std::path::Path;
 use std::vec;
 
 use bytes::Bytes;
@@ -13,6 +11,7 @@ use super::explain::Explanation;
 use super::{Found, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
+use crate::snapshot::Log;
 use crate::wal::WalReader;
 
 #[derive(Deserialize, Default)]
@@ -36,10 +35,7 @@ pub(crate) fn time_range(
         let frame = match frame {
             Ok(frame) => frame,
             Err(fault) => {
-                explanation.unreadable.push(format!(
-                    "frame {} of the log cannot be read ({}): {} bytes are left out",
-                    fault.sequence, fault.why, fault.bytes
-                ));
+                explanation.unreadable.push(fault.to_string());
                 break;
             }
         };
@@ -59,8 +55,8 @@ pub(super) struct WalCursor(vec::IntoIter<Found>);
 
 impl WalCursor {
     /// Reads the file through: a log file is no longer than a segment may be.
-    pub(super) fn read(file: File, path: &Path, query: &SearchQuery) -> Result<Self, LedgerError> {
-        let mut reader = WalReader::of(file, path)?;
+    pub(super) fn read(log: &Log, query: &SearchQuery) -> Result<Self, LedgerError> {
+        let mut reader = log.reader()?;
         let mut wanted = Vec::new();
         while let Some(Ok(frame)) = reader.next()? {
             for (seq, line) in frame.records() {

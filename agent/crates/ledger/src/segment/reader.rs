@@ -4,37 +4,35 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use parquet::file::serialized_reader::ReadOptionsBuilder;
+use parquet::file::statistics::Statistics;
 
 use super::RECORD;
+use super::column::ColumnValues;
 use crate::bloom::Bloom;
 use crate::error::{At as _, InFile as _, LedgerError};
-
-/// The values of one column in a group of rows; none where a record lacks it.
-#[derive(Clone, Debug)]
-pub(crate) enum ColumnValues {
-    Texts(Vec<Option<ByteArray>>),
-    Ints(Vec<Option<i64>>),
-}
+use crate::filter::Range;
 
 /// An open table.
 pub(crate) struct TableReader {
     path: PathBuf,
+    file: File,
     reader: SerializedFileReader<File>,
 }
 
 impl TableReader {
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let file = File::open(path).at("cannot open", path)?;
-        let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
-        let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
-        let reader = SerializedFileReader::new_with_options(file, options).in_file(path)?;
-        Ok(Self { path: path.to_owned(), reader })
+        let reader = SerializedFileReader::new(file.try_clone().at("cannot open", path)?).in_file(path)?;
+        Ok(Self { path: path.to_owned(), file, reader })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn groups(&self) -> usize {
@@ -55,10 +53,31 @@ impl TableReader {
         (0..schema.num_columns()).find(|at| schema.column(*at).name() == name)
     }
 
+    /// What the footer says of a column in a group of rows.
+    pub(crate) fn range(&self, group: usize, column: usize) -> Range {
+        let group = self.group(group);
+        let Some(statistics) = group.column(column).statistics() else { return Range::Unknown };
+        if statistics.null_count_opt() == u64::try_from(group.num_rows()).ok() {
+            return Range::Absent;
+        }
+        match statistics {
+            Statistics::Int64(numbers) => match (numbers.min_opt(), numbers.max_opt()) {
+                (Some(min), Some(max)) => Range::Ints(*min, *max),
+                _ => Range::Unknown,
+            },
+            Statistics::ByteArray(texts) => match (texts.min_bytes_opt(), texts.max_bytes_opt()) {
+                (Some(min), Some(max)) => Range::Texts(min.to_vec(), max.to_vec()),
+                _ => Range::Unknown,
+            },
+            _ => Range::Unknown,
+        }
+    }
+
     /// The Bloom filter of a column in a group of rows, if it has one.
     pub(crate) fn bloom(&self, group: usize, column: usize) -> Result<Option<Bloom>, LedgerError> {
-        let group = self.reader.get_row_group(group).in_file(&self.path)?;
-        Ok(group.get_column_bloom_filter(column).cloned().map(Bloom))
+        let column = self.group(group).column(column);
+        let bloom = Sbbf::read_from_column_chunk(column, &self.file).in_file(&self.path)?;
+        Ok(bloom.map(Bloom))
     }
 
     /// All values of a column in a group of rows.
@@ -79,10 +98,7 @@ impl TableReader {
             }
             _ => return Err(self.malformed(format!("column {column} has a type that no table has"))),
         };
-        let found = match &values {
-            ColumnValues::Texts(values) => values.len(),
-            ColumnValues::Ints(values) => values.len(),
-        };
+        let found = values.rows();
         if found != rows {
             return Err(self.malformed(format!("column {column} has {found} rows, expected {rows}")));
         }

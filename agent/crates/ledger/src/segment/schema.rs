@@ -10,8 +10,9 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::{ColumnPath, Type};
 
-use crate::family::Family;
-use crate::field::{Field, Kind};
+use super::column::Column;
+use crate::family::Families;
+use crate::field::Kind;
 
 /// Number of the record in the ledger.
 pub(crate) const SEQ: usize = 0;
@@ -27,27 +28,24 @@ pub(crate) const ROW_GROUP_ROWS: usize = 16_384;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 const ZSTD_LEVEL: i32 = 3;
 
-/// The fields of a family that are not among the fixed columns.
-pub(crate) fn fields_of(family: Family) -> impl Iterator<Item = &'static Field> {
-    Field::of_family(family).filter(|field| field.name != "time")
-}
-
-/// The schema of a family's table.
-pub(crate) fn schema(family: Family) -> Result<Type, ParquetError> {
-    let mut columns = vec![
-        required("seq", Physical::INT64, None)?,
-        required("time", Physical::INT64, Some(timestamp()))?,
-        required("record", Physical::BYTE_ARRAY, Some(LogicalType::String))?,
-    ];
-    for field in fields_of(family) {
-        let (physical, logical) = match field.kind {
+/// The schema of a table; of several, with the columns of all.
+pub(crate) fn schema(families: Families) -> Result<Type, ParquetError> {
+    let mut columns = Vec::new();
+    for each in Column::of(families) {
+        let (physical, logical) = match each.kind() {
             Kind::Text | Kind::Ip => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
             Kind::Int => (Physical::INT64, None),
             Kind::Time => (Physical::INT64, Some(timestamp())),
         };
-        columns.push(column(&field.column(), physical, logical, Repetition::OPTIONAL)?);
+        let repetition = if each.is_required() { Repetition::REQUIRED } else { Repetition::OPTIONAL };
+        columns.push(column(&each.name(), physical, logical, repetition)?);
     }
-    Type::group_type_builder(family.as_str()).with_fields(columns).build()
+    let mut one = families.iter();
+    let name = match (one.next(), one.next()) {
+        (Some(family), None) => family.as_str(),
+        _ => "records",
+    };
+    Type::group_type_builder(name).with_fields(columns).build()
 }
 
 /// The schema of the file with the hashes of frames.
@@ -81,8 +79,8 @@ const fn timestamp() -> LogicalType {
     LogicalType::Timestamp(TimestampType { is_adjusted_to_u_t_c: true, unit: TimeUnit::NANOS })
 }
 
-/// How a table is written.
-pub(crate) fn properties(family: Family) -> Result<WriterProperties, ParquetError> {
+/// How a table is written; its rows are in the order of time, or as they come.
+pub(crate) fn properties(families: Families, is_sorted: bool) -> Result<WriterProperties, ParquetError> {
     let column = |name: &str| ColumnPath::from(name);
     let sorting = [TIME, SEQ].map(|at| SortingColumn {
         column_idx: i32::try_from(at).expect("there are three fixed columns"),
@@ -90,14 +88,14 @@ pub(crate) fn properties(family: Family) -> Result<WriterProperties, ParquetErro
         nulls_first: false,
     });
     let mut builder = base()?
-        .set_sorting_columns(Some(sorting.to_vec()))
+        .set_sorting_columns(is_sorted.then(|| sorting.to_vec()))
         // Every line is another.
         .set_column_dictionary_enabled(column("record"), false)
         .set_column_statistics_enabled(column("record"), EnabledStatistics::None)
         .set_column_dictionary_enabled(column("seq"), false)
         .set_column_dictionary_enabled(column("time"), false);
-    for field in fields_of(family).filter(|field| field.is_id) {
-        let path = column(&field.column());
+    for each in Column::of(families).filter(|each| matches!(each, Column::Field(field) if field.is_id)) {
+        let path = column(&each.name());
         builder = builder
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)

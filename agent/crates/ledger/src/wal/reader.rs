@@ -41,6 +41,14 @@ pub(crate) struct Fault {
     pub(crate) is_tail: bool,
 }
 
+/// As it is said to whoever reads what there is.
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sequence, why, bytes, .. } = self;
+        write!(f, "frame {sequence} of the log cannot be read ({why}): {bytes} bytes are left out")
+    }
+}
+
 /// Goes through the frames of one file.
 #[derive(Debug)]
 pub(crate) struct WalReader {
@@ -70,6 +78,19 @@ impl WalReader {
         let header = WalHeader::read(&header, path)?;
         let offset = WalHeader::BYTES as u64;
         Ok(Self { path: path.to_owned(), reader, header, position: header.position, offset, bytes })
+    }
+
+    /// Bytes of the file.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads no further than that, though the file may have grown.
+    pub(crate) const fn until(mut self, bytes: u64) -> Self {
+        if bytes < self.bytes {
+            self.bytes = bytes;
+        }
+        self
     }
 
     pub(crate) const fn header(&self) -> &WalHeader {
