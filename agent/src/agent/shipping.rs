@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use watchfire_export::{LedgerSink, ShipTotals};
-use watchfire_ledger::Shipment;
+use watchfire_ledger::{Count, Shipment};
 use watchfire_ship::{ShipStats, Shipper, Source};
 
 use crate::config::Config;
@@ -52,8 +52,7 @@ impl Shipping {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let oldest = Some(stats.oldest_unshipped.get()).filter(|oldest| *oldest > 0);
         ShipTotals {
-            objects: [&stats.uploaded, &stats.present, &stats.conflicts, &stats.damaged]
-                .map(|count| count.get()),
+            objects: [&stats.uploaded, &stats.present, &stats.conflicts, &stats.damaged].map(Count::get),
             failures: stats.failed.get(),
             bytes: stats.shipped_bytes.get(),
             segments: stats.shipped_segments.get(),

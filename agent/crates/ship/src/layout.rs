@@ -75,7 +75,7 @@ impl Source {
 
 /// A name with its slashes.
 pub(crate) fn extend(path: Path, more: &str) -> Path {
-    more.split('/').fold(path, |path, part| path.join(part))
+    more.split('/').fold(path, Path::join)
 }
 
 /// Characters that are no part of a name are encoded by percent signs, as Hive has it.

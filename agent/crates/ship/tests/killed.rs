@@ -6,11 +6,11 @@ mod common;
 #[path = "../../ledger/tests/ledger/made.rs"]
 mod made;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{env, io, thread};
+use std::{env, thread};
 
 use libtest_mimic::{Arguments, Trial};
 use object_store::local::LocalFileSystem;
@@ -49,9 +49,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Ships what is there, and says so after each segment.
 fn child(dir: &Path) {
     let (mut shipper, _ledger) = shipper(&dir.join("ledger"), "node-1", &store(dir));
-    writeln!(io::stdout(), "begun").unwrap();
+    println!("begun");
     block_on(shipper.ship_all()).unwrap();
-    writeln!(io::stdout(), "done").unwrap();
+    println!("done");
 }
 
 fn killed_again_and_again() {
