@@ -40,4 +40,4 @@ pub use search::{Explanation, Found, Search, SearchQuery, Skipped};
 pub use segment::{FileSum, FrameRange, Manifest, TableSum};
 pub use stats::{Head, Stats};
 pub use store::{Fsync, Ledger, LedgerConfig, SegmentLimits};
-pub use verify::{Fault, Intact, Verdict, verify};
+pub use verify::{Fault, Intact, Verdict, verify, verify_after};

@@ -13,10 +13,11 @@ use crate::identity::Identity;
 use crate::key::{PUBLIC_KEY_FILE, PublicKey};
 use crate::recovery::{self, DAMAGED};
 use crate::retention::{HORIZON_FILE, Horizon};
+use crate::segment;
 use crate::stats::Head;
 use crate::wal::{self, Position, WalReader};
 
-use self::segments::{check_segments, check_signature};
+use self::segments::{check_segments, check_signature, segments_before};
 
 /// How often, and how long in between, a log whose end is torn is looked at for whether it grows.
 const GROWTH_LOOKS: u32 = 10;
@@ -128,7 +129,24 @@ impl Chain {
 /// hashes that were published elsewhere; `key` is the node's public key as it is known elsewhere, else the one in the
 /// directory is believed. An error says that it cannot be told, e.g. since a file may not be read.
 pub fn verify(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Verdict, LedgerError> {
-    match check(dir, key, heads) {
+    verdict(check(dir, key, heads, None))
+}
+
+/// As [`verify`], but begins with the segment that holds this frame, up to which everything was found intact before. What
+/// stands before that segment is not read again; the frame has to be there with that hash.
+pub fn verify_after(
+    dir: &Path,
+    key: Option<PublicKey>,
+    heads: &[Head],
+    after: Head,
+) -> Result<Verdict, LedgerError> {
+    let mut heads = heads.to_vec();
+    heads.push(after);
+    verdict(check(dir, key, &heads, Some(after.sequence)))
+}
+
+fn verdict(checked: Result<Intact, Stop>) -> Result<Verdict, LedgerError> {
+    match checked {
         Ok(intact) => Ok(Verdict::Intact(intact)),
         Err(Stop::Fault(fault)) => Ok(Verdict::Broken(fault)),
         Err(Stop::Error(LedgerError::Malformed { path, why })) => Ok(Verdict::Broken(Fault::new(&path, why))),
@@ -139,7 +157,7 @@ pub fn verify(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Verd
     }
 }
 
-fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, Stop> {
+fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>) -> Result<Intact, Stop> {
     let Some(identity) = Identity::read(dir)? else {
         return Err(LedgerError::NoLedger { path: dir.to_owned(), why: "it has no ledger.json" }.into());
     };
@@ -176,7 +194,17 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
         let previous = ChainHash::genesis(&chain.identity.id.0);
         chain.position = Some(Position { next_sequence: 1, next_record: 1, previous });
     }
-    check_segments(dir, &mut chain)?;
+    let mut segments = segment::list(dir)?;
+    if let Some(after) = after {
+        let skipped = segments_before(&segments, after)?;
+        if skipped > 0 {
+            segments.drain(..skipped);
+            let first = segments[0].0;
+            chain.intact.notes.push(format!("segments before {first} were checked earlier: not read again"));
+            (chain.position, chain.manifest) = (None, None);
+        }
+    }
+    check_segments(&segments, &mut chain)?;
     for (file, path) in logs {
         check_log(file, &path, &mut chain)?;
     }

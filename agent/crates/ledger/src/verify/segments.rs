@@ -1,7 +1,7 @@
 //! Sealed segments: signatures, checksums, and the chain through their frames, computed again from their rows.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Chain, Fault, Stop};
 use crate::error::{At as _, LedgerError};
@@ -11,15 +11,27 @@ use crate::hash::{ChainHash, FrameHasher};
 use crate::key::PublicKey;
 use crate::retention::{RETIRED_FILE, Retired, SIGNATURE_SUFFIX};
 use crate::segment::{
-    self, FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
+    FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
 };
 use crate::wal::Position;
 
-/// Checks every segment that is there.
-pub(super) fn check_segments(dir: &Path, chain: &mut Chain) -> Result<(), Stop> {
-    for (number, path) in segment::list(dir)? {
+/// How many segments stand before the one that holds a frame, or before the last if none does any more.
+pub(super) fn segments_before(segments: &[(u64, PathBuf)], frame: u64) -> Result<usize, Stop> {
+    for (at, (_, path)) in segments.iter().enumerate().rev() {
+        let Some(segment) = Segment::read(path)? else { continue };
+        if segment.manifest.frames.first <= frame {
+            return Ok(at);
+        }
+    }
+    Ok(0)
+}
+
+/// Checks segments, in order.
+pub(super) fn check_segments(segments: &[(u64, PathBuf)], chain: &mut Chain) -> Result<(), Stop> {
+    for (number, path) in segments {
         let manifest_path = path.join(MANIFEST_FILE);
-        let Some(segment) = Segment::read(&path)? else {
+        let number = *number;
+        let Some(segment) = Segment::read(path)? else {
             return Err(Fault::new(&manifest_path, "it is missing").into());
         };
         let checked = check_segment(&segment, number, chain);
