@@ -50,8 +50,8 @@ pub(super) fn tell(binary: &Path, agent: &Agent, files: &lab::Files, before: &[V
     require_story(&told, &agent.records()?, since)?;
 
     let bundle = Path::new(lab::FOLDER).join("evidence");
-    let mut arguments = asked.arguments("ledger export", &["--pod", &pod(), "-o"]);
-    arguments.push(bundle.display().to_string());
+    let arguments =
+        asked.arguments("ledger export", &[&format!("pod = {}", pod()), "-o", &bundle.display().to_string()]);
     show(&arguments, &asked.answer(&arguments)?);
     let elsewhere = Path::new(lab::FOLDER).join("elsewhere/evidence");
     copy(&bundle, &elsewhere)?;
@@ -102,7 +102,7 @@ impl Asked<'_> {
         Ok(Told {
             tree: self.ask("tree", &[&pod()])?,
             events: self.ask("events", &[&filter, "-o", "jsonl"])?,
-            flows: self.ask("flows", &[&filter, "-o", "jsonl"])?,
+            flows: self.ask("flows", &[&filter, "-o", "json"])?,
         })
     }
 }
@@ -110,11 +110,16 @@ impl Asked<'_> {
 /// Waits until the story is in the ledger and sealed.
 fn sealed(asked: &Asked<'_>) -> Result<()> {
     let segments = || fs::read_dir(asked.dir.join("segments")).map_or(0, Iterator::count);
+    let mut so_far = String::new();
     let whole = wait_until(TOLD_LIMIT, || {
-        let told = asked.all().ok()?;
-        (denied(&lines(&told.flows)).len() >= lab::ATTEMPTS).then(segments)
+        match asked.all() {
+            Ok(told) if denied(&lines(&told.flows)).len() >= lab::ATTEMPTS => return Some(segments()),
+            Ok(told) => so_far = told.tree,
+            Err(error) => so_far = format!("{error:#}"),
+        }
+        None
     });
-    let before = whole.context("the ledger did not get the attacker's flows")?;
+    let before = whole.with_context(|| format!("the ledger did not get the attacker's flows:\n{so_far}"))?;
     let more = wait_until(TOLD_LIMIT, || (segments() > before).then_some(()));
     more.context("no segment was sealed")
 }

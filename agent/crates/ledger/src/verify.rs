@@ -1,5 +1,6 @@
 //! Whether a ledger or bundle is as it was written.
 
+mod blame;
 mod segments;
 
 use std::fs::File;
@@ -14,6 +15,7 @@ use crate::key::{PUBLIC_KEY_FILE, PublicKey};
 use crate::recovery::{self, DAMAGED};
 use crate::retention::{HORIZON_FILE, Horizon};
 use crate::segment;
+use crate::signed_head::{SIGNED_HEAD_FILE, SignedHead};
 use crate::stats::Head;
 use crate::wal::{self, Position, WalReader};
 
@@ -47,7 +49,9 @@ pub struct Intact {
     pub first_frame: u64,
     /// The last frame.
     pub head: Option<Head>,
-    /// Frames in the log, which no signature covers yet.
+    /// The last frame that a signature covers, by a manifest or as the newest of the log; 0 if none does.
+    pub signed_frame: u64,
+    /// Frames behind it, which are chained only.
     pub unsigned_frames: u64,
     /// Records that were lost, by what loss records in segments say.
     pub lost: u64,
@@ -104,6 +108,8 @@ struct Chain {
     position: Option<Position>,
     heads: Vec<Head>,
     intact: Intact,
+    /// The frame of the log that was signed last.
+    signed: Option<SignedHead>,
     /// What the next manifest has to name as the one before; none where that cannot be known.
     manifest: Option<Option<ChainHash>>,
 }
@@ -118,6 +124,14 @@ impl Chain {
         if let Some(head) = self.heads.iter().find(|head| differs(head)) {
             let why = format!("its hash is {hash}, but {} was published", head.hash);
             return Err(Fault::new(path, why).at_frame(sequence));
+        }
+        if let Some(signed) = self.signed.as_ref().filter(|signed| signed.frame == sequence) {
+            if signed.hash != hash {
+                let why =
+                    format!("its hash is {hash}, but {} was signed at {}", signed.hash, signed.signed_at);
+                return Err(Fault::new(path, why).at_frame(sequence));
+            }
+            self.intact.signed_frame = self.intact.signed_frame.max(sequence);
         }
         self.heads.retain(|head| head.sequence != sequence);
         self.intact.head = Some(Head { sequence, hash });
@@ -169,13 +183,19 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
             PublicKey::read(&dir.join(PUBLIC_KEY_FILE))?
         }
     };
-    if let Some(bundle) = bundle::check_files(dir)? {
+    if let Some(bundle) = bundle::check_files(dir, &key)? {
         match bundle {
             Ok(note) => intact.notes.push(note),
             Err((path, why)) => return Err(Fault::new(&path, why).into()),
         }
     }
-    let mut chain = Chain { identity, key, position: None, heads: heads.to_vec(), intact, manifest: None };
+    // Read first: a writer signs only what is in its log.
+    let signed = match SignedHead::read(dir, identity.id, &key)? {
+        Some(Err(why)) => return Err(Fault::new(&dir.join(SIGNED_HEAD_FILE), why).into()),
+        signed => signed.and_then(Result::ok),
+    };
+    let mut chain =
+        Chain { identity, key, position: None, heads: heads.to_vec(), intact, signed, manifest: None };
     // Opened first: what is sealed meanwhile is met in one of the two.
     let logs = wal::open_all(dir)?;
     let is_bundle = dir.join(bundle::QUERY_FILE).exists();
@@ -209,7 +229,13 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
         check_log(file, &path, &mut chain)?;
     }
     if let Some(path) = recovery::damaged_files(dir, DAMAGED)?.first() {
-        return Err(Fault::new(path, "this was cut off from a damaged part of the ledger").into());
+        let is_head = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("head-"));
+        let why = if is_head {
+            "the frame that it signs was not there when the ledger was opened"
+        } else {
+            "this was cut off from a damaged part of the ledger"
+        };
+        return Err(Fault::new(path, why).into());
     }
     let torn = recovery::damaged_files(dir, recovery::TORN)?.len();
     if torn > 0 {
@@ -217,6 +243,11 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
         chain.intact.notes.push(note);
     }
     let last = chain.intact.head.map_or(0, |head| head.sequence);
+    if let Some(signed) = chain.signed.as_ref().filter(|signed| signed.frame > last) {
+        let why = format!("frame {} was signed, but the last that is there is {last}", signed.frame);
+        return Err(Fault::new(&dir.join(SIGNED_HEAD_FILE), why).at_frame(last + 1).into());
+    }
+    chain.intact.unsigned_frames = last.saturating_sub(chain.intact.signed_frame);
     for head in &chain.heads {
         if head.sequence > last {
             let why = format!("frame {} was published, but the last that is there is {last}", head.sequence);
@@ -257,7 +288,6 @@ fn check_log(file: File, path: &Path, chain: &mut Chain) -> Result<(), Stop> {
             Ok(frame) => {
                 chain.pass(frame.facts.sequence, frame.hash, path)?;
                 chain.intact.frames += 1;
-                chain.intact.unsigned_frames += 1;
                 chain.intact.records += u64::from(frame.facts.records);
             }
             Err(fault) if fault.is_tail && is_growing(path, fault.at + fault.bytes) => {

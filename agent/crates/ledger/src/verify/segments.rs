@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::blame::blame;
 use super::{Chain, Fault, Stop};
 use crate::error::{At as _, LedgerError};
 use crate::family::Family;
@@ -89,7 +90,11 @@ fn check_segment(segment: &Segment, number: u64, chain: &mut Chain) -> Result<()
     check_sum(&dir.join(FRAMES_FILE), &manifest.frames_file)?;
     for (family, table) in &manifest.tables {
         if !is_retired(family) {
-            check_sum(&dir.join(family.file_name()), &table.file)?;
+            let sum = check_sum(&dir.join(family.file_name()), &table.file);
+            sum.map_err(|stop| match stop {
+                Stop::Fault(fault) if retired.is_none() => Stop::Fault(blame(segment, fault)),
+                stop => stop,
+            })?;
         }
     }
     check_frames(segment, retired.is_none(), chain)?;
@@ -182,6 +187,7 @@ fn check_frames(segment: &Segment, is_whole: bool, chain: &mut Chain) -> Result<
         return Err(Fault::new(&path, why).at_frame(position.next_sequence).into());
     }
     chain.position = Some(end);
+    chain.intact.signed_frame = range.last;
     Ok(())
 }
 
