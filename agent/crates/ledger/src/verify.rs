@@ -183,12 +183,15 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
             PublicKey::read(&dir.join(PUBLIC_KEY_FILE))?
         }
     };
-    if let Some(bundle) = bundle::check_files(dir, &key)? {
-        match bundle {
-            Ok(note) => intact.notes.push(note),
-            Err((path, why)) => return Err(Fault::new(&path, why).into()),
+    // Told only where segments and log, which name frames, have nothing to say.
+    let of_bundle = match bundle::check_files(dir, &key)? {
+        Some(Err((path, why))) => Some(Fault::new(&path, why)),
+        Some(Ok(note)) => {
+            intact.notes.push(note);
+            None
         }
-    }
+        None => None,
+    };
     // Read first: a writer signs only what is in its log.
     let signed = match SignedHead::read(dir, identity.id, &key)? {
         Some(Err(why)) => return Err(Fault::new(&dir.join(SIGNED_HEAD_FILE), why).into()),
@@ -227,6 +230,9 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
     check_segments(&segments, &mut chain)?;
     for (file, path) in logs {
         check_log(file, &path, &mut chain)?;
+    }
+    if let Some(fault) = of_bundle {
+        return Err(fault.into());
     }
     if let Some(path) = recovery::damaged_files(dir, DAMAGED)?.first() {
         let is_head = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("head-"));
