@@ -54,9 +54,11 @@ fn a_changed_byte_anywhere_in_a_segment_is_noticed() {
     for path in files(&dir.path().join("segments")) {
         let whole = fs::read(&path).unwrap();
         let is_table = ["event.parquet", "flow.parquet"].iter().any(|name| path.ends_with(name));
-        for at in 0..whole.len() {
+        // Every byte but in the larger table, which is there for its frame.
+        let step = if path.ends_with("flow.parquet") { 16 } else { 1 };
+        for at in (0..whole.len()).step_by(step) {
             let mut changed = whole.clone();
-            changed[at] ^= 1 << (at % 8);
+            changed[at] ^= 1 << (at / step % 8);
             fs::write(&path, &changed).unwrap();
             match verify(dir.path(), None, &[]) {
                 Ok(Verdict::Broken(fault)) if is_table => {
