@@ -69,9 +69,10 @@ impl LedgerMetrics {
         );
         registry.register(
             "ledger_sealed_head",
-            "Always 1; its labels are the end of the newest sealed segment, for `watchfire ledger verify --head FRAME:HASH`",
+            "1, with the end of the newest sealed segment as labels, for `ledger verify --head FRAME:HASH`; 0 before the first",
             metrics.sealed_head.clone(),
         );
+        metrics.sealed_head.get_or_create(&sealed_labels(0, 0, String::new())).set(0);
         registry.register("ledger_stored_bytes", "Bytes of the ledger on disk", metrics.stored_bytes.clone());
         registry.register("ledger_segments", "Parts of the ledger by state", segments);
         metrics
@@ -109,14 +110,14 @@ impl LedgerMetrics {
     /// One series, that of the newest segment.
     fn set_sealed_head(&self, sealed: Option<SealedHead>) {
         let Some(SealedHead { segment, head }) = sealed else { return };
-        let labels = [
-            ("segment", segment.to_string()),
-            ("frame", head.sequence.to_string()),
-            ("hash", head.hash.to_string()),
-        ];
+        let labels = sealed_labels(segment, head.sequence, head.hash.to_string());
         if self.sealed_head.get(&labels).is_none() {
             self.sealed_head.clear();
             self.sealed_head.get_or_create(&labels).set(1);
         }
     }
+}
+
+fn sealed_labels(segment: u64, frame: u64, hash: String) -> SealedLabels {
+    [("segment", segment.to_string()), ("frame", frame.to_string()), ("hash", hash)]
 }
