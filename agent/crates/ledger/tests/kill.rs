@@ -25,7 +25,7 @@ const CHILD_DIR: &str = "WATCHFIRE_LEDGER_KILL_DIR";
 const CHILD_FIRST: &str = "WATCHFIRE_LEDGER_KILL_FIRST";
 /// How often the process is killed.
 const KILLS: &str = "WATCHFIRE_LEDGER_KILLS";
-const KILLS_DEFAULT: u64 = 12;
+const KILLS_DEFAULT: u64 = 8;
 
 fn main() {
     if let Ok(dir) = env::var(CHILD_DIR) {
