@@ -4,6 +4,7 @@ mod agent;
 mod findings;
 mod flows;
 mod processes;
+mod responder;
 mod table;
 
 use std::path::PathBuf;
@@ -85,7 +86,8 @@ fn show(binary: &std::path::Path) -> Result<()> {
     {
         println!("  {line}");
     }
-    require_intent(&agent, &records)
+    require_intent(&agent, &records)?;
+    responder::tell(binary, &agent, &files, &records)
 }
 
 /// What the agent says of a connection of the lab that its policies deny: the command and its answer.

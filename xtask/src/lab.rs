@@ -1,5 +1,6 @@
 //! `lab`: three pods and an outsider on one bridge, with real servers and clients, without Kubernetes.
 
+mod attack;
 mod cgroup;
 mod member;
 mod network;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
+pub(crate) use attack::{ATTEMPTS, DROP_FOLDER, VICTIM, attack, delete_victim};
 pub(crate) use plan::{DB, DB_PORT, FOLDER, FRONTEND, NETWORK};
 pub(crate) use traffic::{CONNECTIONS, Connection, drive};
 
@@ -85,7 +87,7 @@ impl Files {
         let folder = Path::new(FOLDER);
         let files = Self { inventory: folder.join("inventory.yaml"), policies: folder.join("policies") };
         fs::create_dir_all(&files.policies).with_context(|| format!("create {FOLDER}"))?;
-        fs::write(&files.inventory, plan::inventory())
+        fs::write(&files.inventory, plan::inventory(|_| true))
             .and_then(|()| fs::write(files.policies.join("shop.yaml"), plan::POLICIES))
             .context("write the lab's files")?;
         let made =

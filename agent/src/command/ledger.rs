@@ -9,6 +9,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result};
 use watchfire_ledger::{
     ALIASES, BundleQuery, FIELDS, Families, Fault, Filter, Head, Intact, PublicKey, Verdict, export, verify,
+    verify_after,
 };
 
 use super::events::{PlaceArgs, filter_of};
@@ -46,6 +47,9 @@ struct VerifyArgs {
     /// A frame's number and hash as they were published, by log or metric. May be given several times
     #[arg(long = "head", value_name = "FRAME:HASH")]
     heads: Vec<HeadArg>,
+    /// A frame up to which everything was intact before: only the segments from there on are read
+    #[arg(long, value_name = "FRAME:HASH")]
+    after: Option<HeadArg>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -58,6 +62,9 @@ struct ExportArgs {
     /// Only records of this pod, and of flows that it had
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pod: Option<String>,
+    /// File with the node's private key, which signs the bundle, where it is not in the ledger's directory
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
     /// The folder to make
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -104,7 +111,11 @@ pub(crate) fn run(args: &LedgerArgs) -> Result<ExitCode> {
 fn check(args: &VerifyArgs) -> Result<ExitCode> {
     let key = args.key.as_deref().map(PublicKey::read).transpose().context("--key")?;
     let heads: Vec<Head> = args.heads.iter().map(|HeadArg(head)| *head).collect();
-    match verify(&args.dir, key, &heads)? {
+    let verdict = match args.after {
+        Some(HeadArg(after)) => verify_after(&args.dir, key, &heads, after),
+        None => verify(&args.dir, key, &heads),
+    };
+    match verdict? {
         Verdict::Intact(intact) => {
             say_intact(&intact);
             Ok(ExitCode::SUCCESS)
@@ -123,8 +134,18 @@ fn check(args: &VerifyArgs) -> Result<ExitCode> {
 }
 
 fn say_intact(intact: &Intact) {
-    let Intact { segments, frames, records, thinned_frames, first_frame, head, unsigned_frames, lost, notes } =
-        intact;
+    let Intact {
+        segments,
+        frames,
+        records,
+        thinned_frames,
+        first_frame,
+        head,
+        signed_frame,
+        unsigned_frames,
+        lost,
+        notes,
+    } = intact;
     println!("intact  {records} records in {frames} frames; {segments} sealed segments");
     if let Some(head) = head {
         println!("frames  {first_frame} to {}, head {}", head.sequence, head.hash);
@@ -134,8 +155,11 @@ fn say_intact(intact: &Intact) {
             "        {thinned_frames} frames have lost records to retention: chained and signed, not computed again"
         );
     }
+    if head.is_some() && *signed_frame > 0 {
+        println!("signed  to frame {signed_frame}");
+    }
     if *unsigned_frames > 0 {
-        println!("        the last {unsigned_frames} are not sealed: chained, not signed");
+        println!("        the last {unsigned_frames} are chained, not signed");
     }
     if *lost > 0 {
         println!("lost    {lost} records, as loss records in segments say");
@@ -153,7 +177,7 @@ fn take(args: &ExportArgs) -> Result<ExitCode> {
         filter = filter.and(of_pod);
     }
     let search = args.place.query(Families::ALL, filter)?;
-    let query = BundleQuery { search, agent_version: VERSION.to_owned() };
+    let query = BundleQuery { search, agent_version: VERSION.to_owned(), key: args.sign_key.clone() };
     let bundle = export(&args.place.dir, &args.output, &query)
         .with_context(|| format!("cannot make {}", args.output.display()))?;
     let bytes: u64 = bundle.files.values().map(|file| file.bytes).sum();
@@ -164,5 +188,8 @@ fn take(args: &ExportArgs) -> Result<ExitCode> {
         bundle.segments,
         args.output.display()
     );
+    if !bundle.signed {
+        println!("not signed: the node's private key is not here; `--sign-key` names it");
+    }
     Ok(ExitCode::SUCCESS)
 }

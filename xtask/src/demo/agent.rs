@@ -24,13 +24,22 @@ const COUNTERS_LIMIT: Duration = Duration::from_secs(5);
 const COUNTED: &str = "watchfire_records_received_total{kind=\"tcp-close\"}";
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Findings that go on are told again soon: nobody waits a minute for a demo.
-const CONFIG: &str = "findings: {intervalSeconds: 1}\n";
+/// What the demo shows soon: nobody waits a minute for findings that go on, or an hour for a sealed segment.
+fn config(ledger: &Path) -> String {
+    format!(
+        "findings: {{intervalSeconds: 1}}\n\
+         ledger: {{dir: {}, segmentSeconds: 2}}\n\
+         sensor:\n  files:\n    write: [/etc, {}]\n",
+        ledger.display(),
+        lab::DROP_FOLDER
+    )
+}
 
 /// A running agent, which is stopped when the lab is torn down.
 pub(super) struct Agent {
     pub(super) metrics_address: SocketAddr,
     pub(super) log: PathBuf,
+    pub(super) ledger: PathBuf,
     events: PathBuf,
 }
 
@@ -42,13 +51,15 @@ impl Agent {
         let agent = Self {
             metrics_address: free_address()?,
             log: folder.join("agent.log"),
+            ledger: folder.join("ledger"),
             events: folder.join("events.jsonl"),
         };
         let log = File::create(&agent.log).with_context(|| format!("create {}", agent.log.display()))?;
-        let config = folder.join("config.yaml");
-        fs::write(&config, CONFIG).with_context(|| format!("write {}", config.display()))?;
+        let settings = folder.join("config.yaml");
+        fs::write(&settings, config(&agent.ledger))
+            .with_context(|| format!("write {}", settings.display()))?;
         let mut command = Command::new(binary);
-        command.arg("run").arg("--config").arg(&config);
+        command.arg("run").arg("--config").arg(&settings);
         command.arg("--inventory").arg(&files.inventory).arg("--policies").arg(&files.policies);
         command.arg("--output").arg(&agent.events);
         if agent.metrics_address.to_string() != METRICS_DEFAULT {

@@ -81,13 +81,13 @@ impl Member {
     }
 }
 
-/// The inventory file that tells the agent who is who.
-pub(super) fn inventory() -> String {
+/// The inventory file that tells the agent who is who, of these members.
+pub(super) fn inventory(is_there: impl Fn(Member) -> bool) -> String {
     let mut text = String::from(
         "# Written by `cargo xtask lab`: what Kubernetes would tell about the lab.\n\
          namespaces:\n  - name: shop\n    labels: {team: shop}\npods:\n",
     );
-    for member in MEMBERS {
+    for member in MEMBERS.into_iter().filter(|member| is_there(*member)) {
         let Some((uid, _)) = member.pod else { continue };
         let (name, address) = (member.name, member.address());
         let _ = write!(
@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn the_inventory_names_every_pod_and_not_the_outsider() {
-        let text = inventory();
+        let text = inventory(|_| true);
         assert_eq!(text.matches("namespace: shop").count(), 3);
         assert!(!text.contains(OUTSIDER.name) && text.contains("ips: [10.244.7.30]"));
+        assert_eq!(inventory(|member| member != FRONTEND).matches("namespace: shop").count(), 2);
     }
 }

@@ -1,11 +1,11 @@
-//! The event log on a disk that is really full: a small tmpfs, which takes root to mount.
+//! Sinks on a disk that is really full or read-only: a small tmpfs in a mount namespace of the test's own, which takes root.
 
-use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use tempfile::TempDir;
@@ -16,12 +16,36 @@ use watchfire_model::{KindCounters, LossRecord, Record, RecordBody, RecordKind, 
 const RECORDS: u64 = 2000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Set in the test's own mount namespace.
+const OWN_NAMESPACE: &str = "WATCHFIRE_TEST_OWN_MOUNTS";
+
 fn main() -> ExitCode {
+    enter_own_namespace();
     let trials = vec![
         on_a_disk("a_full_disk_tears_no_line_and_writing_resumes", 128 * 1024, check),
         on_a_disk("a_full_disk_holds_the_ledger_up_and_breaks_nothing", 1024 * 1024, check_ledger),
+        on_a_disk(
+            "a_read_only_disk_holds_the_ledger_up_and_breaks_nothing",
+            16 * 1024 * 1024,
+            check_read_only,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Starts this test again where what it mounts is nobody else's, if it may.
+fn enter_own_namespace() {
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private"]);
+        command
+    };
+    let may = unshare().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if may && env::var_os(OWN_NAMESPACE).is_none() {
+        let own = env::current_exe().expect("this test is a file");
+        let error = unshare().arg(own).args(env::args_os().skip(1)).env(OWN_NAMESPACE, "1").exec();
+        panic!("cannot start this test again: {error}");
+    }
 }
 
 fn on_a_disk(name: &'static str, bytes: u64, check: fn(&Disk)) -> Trial {
@@ -55,6 +79,13 @@ impl Disk {
             return Err(told.lines().next().unwrap_or("cannot mount").to_owned());
         }
         Ok(Self(dir, bytes))
+    }
+
+    /// Whether it now is `ro` or `rw`: not read-only while a file on it is open for writing.
+    fn remount(&self, how: &str) -> bool {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{how}")]).arg(self.0.path()).stderr(Stdio::null());
+        command.status().expect("mount was there before").success()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -121,6 +152,32 @@ fn check_ledger(disk: &Disk) {
         panic!("the ledger is not as it was written");
     };
     assert_eq!(intact.records, counters.written());
+}
+
+fn check_read_only(disk: &Disk) {
+    let dir = disk.path("ledger");
+    let counters = Metrics::new("", "").sink("ledger");
+    let mut config = LedgerConfig::new(&dir, "node-1", "test");
+    config.retention.free_bytes_min = None;
+    config.segment.age_max = Duration::from_millis(200);
+    let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room");
+    let mut encoder = Encoder::new();
+    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    sink.send(first);
+    eventually("the first half is written", || counters.written() == first.len() as u64);
+    // Then it is sealed, and no file is open for writing.
+    eventually("the disk is read-only", || disk.remount("ro"));
+    sink.send(rest);
+    eventually("the read-only disk is counted", || counters.errors() > 0);
+    assert_eq!((counters.written(), counters.dropped()), (first.len() as u64, 0));
+    assert!(disk.remount("rw"));
+    eventually("writing goes on", || counters.written() == RECORDS);
+    assert!(sink.stop(PATIENCE), "nothing holds up the end");
+    let Verdict::Intact(intact) = verify(&dir, None, &[]).expect("the ledger is there") else {
+        panic!("the ledger is not as it was written");
+    };
+    assert_eq!((intact.records, counters.dropped()), (RECORDS, 0));
 }
 
 fn record(n: u64) -> Record {

@@ -16,10 +16,12 @@ use crate::error::{At as _, LedgerError};
 use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
 use crate::identity::{FORMAT, Identity};
-use crate::key::PUBLIC_KEY_FILE;
+use crate::key::{KEY_FILE, NodeKey, PUBLIC_KEY_FILE, PublicKey};
+use crate::retention::SIGNATURE_SUFFIX;
 use crate::sealed::SealedSegment;
 use crate::search::{Explanation, Search, SearchQuery, time_range};
 use crate::segment::{self, FileSum, SEGMENTS_DIR, Segment};
+use crate::signed_head::SIGNED_HEAD_FILE;
 use crate::store::wall_now;
 use crate::wal::{self, WAL_DIR, WalReader};
 
@@ -35,6 +37,8 @@ pub struct BundleQuery {
     pub search: SearchQuery,
     /// Version of whoever makes the bundle.
     pub agent_version: String,
+    /// The node's private key, where it is not in the ledger's directory.
+    pub key: Option<PathBuf>,
 }
 
 /// What a bundle says of itself.
@@ -56,6 +60,10 @@ pub struct Bundle {
     pub records: u64,
     /// Segments that the bundle has.
     pub segments: u64,
+    /// Whether this file is signed with the node's key: not where whoever made the bundle did not have it, as for a
+    /// bundle out of a bundle.
+    #[serde(default)]
+    pub signed: bool,
     /// Every file but this one.
     pub files: BTreeMap<String, FileSum>,
 }
@@ -65,12 +73,21 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
     let Some(identity) = Identity::read(ledger)? else {
         return Err(LedgerError::NoLedger { path: ledger.to_owned(), why: "it has no ledger.json" });
     };
+    let key = signing_key(ledger, query.key.as_deref())?;
+    // Read before the log: it never signs more than that has.
+    let signed_head = files::read_if_there(&ledger.join(SIGNED_HEAD_FILE))?;
     fs::create_dir(bundle).at("cannot create", bundle)?;
     let mut maker = Maker { bundle, sums: BTreeMap::new() };
     let range = (query.search.since, query.search.until);
     let segments = maker.copy_frames(ledger, range)?;
     identity.write(bundle)?;
     maker.sum("ledger.json")?;
+    if let Some(signed_head) = signed_head
+        && bundle.join(WAL_DIR).exists()
+    {
+        files::write_new(&bundle.join(SIGNED_HEAD_FILE), &signed_head)?;
+        maker.sum(SIGNED_HEAD_FILE)?;
+    }
     maker.copy(&ledger.join(PUBLIC_KEY_FILE), PUBLIC_KEY_FILE)?;
     let records = maker.write_records(query.search.clone())?;
     let bundle = Bundle {
@@ -82,9 +99,10 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
         filter: query.search.filter.to_string(),
         records,
         segments,
+        signed: key.is_some(),
         files: maker.sums,
     };
-    bundle.write(maker.bundle)?;
+    bundle.write(maker.bundle, key.as_ref())?;
     Ok(bundle)
 }
 
@@ -111,19 +129,39 @@ pub fn close_bundle(
         filter: String::new(),
         records,
         segments,
+        signed: false,
         files: maker.sums,
     };
-    bundle.write(dir)?;
+    bundle.write(dir, None)?;
     Ok(bundle)
 }
 
 impl Bundle {
-    fn write(&self, dir: &Path) -> Result<(), LedgerError> {
+    fn write(&self, dir: &Path, key: Option<&NodeKey>) -> Result<(), LedgerError> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("it has string keys only");
         bytes.push(b'\n');
+        if let Some(key) = key {
+            let signature = format!("{QUERY_FILE}{SIGNATURE_SUFFIX}");
+            files::write_new(&dir.join(signature), key.sign(&bytes).as_bytes())?;
+        }
         files::write_new(&dir.join(QUERY_FILE), &bytes)?;
         files::sync_dir(dir)
     }
+}
+
+/// The node's private key; none where it is neither named nor in the directory.
+fn signing_key(ledger: &Path, named: Option<&Path>) -> Result<Option<NodeKey>, LedgerError> {
+    let path = named.map_or_else(|| ledger.join(KEY_FILE), Path::to_owned);
+    let Some(key) = NodeKey::read(&path)? else {
+        return match named {
+            Some(_) => Err(LedgerError::Key { path, why: "there is no such file" }),
+            None => Ok(None),
+        };
+    };
+    if key.public() != PublicKey::read(&ledger.join(PUBLIC_KEY_FILE))? {
+        return Err(LedgerError::Key { path, why: "it is not the key that this ledger is signed with" });
+    }
+    Ok(Some(key))
 }
 
 struct Maker<'a> {
@@ -256,11 +294,21 @@ impl Maker<'_> {
 
 /// Compares files with the checksums of a bundle: a note of what it is, or which file differs. None if it is no bundle.
 #[expect(clippy::type_complexity, reason = "an answer for those who check, around what may go wrong")]
-pub(crate) fn check_files(dir: &Path) -> Result<Option<Result<String, (PathBuf, String)>>, LedgerError> {
+pub(crate) fn check_files(
+    dir: &Path,
+    key: &PublicKey,
+) -> Result<Option<Result<String, (PathBuf, String)>>, LedgerError> {
     let path = dir.join(QUERY_FILE);
     let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
     let bundle: Bundle =
         serde_json::from_slice(&bytes).map_err(|error| LedgerError::malformed(&path, error.to_string()))?;
+    let signature = files::read_if_there(&dir.join(format!("{QUERY_FILE}{SIGNATURE_SUFFIX}")))?;
+    if bundle.signed || signature.is_some() {
+        let is_right = signature.is_some_and(|signature| key.verifies(&bytes, &signature));
+        if !is_right {
+            return Ok(Some(Err((path, "it is not signed by the node's key, as it says it is".to_owned()))));
+        }
+    }
     for (name, expected) in &bundle.files {
         let is_inside =
             Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
@@ -276,6 +324,11 @@ pub(crate) fn check_files(dir: &Path) -> Result<Option<Result<String, (PathBuf, 
             return Ok(Some(Err((path, format!("its checksum is not the one in {QUERY_FILE}")))));
         }
     }
-    let Bundle { agent_version, made_at, records, .. } = bundle;
-    Ok(Some(Ok(format!("a bundle of {records} records, made by {agent_version} at {made_at}"))))
+    let Bundle { agent_version, made_at, records, signed, .. } = bundle;
+    let by = if signed {
+        "signed with the node's key"
+    } else {
+        "not signed: made without the node's key, so that what was asked for and left out is not proved"
+    };
+    Ok(Some(Ok(format!("a bundle of {records} records, made by {agent_version} at {made_at}, {by}"))))
 }

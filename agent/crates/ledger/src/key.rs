@@ -43,6 +43,11 @@ impl NodeKey {
         Ok(key)
     }
 
+    /// Reads a key; none where there is no such file.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, LedgerError> {
+        files::read_if_there(path)?.map(|bytes| Self::parse(&bytes, path)).transpose()
+    }
+
     fn create(path: &Path) -> Result<Self, LedgerError> {
         let why = "the system has no random numbers";
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())

@@ -8,8 +8,11 @@ use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::hash::ChainHash;
 use crate::identity::Identity;
+use crate::key::PublicKey;
 use crate::retention::Horizon;
 use crate::segment::{self, SEGMENTS_DIR, Segment, UNFINISHED_PREFIX};
+use crate::signed_head::{SIGNED_HEAD_FILE, SignedHead};
+use crate::stats::{Head, SealedHead};
 use crate::wal::{self, Fault, Position, WalReader};
 
 /// Where bytes are kept that were cut off a log file.
@@ -43,8 +46,9 @@ pub(crate) struct Recovered {
     /// Log files to seal, in order.
     pub(crate) full: Vec<PathBuf>,
     pub(crate) current: Option<Current>,
-    /// Number of the last segment that there ever was.
+    /// The last segment that there ever was.
     pub(crate) last_number: u64,
+    pub(crate) last_sealed: Option<SealedHead>,
     pub(crate) last_manifest: Option<ChainHash>,
 }
 
@@ -59,8 +63,9 @@ pub(crate) struct Current {
 }
 
 /// Removes what is unfinished, cuts torn ends off, and finds the end of the chain.
-pub(crate) fn recover(dir: &Path, identity: &Identity) -> Result<Recovered, LedgerError> {
+pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Result<Recovered, LedgerError> {
     remove_unfinished(dir)?;
+    let signed = SignedHead::read(dir, identity.id, key)?;
     let horizon = Horizon::read(dir)?;
     let segments = segment::list(dir)?;
     let last_segment = match segments.last() {
@@ -83,13 +88,18 @@ pub(crate) fn recover(dir: &Path, identity: &Identity) -> Result<Recovered, Ledg
             .as_ref()
             .map_or(0, |segment| segment.manifest.segment)
             .max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
+        last_sealed: match (&last_segment, &horizon) {
+            (Some(segment), _) => Some(sealed(segment.manifest.segment, &segment.manifest.frames)),
+            (None, Some(horizon)) => Some(sealed(horizon.segment, &horizon.frames)),
+            (None, None) => None,
+        },
         last_manifest: last_segment
             .as_ref()
             .map(|segment| segment.manifest_hash)
             .or(horizon.map(|horizon| horizon.manifest)),
     };
     for (_, path) in wal::list(dir)? {
-        let Some(current) = recover_file(dir, &path, &mut recovered.recovery)? else { continue };
+        let Some(current) = recover_file(dir, &path, &signed, &mut recovered.recovery)? else { continue };
         // Sealed, but the crash came before it was removed.
         if current.position.next_sequence <= recovered.position.next_sequence && recovered.current.is_none() {
             files::remove_if_there(&path)?;
@@ -107,7 +117,35 @@ pub(crate) fn recover(dir: &Path, identity: &Identity) -> Result<Recovered, Ledg
         recovered.full.extend(recovered.current.replace(current).map(|full| full.path));
     }
     recovered.position = position;
+    let last = position.next_sequence - 1;
+    let why = match &signed {
+        Some(Err(why)) => Some((*why).to_owned()),
+        // What was cut off as damage is told already.
+        Some(Ok(signed)) if signed.frame > last && recovered.recovery.damage.is_empty() => {
+            Some(format!("frame {} was signed, but the last that is there is {last}", signed.frame))
+        }
+        _ => None,
+    };
+    if let Some(why) = why {
+        recovered.recovery.damage.push(format!("{}: {why}", dir.join(SIGNED_HEAD_FILE).display()));
+    }
+    if !recovered.recovery.damage.is_empty() && signed.is_some() {
+        keep_signed_head(dir, last)?;
+    }
     Ok(recovered)
+}
+
+const fn sealed(segment: u64, frames: &segment::FrameRange) -> SealedHead {
+    SealedHead { segment, head: Head { sequence: frames.last, hash: frames.last_hash } }
+}
+
+/// The next signature must not replace what shows that something is missing.
+fn keep_signed_head(dir: &Path, last: u64) -> Result<(), LedgerError> {
+    let path = dir.join(SIGNED_HEAD_FILE);
+    let bytes = fs::read(&path).at("cannot read", &path)?;
+    files::make_dir(&dir.join(DAMAGED_DIR))?;
+    files::replace(&dir.join(DAMAGED_DIR).join(format!("head-{last}.{DAMAGED}")), &bytes)?;
+    files::remove_if_there(&path).map(drop)
 }
 
 pub(crate) fn end_of(frames: &segment::FrameRange) -> Position {
@@ -131,7 +169,12 @@ fn remove_unfinished(dir: &Path) -> Result<(), LedgerError> {
 }
 
 /// Reads a log file through and cuts off what is no frame; none if nothing of it is left.
-fn recover_file(dir: &Path, path: &Path, recovery: &mut Recovery) -> Result<Option<Current>, LedgerError> {
+fn recover_file(
+    dir: &Path,
+    path: &Path,
+    signed: &Option<Result<SignedHead, &'static str>>,
+    recovery: &mut Recovery,
+) -> Result<Option<Current>, LedgerError> {
     let mut reader = match WalReader::open(path) {
         Err(LedgerError::Malformed { path, why }) => {
             recovery.damage.push(format!("{}: {why}", path.display()));
@@ -149,6 +192,13 @@ fn recover_file(dir: &Path, path: &Path, recovery: &mut Recovery) -> Result<Opti
                 recovery.frames += 1;
                 recovery.records += u64::from(frame.facts.records);
                 payload_bytes += u64::from(frame.facts.payload_bytes);
+                if let Some(Ok(signed)) = signed
+                    && signed.frame == frame.facts.sequence
+                    && signed.hash != frame.hash
+                {
+                    let why = format!("frame {} is not the one that was signed", signed.frame);
+                    recovery.damage.push(format!("{}: {why}", path.display()));
+                }
             }
             Err(fault) => {
                 if fault.is_tail {

@@ -13,9 +13,9 @@ use crate::hash::ChainHash;
 use crate::key::NodeKey;
 use crate::recovery;
 use crate::retention::{Keeper, Retention};
-use crate::segment::{Sealed, seal};
+use crate::segment::{FrameRange, Sealed, seal};
 use crate::shipment::Shipment;
-use crate::stats::Stats;
+use crate::stats::{Head, SealedHead, Stats};
 use crate::store::wall_now;
 use crate::wal::{WAL_DIR, WalReader};
 
@@ -46,7 +46,7 @@ pub(crate) struct Sealer {
 impl Sealer {
     pub(crate) fn start(
         config: SealerConfig,
-        key: NodeKey,
+        key: Arc<NodeKey>,
         waiting: Vec<PathBuf>,
         stats: Arc<Stats>,
     ) -> Result<Self, LedgerError> {
@@ -105,7 +105,7 @@ impl Drop for Sealer {
 
 struct Work {
     config: SealerConfig,
-    key: NodeKey,
+    key: Arc<NodeKey>,
     waiting: VecDeque<PathBuf>,
     keeper: Keeper,
     stats: Arc<Stats>,
@@ -165,6 +165,9 @@ impl Work {
             self.config.last_number = segment.manifest.segment;
             self.config.last_manifest = Some(segment.manifest_hash);
             self.stats.sealed.add(1);
+            let FrameRange { last, last_hash, .. } = segment.manifest.frames;
+            let head = Head { sequence: last, hash: last_hash };
+            self.stats.set_sealed_head(SealedHead { segment: segment.manifest.segment, head });
             self.stats.segment_bytes.add(segment.manifest.bytes());
             tracing::info!(
                 segment = segment.manifest.segment,

@@ -14,10 +14,20 @@ pub struct Head {
     pub hash: ChainHash,
 }
 
+/// The end of the newest sealed segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SealedHead {
+    /// Number of the segment.
+    pub segment: u64,
+    /// Its last frame.
+    pub head: Head,
+}
+
 /// Counters since the ledger was opened, and what it holds now.
 #[derive(Debug)]
 pub struct Stats {
     head: Mutex<Head>,
+    sealed_head: Mutex<Option<SealedHead>>,
     /// Frames written.
     pub frames: Count,
     /// Records written.
@@ -34,6 +44,10 @@ pub struct Stats {
     pub sealed: Count,
     /// Times that sealing failed; it is tried again.
     pub seal_failures: Count,
+    /// Times that the newest frame was signed.
+    pub heads_signed: Count,
+    /// Times that signing it failed; it is tried again.
+    pub head_failures: Count,
     /// Times that a log file was found damaged.
     pub damaged: Count,
     /// Segments of which retention left the findings alone.
@@ -51,9 +65,10 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn new(head: Head) -> Self {
+    pub(crate) fn new(head: Head, sealed: Option<SealedHead>) -> Self {
         Self {
             head: Mutex::new(head),
+            sealed_head: Mutex::new(sealed),
             frames: Count::default(),
             records: Count::default(),
             payload_bytes: Count::default(),
@@ -62,6 +77,8 @@ impl Stats {
             syncs: Count::default(),
             sealed: Count::default(),
             seal_failures: Count::default(),
+            heads_signed: Count::default(),
+            head_failures: Count::default(),
             damaged: Count::default(),
             thinned: Count::default(),
             removed: Count::default(),
@@ -76,6 +93,16 @@ impl Stats {
     #[must_use]
     pub fn head(&self) -> Head {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end of the newest sealed segment, if there ever was one.
+    #[must_use]
+    pub fn sealed_head(&self) -> Option<SealedHead> {
+        *self.sealed_head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_sealed_head(&self, sealed: SealedHead) {
+        *self.sealed_head.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealed);
     }
 
     pub(crate) fn set_head(&self, head: Head) {

@@ -17,10 +17,14 @@ use crate::retention::Retention;
 use crate::sealer::{Sealer, SealerConfig};
 use crate::segment::SEGMENTS_DIR;
 use crate::shipment::Shipment;
+use crate::signed_head::SignedHead;
 use crate::stats::{Head, Stats};
 use crate::wal::{Position, WAL_DIR, WalHeader, WalWriter};
 
 const LOCK_FILE: &str = "lock";
+
+/// How often the newest frame of the log is signed, where there is a new one.
+const SIGN_INTERVAL_SECONDS: u64 = 10;
 
 /// When what was appended is made to outlast a loss of power. What the process alone loses by its end is nothing, either way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +104,11 @@ impl LedgerConfig {
 pub struct Ledger {
     config: LedgerConfig,
     identity: Identity,
+    key: Arc<NodeKey>,
     public_key: PublicKey,
+    /// The newest frame that a signature of this run covers, and when it was made or last tried.
+    signed: Head,
+    signed_at: Instant,
     writer: Option<WalWriter>,
     position: Position,
     payload: Vec<u8>,
@@ -115,6 +123,8 @@ impl Ledger {
     /// Opens the ledger, or begins one, and recovers what a crash left.
     pub fn open(config: LedgerConfig) -> Result<(Self, Recovery), LedgerError> {
         let dir = &config.dir;
+        // What a newer version wrote is left as it is.
+        Identity::read(dir)?;
         for dir in [dir.clone(), dir.join(WAL_DIR), dir.join(SEGMENTS_DIR)] {
             files::make_dir(&dir)?;
         }
@@ -122,9 +132,10 @@ impl Ledger {
         let identity = Identity::read_or_create(dir, &config.node)?;
         let key = NodeKey::read_or_create(dir, config.key.as_deref())?;
         let public_key = key.public();
-        let recovered = recovery::recover(dir, &identity)?;
-        let Recovered { recovery, position, full, current, last_number, last_manifest } = recovered;
-        let stats = Arc::new(Stats::new(head(&position)));
+        let recovered = recovery::recover(dir, &identity, &public_key)?;
+        let Recovered { recovery, position, full, current, last_number, last_sealed, last_manifest } =
+            recovered;
+        let stats = Arc::new(Stats::new(head(&position), last_sealed));
         stats.damaged.add(recovery.damage.len() as u64);
         let shipment = config.ship_to.as_deref().map(|to| Shipment::open(dir, identity.id, to).map(Arc::new));
         let shipment = shipment.transpose()?;
@@ -137,7 +148,8 @@ impl Ledger {
             last_manifest,
             shipment: shipment.clone(),
         };
-        let sealer = Sealer::start(sealer, key, full, Arc::clone(&stats))?;
+        let key = Arc::new(key);
+        let sealer = Sealer::start(sealer, Arc::clone(&key), full, Arc::clone(&stats))?;
         let writer = current.map(|current| {
             let recovery::Current { path, begin: _, position, bytes, payload_bytes } = current;
             WalWriter::resume(path, position, bytes, payload_bytes)
@@ -146,7 +158,10 @@ impl Ledger {
         let ledger = Self {
             config,
             identity,
+            key,
             public_key,
+            signed: head(&position),
+            signed_at: Instant::now(),
             writer,
             position,
             payload: Vec::new(),
@@ -272,14 +287,48 @@ impl Ledger {
         if self.is_sync_due() {
             self.sync()?;
         }
+        self.sign_if_due();
         self.rotate_if_full(0)
     }
 
-    /// How long until the log file is full by its age; none if there is nothing in it.
+    /// How long until the log file is full by its age, or its newest frame is to be signed; none if there is nothing in it.
     #[must_use]
     pub fn seal_within(&self) -> Option<Duration> {
         let writer = self.writer.as_ref().filter(|writer| writer.payload_bytes() > 0)?;
-        Some(self.config.segment.age_max.saturating_sub(writer.begun().elapsed()))
+        let full = self.config.segment.age_max.saturating_sub(writer.begun().elapsed());
+        let signed = Duration::from_secs(SIGN_INTERVAL_SECONDS).saturating_sub(self.signed_at.elapsed());
+        Some(if self.is_signed() { full } else { full.min(signed) })
+    }
+
+    fn is_signed(&self) -> bool {
+        self.signed == head(&self.position)
+    }
+
+    fn sign_if_due(&mut self) {
+        if self.signed_at.elapsed() >= Duration::from_secs(SIGN_INTERVAL_SECONDS) {
+            self.sign();
+        }
+    }
+
+    /// Signs the newest frame, if it outlasts a loss of power. Without a signature records are written all the same.
+    fn sign(&mut self) {
+        let is_at_risk = self.writer.as_ref().is_some_and(|writer| writer.at_risk().is_some());
+        if is_at_risk || self.is_signed() {
+            return;
+        }
+        let newest = head(&self.position);
+        self.signed_at = Instant::now();
+        match SignedHead::new(self.identity.id, newest, wall_now()).write(&self.config.dir, &self.key) {
+            Ok(()) => {
+                self.signed = newest;
+                self.stats.heads_signed.add(1);
+            }
+            Err(error) => {
+                self.stats.head_failures.add(1);
+                let source = error.io().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(%error, source, "the ledger's newest frame cannot be signed; it is tried again");
+            }
+        }
     }
 
     /// How long until the log is to be synced; none if all of it is.
@@ -313,6 +362,7 @@ impl Ledger {
                 self.writer = None;
             }
         }
+        self.sign_if_due();
         Ok(())
     }
 
@@ -322,10 +372,11 @@ impl Ledger {
         }
     }
 
-    /// Syncs, and waits for segments that are being sealed, at most that long. What is not sealed is so after the next
+    /// Syncs and signs, and waits for segments that are being sealed, at most that long. What is not sealed is so after the next
     /// opening. Says whether everything is sealed that was to be.
     pub fn close(mut self, within: Duration) -> Result<bool, LedgerError> {
         self.sync()?;
+        self.sign();
         Ok(self.sealer.stop(within))
     }
 }
@@ -336,8 +387,11 @@ fn head(position: &Position) -> Head {
 
 fn lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join(LOCK_FILE);
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).at("cannot open", &path)?;
+    if !path.exists() {
+        File::options().create(true).truncate(false).write(true).open(&path).at("cannot create", &path)?;
+    }
+    // Open for reading alone, so that it never is what keeps its file system from being made read-only.
+    let file = File::open(&path).at("cannot open", &path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_owned() }),

@@ -1,5 +1,6 @@
 //! Whether a ledger or bundle is as it was written.
 
+mod blame;
 mod segments;
 
 use std::fs::File;
@@ -13,10 +14,12 @@ use crate::identity::Identity;
 use crate::key::{PUBLIC_KEY_FILE, PublicKey};
 use crate::recovery::{self, DAMAGED};
 use crate::retention::{HORIZON_FILE, Horizon};
+use crate::segment;
+use crate::signed_head::{SIGNED_HEAD_FILE, SignedHead};
 use crate::stats::Head;
 use crate::wal::{self, Position, WalReader};
 
-use self::segments::{check_segments, check_signature};
+use self::segments::{check_segments, check_signature, segments_before};
 
 /// How often, and how long in between, a log whose end is torn is looked at for whether it grows.
 const GROWTH_LOOKS: u32 = 10;
@@ -46,7 +49,9 @@ pub struct Intact {
     pub first_frame: u64,
     /// The last frame.
     pub head: Option<Head>,
-    /// Frames in the log, which no signature covers yet.
+    /// The last frame that a signature covers, by a manifest or as the newest of the log; 0 if none does.
+    pub signed_frame: u64,
+    /// Frames behind it, which are chained only.
     pub unsigned_frames: u64,
     /// Records that were lost, by what loss records in segments say.
     pub lost: u64,
@@ -103,6 +108,8 @@ struct Chain {
     position: Option<Position>,
     heads: Vec<Head>,
     intact: Intact,
+    /// The frame of the log that was signed last.
+    signed: Option<SignedHead>,
     /// What the next manifest has to name as the one before; none where that cannot be known.
     manifest: Option<Option<ChainHash>>,
 }
@@ -118,6 +125,14 @@ impl Chain {
             let why = format!("its hash is {hash}, but {} was published", head.hash);
             return Err(Fault::new(path, why).at_frame(sequence));
         }
+        if let Some(signed) = self.signed.as_ref().filter(|signed| signed.frame == sequence) {
+            if signed.hash != hash {
+                let why =
+                    format!("its hash is {hash}, but {} was signed at {}", signed.hash, signed.signed_at);
+                return Err(Fault::new(path, why).at_frame(sequence));
+            }
+            self.intact.signed_frame = self.intact.signed_frame.max(sequence);
+        }
         self.heads.retain(|head| head.sequence != sequence);
         self.intact.head = Some(Head { sequence, hash });
         Ok(())
@@ -128,7 +143,24 @@ impl Chain {
 /// hashes that were published elsewhere; `key` is the node's public key as it is known elsewhere, else the one in the
 /// directory is believed. An error says that it cannot be told, e.g. since a file may not be read.
 pub fn verify(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Verdict, LedgerError> {
-    match check(dir, key, heads) {
+    verdict(check(dir, key, heads, None))
+}
+
+/// As [`verify`], but begins with the segment that holds this frame, up to which everything was found intact before. What
+/// stands before that segment is not read again; the frame has to be there with that hash.
+pub fn verify_after(
+    dir: &Path,
+    key: Option<PublicKey>,
+    heads: &[Head],
+    after: Head,
+) -> Result<Verdict, LedgerError> {
+    let mut heads = heads.to_vec();
+    heads.push(after);
+    verdict(check(dir, key, &heads, Some(after.sequence)))
+}
+
+fn verdict(checked: Result<Intact, Stop>) -> Result<Verdict, LedgerError> {
+    match checked {
         Ok(intact) => Ok(Verdict::Intact(intact)),
         Err(Stop::Fault(fault)) => Ok(Verdict::Broken(fault)),
         Err(Stop::Error(LedgerError::Malformed { path, why })) => Ok(Verdict::Broken(Fault::new(&path, why))),
@@ -139,7 +171,7 @@ pub fn verify(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Verd
     }
 }
 
-fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, Stop> {
+fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>) -> Result<Intact, Stop> {
     let Some(identity) = Identity::read(dir)? else {
         return Err(LedgerError::NoLedger { path: dir.to_owned(), why: "it has no ledger.json" }.into());
     };
@@ -151,13 +183,22 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
             PublicKey::read(&dir.join(PUBLIC_KEY_FILE))?
         }
     };
-    if let Some(bundle) = bundle::check_files(dir)? {
-        match bundle {
-            Ok(note) => intact.notes.push(note),
-            Err((path, why)) => return Err(Fault::new(&path, why).into()),
+    // Told only where segments and log, which name frames, have nothing to say.
+    let of_bundle = match bundle::check_files(dir, &key)? {
+        Some(Err((path, why))) => Some(Fault::new(&path, why)),
+        Some(Ok(note)) => {
+            intact.notes.push(note);
+            None
         }
-    }
-    let mut chain = Chain { identity, key, position: None, heads: heads.to_vec(), intact, manifest: None };
+        None => None,
+    };
+    // Read first: a writer signs only what is in its log.
+    let signed = match SignedHead::read(dir, identity.id, &key)? {
+        Some(Err(why)) => return Err(Fault::new(&dir.join(SIGNED_HEAD_FILE), why).into()),
+        signed => signed.and_then(Result::ok),
+    };
+    let mut chain =
+        Chain { identity, key, position: None, heads: heads.to_vec(), intact, signed, manifest: None };
     // Opened first: what is sealed meanwhile is met in one of the two.
     let logs = wal::open_all(dir)?;
     let is_bundle = dir.join(bundle::QUERY_FILE).exists();
@@ -176,12 +217,31 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
         let previous = ChainHash::genesis(&chain.identity.id.0);
         chain.position = Some(Position { next_sequence: 1, next_record: 1, previous });
     }
-    check_segments(dir, &mut chain)?;
+    let mut segments = segment::list(dir)?;
+    if let Some(after) = after {
+        let skipped = segments_before(&segments, after)?;
+        if skipped > 0 {
+            segments.drain(..skipped);
+            let first = segments[0].0;
+            chain.intact.notes.push(format!("segments before {first} were checked earlier: not read again"));
+            (chain.position, chain.manifest) = (None, None);
+        }
+    }
+    check_segments(dir, &segments, &mut chain)?;
     for (file, path) in logs {
         check_log(file, &path, &mut chain)?;
     }
+    if let Some(fault) = of_bundle {
+        return Err(fault.into());
+    }
     if let Some(path) = recovery::damaged_files(dir, DAMAGED)?.first() {
-        return Err(Fault::new(path, "this was cut off from a damaged part of the ledger").into());
+        let is_head = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("head-"));
+        let why = if is_head {
+            "the frame that it signs was not there when the ledger was opened"
+        } else {
+            "this was cut off from a damaged part of the ledger"
+        };
+        return Err(Fault::new(path, why).into());
     }
     let torn = recovery::damaged_files(dir, recovery::TORN)?.len();
     if torn > 0 {
@@ -189,6 +249,11 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head]) -> Result<Intact, S
         chain.intact.notes.push(note);
     }
     let last = chain.intact.head.map_or(0, |head| head.sequence);
+    if let Some(signed) = chain.signed.as_ref().filter(|signed| signed.frame > last) {
+        let why = format!("frame {} was signed, but the last that is there is {last}", signed.frame);
+        return Err(Fault::new(&dir.join(SIGNED_HEAD_FILE), why).at_frame(last + 1).into());
+    }
+    chain.intact.unsigned_frames = last.saturating_sub(chain.intact.signed_frame);
     for head in &chain.heads {
         if head.sequence > last {
             let why = format!("frame {} was published, but the last that is there is {last}", head.sequence);
@@ -229,7 +294,6 @@ fn check_log(file: File, path: &Path, chain: &mut Chain) -> Result<(), Stop> {
             Ok(frame) => {
                 chain.pass(frame.facts.sequence, frame.hash, path)?;
                 chain.intact.frames += 1;
-                chain.intact.unsigned_frames += 1;
                 chain.intact.records += u64::from(frame.facts.records);
             }
             Err(fault) if fault.is_tail && is_growing(path, fault.at + fault.bytes) => {

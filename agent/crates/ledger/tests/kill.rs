@@ -14,17 +14,18 @@ use std::{env, fs, io, thread};
 use libtest_mimic::{Arguments, Trial};
 use tempfile::TempDir;
 use watchfire_ledger::{
-    Ledger, LedgerConfig, Retention, Search, SearchQuery, SegmentLimits, Verdict, verify,
+    Head, Ledger, LedgerConfig, Retention, Search, SearchQuery, SegmentLimits, Verdict, verify, verify_after,
 };
+use watchfire_model::WallTime;
 
-use made::{Dice, line};
+use made::{Dice, LATE_NS_MAX, START_NS, line};
 
 /// Set for the process that is killed: the directory, and the number of its first record.
 const CHILD_DIR: &str = "WATCHFIRE_LEDGER_KILL_DIR";
 const CHILD_FIRST: &str = "WATCHFIRE_LEDGER_KILL_FIRST";
 /// How often the process is killed.
 const KILLS: &str = "WATCHFIRE_LEDGER_KILLS";
-const KILLS_DEFAULT: u64 = 12;
+const KILLS_DEFAULT: u64 = 8;
 
 fn main() {
     if let Ok(dir) = env::var(CHILD_DIR) {
@@ -42,7 +43,7 @@ fn main() {
 /// Small segments, so that many are sealed.
 fn config(dir: &Path) -> LedgerConfig {
     let mut config = LedgerConfig::new(dir, "node-1", "test");
-    config.segment = SegmentLimits { bytes_max: 96 * 1024, ..SegmentLimits::default() };
+    config.segment = SegmentLimits { bytes_max: 192 * 1024, ..SegmentLimits::default() };
     // The records are old.
     config.retention =
         Retention { bytes_max: None, age_max: None, findings_age_max: None, free_bytes_min: None };
@@ -72,20 +73,43 @@ fn killed_again_and_again() {
     let shared_memory = Path::new("/dev/shm");
     let dir = if shared_memory.is_dir() { TempDir::new_in(shared_memory) } else { TempDir::new() }.unwrap();
     let mut dice = Dice::new(kills);
-    let mut next = 1;
-    let (mut torn, mut sealed) = (0, 0);
+    let mut checked = Checked { next: 1, head: None };
+    let (mut torn, mut sealed, mut at_work) = (0, 0, 0);
     for kill in 0..kills {
-        let acknowledged = run_and_kill(dir.path(), next, Duration::from_micros(dice.below(60_000)));
-        check(dir.path(), acknowledged, kill);
+        let delay = Duration::from_micros(dice.below(60_000));
+        let acknowledged = run_and_kill(dir.path(), checked.next, delay);
+        at_work += u64::from(is_sealing(dir.path()));
+        check(dir.path(), &checked, acknowledged, kill);
         let (ledger, recovery) = Ledger::open(config(dir.path())).unwrap();
         assert_eq!(recovery.damage, Vec::<String>::new());
         torn += recovery.torn_bytes;
         sealed = sealed.max(recovery.segments);
         drop(ledger);
-        next = check(dir.path(), acknowledged, kill);
+        checked = check(dir.path(), &checked, acknowledged, kill);
     }
-    assert!(next > 1, "nothing was ever written");
-    eprintln!("{kills} kills: {} records, {sealed} segments, {torn} torn bytes cut off", next - 1);
+    assert!(checked.next > 1, "nothing was ever written");
+    check(dir.path(), &Checked { next: 1, head: None }, checked.next, kills);
+    eprintln!(
+        "{kills} kills, {at_work} of them while a segment was made: {} records, {sealed} segments, {torn} torn bytes cut off",
+        checked.next - 1
+    );
+}
+
+/// How far the ledger was checked already.
+struct Checked {
+    /// The number behind the last record.
+    next: u64,
+    head: Option<Head>,
+}
+
+/// Whether the folder of a segment is there that is not finished.
+fn is_sealing(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir.join("segments")).into_iter().flatten();
+    entries.flatten().any(|entry| is_hidden(&entry.path()))
+}
+
+fn is_hidden(segment: &Path) -> bool {
+    segment.file_name().unwrap().to_string_lossy().starts_with("new-")
 }
 
 /// The number behind the last record that was acknowledged.
@@ -109,38 +133,42 @@ fn run_and_kill(dir: &Path, first: u64, delay: Duration) -> u64 {
     reader.join().unwrap()
 }
 
-/// Checks what is there before anybody writes again; returns the number behind the last record.
-fn check(dir: &Path, acknowledged: u64, kill: u64) -> u64 {
+/// Checks what came to the ledger since it was checked last, or all of it; says how far it is checked now.
+fn check(dir: &Path, checked: &Checked, acknowledged: u64, kill: u64) -> Checked {
+    // Records are up to three seconds late: what was checked before and is found again has the lower numbers.
+    let since = WallTime(START_NS + checked.next as i64 * 1_000_000 - LATE_NS_MAX);
+    let query = SearchQuery { since: checked.head.map(|_| since), ..SearchQuery::default() };
     let mut numbers = Vec::new();
-    for found in Search::open(dir, SearchQuery::default()).unwrap() {
+    for found in Search::open(dir, query).unwrap() {
         let record: serde_json::Value = serde_json::from_slice(&found.unwrap().line).unwrap();
         numbers.push(record["n"].as_u64().unwrap());
     }
     numbers.sort_unstable();
-    let last = numbers.len() as u64;
-    assert!(numbers.iter().copied().eq(1..=last), "kill {kill}: there is a gap or a record twice");
-    assert!(
-        last + 1 >= acknowledged,
-        "kill {kill}: {last} records, but {} were acknowledged",
-        acknowledged - 1
-    );
-    let is_torn = match verify(dir, None, &[]).unwrap() {
+    let twice = numbers.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "kill {kill}: a record is there twice");
+    let new = &numbers[numbers.partition_point(|n| *n < checked.next)..];
+    let next = checked.next + new.len() as u64;
+    assert!(new.iter().copied().eq(checked.next..next), "kill {kill}: there is a gap");
+    assert!(next >= acknowledged, "kill {kill}: records end before {next}, {acknowledged} was acknowledged");
+    let verdict = match checked.head {
+        Some(head) => verify_after(dir, None, &[], head),
+        None => verify(dir, None, &[]),
+    };
+    let head = match verdict.unwrap() {
         Verdict::Intact(intact) => {
-            assert_eq!(intact.records, last, "kill {kill}");
-            false
+            assert!(checked.head.is_some() || intact.records == next - 1, "kill {kill}: {intact:?}");
+            intact.head
         }
         // A write that was cut off is the one thing that may be wrong, and only until somebody writes again.
         Verdict::Broken(fault) => {
             assert!(fault.why.contains("it ends within"), "kill {kill}: {fault:?}");
-            true
+            checked.head
         }
     };
     for entry in fs::read_dir(dir.join("segments")).unwrap() {
         let path = entry.unwrap().path();
         let is_whole = path.join("manifest.json").exists() && path.join("manifest.sig").exists();
-        let is_hidden = path.file_name().unwrap().to_string_lossy().starts_with("new-");
-        assert!(is_whole || is_hidden, "kill {kill}: {} is there by half", path.display());
+        assert!(is_whole || is_hidden(&path), "kill {kill}: {} is there by half", path.display());
     }
-    assert!(!is_torn || last + 1 >= acknowledged);
-    last + 1
+    Checked { next, head }
 }

@@ -154,7 +154,10 @@ const VALUES_MAX: usize = 250;
 
 impl Forest {
     pub(super) fn add(&mut self, time: WallTime, record: Value) {
-        let process = self.processes.entry(text(&record, "/process/exec_id").to_owned()).or_default();
+        // A finding has the process in its example.
+        let of_finding = text(&record, "/example/process/exec_id");
+        let id = if record.get("process").is_some() { text(&record, "/process/exec_id") } else { of_finding };
+        let process = self.processes.entry(id.to_owned()).or_default();
         if let Some(view) = record.get("process") {
             process.view = view.clone();
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
@@ -27,7 +27,13 @@ pub(crate) struct TableReader {
 impl TableReader {
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let file = File::open(path).at("cannot open", path)?;
+        let bytes = file.metadata().at("cannot look at", path)?.len();
         let reader = SerializedFileReader::new(file.try_clone().at("cannot open", path)?).in_file(path)?;
+        for group in reader.metadata().row_groups() {
+            if !group.columns().iter().all(|column| is_within(column, bytes)) {
+                return Err(LedgerError::malformed(path, "a column lies outside of the file"));
+            }
+        }
         Ok(Self { path: path.to_owned(), file, reader })
     }
 
@@ -129,6 +135,13 @@ impl TableReader {
     fn malformed(&self, why: String) -> LedgerError {
         LedgerError::malformed(&self.path, why)
     }
+}
+
+/// The library takes the places of columns as they are written, and panics where there is no such place.
+fn is_within(column: &ColumnChunkMetaData, file_bytes: u64) -> bool {
+    let begin = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let place = u64::try_from(begin).ok().zip(u64::try_from(column.compressed_size()).ok());
+    place.and_then(|(begin, bytes)| begin.checked_add(bytes)).is_some_and(|end| end <= file_bytes)
 }
 
 /// Reads lines one by one, those in between are skipped.

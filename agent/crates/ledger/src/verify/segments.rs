@@ -1,8 +1,9 @@
 //! Sealed segments: signatures, checksums, and the chain through their frames, computed again from their rows.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::blame::blame;
 use super::{Chain, Fault, Stop};
 use crate::error::{At as _, LedgerError};
 use crate::family::Family;
@@ -13,15 +14,27 @@ use crate::recovery::end_of;
 use crate::retention::{Horizon, RETIRED_FILE, Retired, SIGNATURE_SUFFIX};
 use crate::sealed::SignedHorizon;
 use crate::segment::{
-    self, FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
+    FRAMES_FILE, FileSum, MANIFEST_FILE, SEQ, SIGNATURE_FILE, Segment, TableReader, read_frames,
 };
 use crate::wal::Position;
 
-/// Checks every segment that is there.
-pub(super) fn check_segments(dir: &Path, chain: &mut Chain) -> Result<(), Stop> {
-    for (number, path) in segment::list(dir)? {
+/// How many segments stand before the one that holds a frame, or before the last if none does any more.
+pub(super) fn segments_before(segments: &[(u64, PathBuf)], frame: u64) -> Result<usize, Stop> {
+    for (at, (_, path)) in segments.iter().enumerate().rev() {
+        let Some(segment) = Segment::read(path)? else { continue };
+        if segment.manifest.frames.first <= frame {
+            return Ok(at);
+        }
+    }
+    Ok(0)
+}
+
+/// Checks segments, in order.
+pub(super) fn check_segments(dir: &Path, segments: &[(u64, PathBuf)], chain: &mut Chain) -> Result<(), Stop> {
+    for (number, path) in segments {
         let manifest_path = path.join(MANIFEST_FILE);
-        let Some(segment) = Segment::read(&path)? else {
+        let number = *number;
+        let Some(segment) = Segment::read(path)? else {
             return Err(Fault::new(&manifest_path, "it is missing").into());
         };
         pass_removed(dir, number, chain)?;
@@ -97,7 +110,11 @@ fn check_segment(segment: &Segment, number: u64, chain: &mut Chain) -> Result<()
     check_sum(&dir.join(FRAMES_FILE), &manifest.frames_file)?;
     for (family, table) in &manifest.tables {
         if !is_retired(family) {
-            check_sum(&dir.join(family.file_name()), &table.file)?;
+            let sum = check_sum(&dir.join(family.file_name()), &table.file);
+            sum.map_err(|stop| match stop {
+                Stop::Fault(fault) if retired.is_none() => Stop::Fault(blame(segment, fault)),
+                stop => stop,
+            })?;
         }
     }
     check_frames(segment, retired.is_none(), chain)?;
@@ -190,6 +207,7 @@ fn check_frames(segment: &Segment, is_whole: bool, chain: &mut Chain) -> Result<
         return Err(Fault::new(&path, why).at_frame(position.next_sequence).into());
     }
     chain.position = Some(end);
+    chain.intact.signed_frame = range.last;
     Ok(())
 }
 

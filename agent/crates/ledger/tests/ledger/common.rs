@@ -1,4 +1,5 @@
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -57,6 +58,17 @@ pub(crate) fn wait(stats: &Stats, what: impl Fn(&Stats) -> bool) {
         what(stats)
     });
     assert!(so_far, "{stats:?}");
+}
+
+/// All files below a directory, in order.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
 }
 
 pub(crate) fn found(dir: &Path, query: SearchQuery) -> Vec<String> {

@@ -4,6 +4,8 @@ use watchfire_model::WallTime;
 
 /// 2026-01-01T00:00:00Z
 pub(crate) const START_NS: i64 = 1_767_225_600_000_000_000;
+/// No record is later than that.
+pub(crate) const LATE_NS_MAX: i64 = 3_000_000_000;
 
 /// Numbers that look random and are the same each time (Marsaglia, Xorshift RNGs).
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ impl Dice {
 
 /// The line of record `n`, without a newline. Times go forward, with some records late.
 pub(crate) fn line(dice: &mut Dice, n: u64) -> String {
-    let late = if dice.below(20) == 0 { dice.below(3_000_000_000) as i64 } else { 0 };
+    let late = if dice.below(20) == 0 { dice.below(LATE_NS_MAX as u64) as i64 } else { 0 };
     let time = WallTime(START_NS + n as i64 * 1_000_000 - late);
     let binary =
         dice.of(&["/usr/bin/curl", "/usr/sbin/nginx", "/tmp/.x/miner", "/bin/sh", "/usr/bin/postgres"]);

@@ -1,11 +1,13 @@
 //! Who may open a ledger, and what an earlier run may have left.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use watchfire_ledger::{Fsync, Identity, Ledger, LedgerError, Search, SearchQuery, Verdict, verify};
+use watchfire_ledger::{Filter, Fsync, Identity, Ledger, LedgerError, Search, SearchQuery, verify};
+use watchfire_model::WallTime;
 
-use crate::common::{close, config, fill, folder, found, intact, open};
+use crate::common::{close, config, files, fill, folder, found, intact, open};
 use crate::made::Dice;
 
 #[test]
@@ -22,15 +24,79 @@ fn two_writers_are_refused() {
 #[test]
 fn what_a_newer_version_wrote_is_refused() {
     let dir = folder();
-    close(open(dir.path(), 1 << 20));
-    let path = dir.path().join("ledger.json");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    let expected =
-        format!("{}: format 2, expected at most 1: it was written by a newer version", path.display());
+    fs::write(dir.path().join("ledger.json"), "{\n  \"format\": 2,\n  \"what\": \"is new\"\n}\n").unwrap();
+    let expected = format!(
+        "{}: format 2, expected at most 1: it was written by a newer version",
+        dir.path().join("ledger.json").display()
+    );
+    let before = contents(dir.path());
     assert_eq!(Ledger::open(config(dir.path(), 1 << 20)).unwrap_err().to_string(), expected);
     assert_eq!(Search::open(dir.path(), SearchQuery::default()).unwrap_err().to_string(), expected);
     assert_eq!(verify(dir.path(), None, &[]).unwrap_err().to_string(), expected);
+    assert!(contents(dir.path()) == before, "something was written");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A newer segment or log file within a ledger: nothing of it is changed either.
+#[test]
+fn parts_that_a_newer_version_wrote_are_refused() {
+    for (part, byte) in [("segments/000000000001/manifest.json", 14), ("wal/00000000000000000002.wal", 8)] {
+        let dir = folder();
+        let mut ledger = open(dir.path(), 1 << 20);
+        ledger.append(&["{}"]).1.unwrap();
+        ledger.rotate().unwrap();
+        ledger.append(&["{}"]).1.unwrap();
+        close(ledger);
+        let path = dir.path().join(part);
+        let mut bytes = fs::read(&path).unwrap();
+        // "1" in the manifest, 1 in the log.
+        bytes[byte] += 1;
+        fs::write(&path, bytes).unwrap();
+        let before = contents(dir.path());
+        let expected =
+            format!("{}: format 2, expected at most 1: it was written by a newer version", path.display());
+        assert_eq!(Ledger::open(config(dir.path(), 1 << 20)).unwrap_err().to_string(), expected);
+        assert_eq!(verify(dir.path(), None, &[]).unwrap_err().to_string(), expected);
+        assert!(contents(dir.path()) == before, "{part}: something was written");
+    }
+}
+
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    files(dir).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// A ledger that version 0.1.0 wrote, as it was before heads were signed, is read, checked and gone on with.
+#[test]
+fn an_earlier_ledger_is_gone_on_with() {
+    let (dir, golden) = (folder(), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1"));
+    for path in files(&golden) {
+        let to = dir.path().join(path.strip_prefix(&golden).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&path, to).unwrap();
+    }
+    let before = intact(dir.path());
+    assert_eq!((before.segments, before.records, before.unsigned_frames), (2, 40, 2), "{before:?}");
+    let records = found(dir.path(), SearchQuery::default());
+    assert_eq!(records.len(), 40);
+    let filter = Filter::parse("verdict = denied and dst.port in (5432, 6379)").unwrap();
+    let denied = found(dir.path(), SearchQuery { filter, ..SearchQuery::default() });
+    let naive = |line: &&String| {
+        let port = [":5432\"", ":6379\""].iter().any(|port| line.contains(port));
+        line.contains("\"denied\"") && port
+    };
+    assert_eq!(denied.len(), records.iter().filter(naive).count());
+    assert!(!denied.is_empty());
+    let key = Some(golden.join("signing.pem"));
+    let config = watchfire_ledger::LedgerConfig { key, ..config(dir.path(), 1 << 20) };
+    let (mut ledger, recovery) = Ledger::open(config).unwrap();
+    assert_eq!((recovery.segments, recovery.damage), (2, Vec::new()));
+    fill(&mut ledger, &mut Dice::new(12), 40, 60);
+    ledger.rotate().unwrap();
+    close(ledger);
+    let after = intact(dir.path());
+    assert_eq!((after.segments, after.records, after.unsigned_frames), (3, 60, 0), "{after:?}");
+    let gone_on = found(dir.path(), SearchQuery::default());
+    assert!(gone_on.len() == 60 && records.iter().all(|record| gone_on.contains(record)));
 }
 
 #[test]
@@ -124,19 +190,44 @@ fn syncs_follow_the_policy() {
     }
 }
 
-/// The wall clock goes back by a year between two frames: order and numbers are those of the chain.
+/// The wall clock jumps back by a year and ahead by two: order is that of the chain, and times are found where they are.
 #[test]
 fn a_clock_that_jumps_breaks_nothing() {
     let dir = folder();
     let mut ledger = open(dir.path(), 1 << 20);
-    let times = ["2026-06-01T00:00:00Z", "2025-06-01T00:00:00Z", "2026-06-01T00:00:01Z"];
-    for time in times {
+    let times = [
+        "2026-06-01T00:00:00Z",
+        "2025-06-01T00:00:00Z",
+        "2027-06-01T00:00:00Z",
+        "2026-06-01T00:00:01Z",
+        "2025-05-31T23:59:59Z",
+    ];
+    for (at, time) in times.iter().enumerate() {
         ledger.append(&[format!("{{\"type\":\"file\",\"time\":\"{time}\"}}")]).1.unwrap();
+        // Two of them in one segment, one in another, the rest in the log.
+        if at == 1 || at == 2 {
+            ledger.rotate().unwrap();
+        }
     }
-    ledger.rotate().unwrap();
     close(ledger);
-    let found = found(dir.path(), SearchQuery::default());
-    assert!(found[0].contains(times[1]) && found[1].contains(times[0]) && found[2].contains(times[2]));
-    assert_eq!(intact(dir.path()).frames, 3);
-    assert!(matches!(verify(dir.path(), None, &[]).unwrap(), Verdict::Intact(_)));
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let told = |since: Option<&str>, until: Option<&str>| {
+        let at = |time: &str| time.parse::<WallTime>().unwrap();
+        let query = SearchQuery { since: since.map(at), until: until.map(at), ..SearchQuery::default() };
+        let search = Search::open(dir.path(), query).unwrap();
+        search
+            .map(|found| found.unwrap())
+            .map(|found| (found.time.to_string(), found.seq))
+            .collect::<Vec<_>>()
+    };
+    let all = told(None, None);
+    assert_eq!(all.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [5, 2, 1, 4, 3]);
+    for from in 0..times.len() {
+        for to in from..times.len() {
+            assert_eq!(told(Some(sorted[from]), Some(sorted[to])), all[from..=to], "{from}..={to}");
+        }
+    }
+    let intact = intact(dir.path());
+    assert_eq!((intact.frames, intact.segments), (5, 2));
 }

@@ -161,7 +161,7 @@ fn what_retention_left_is_what_there_is() {
 fn a_bundle_answers_as_the_ledger_did() {
     let (dir, away) = (ledger(14, 1200, 150 * 1024), folder());
     let bundle = away.path().join("bundle");
-    let query = BundleQuery { search: SearchQuery::default(), agent_version: "test".to_owned() };
+    let query = BundleQuery { search: SearchQuery::default(), agent_version: "test".to_owned(), key: None };
     export(dir.path(), &bundle, &query).unwrap();
     assert!(check(&bundle, &mut Dice::new(24), 30) > 500);
     let sql = "SELECT dst_port, verdict, count(*), sum(bytes_sent) FROM flows GROUP BY 1, 2 ORDER BY 1, 2";
