@@ -1,6 +1,7 @@
 //! `setup`: finds what is missing and puts it into the cache folder.
 
 mod bpf;
+mod k6;
 mod kernels;
 mod kubernetes;
 mod oracle;
@@ -9,6 +10,7 @@ mod tools;
 use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
+pub(crate) use k6::k6;
 pub(crate) use kernels::{KernelFiles, kernel};
 pub(crate) use kubernetes::Kubernetes;
 pub(crate) use oracle::oracle;

@@ -1,11 +1,13 @@
 //! Prometheus metrics of the agent.
 
 mod account;
+mod api;
 mod dns;
 mod findings;
 mod flows;
 mod inventory;
 mod labels;
+mod latest;
 mod ledger;
 mod payloads;
 mod policy;
@@ -25,9 +27,11 @@ use watchfire_model::{
 };
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
+pub use self::api::{ApiMetrics, ApiRefusal};
 pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
+pub use self::latest::{Latest, ProbeState};
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
@@ -39,6 +43,7 @@ use self::findings::FindingMetrics;
 use self::flows::FlowMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
+use self::latest::Board;
 use self::ledger::LedgerMetrics;
 use self::payloads::PayloadMetrics;
 use self::policy::JudgingMetrics;
@@ -72,6 +77,8 @@ struct Families {
     findings: FindingMetrics,
     payloads: PayloadMetrics,
     account: AccountMetrics,
+    api: ApiMetrics,
+    latest: Board,
     inventory: InventoryMetrics,
     ledger: LedgerMetrics,
     judging: JudgingMetrics,
@@ -126,6 +133,8 @@ impl Metrics {
             findings: FindingMetrics::register(&mut registry),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
+            api: ApiMetrics::register(&mut registry),
+            latest: Board::default(),
             inventory: InventoryMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
             judging: JudgingMetrics::register(&mut registry),
@@ -161,6 +170,8 @@ impl Metrics {
             RecordBody::Finding(finding) => self.0.findings.observe(finding),
             // Its totals come by `set_records`.
             RecordBody::Loss(_) => {}
+            // Counted where it is answered.
+            RecordBody::ApiAccess(_) => {}
             RecordBody::Credentials(_)
             | RecordBody::Capability(_)
             | RecordBody::File(_)
@@ -180,6 +191,7 @@ impl Metrics {
     /// Sets the totals of one kind of kernel record.
     pub fn set_records(&self, kind: RecordKind, totals: KindCounters) {
         self.0.account.set(kind, totals);
+        self.0.latest.set_records(kind, totals);
     }
 
     /// Sets the totals of what flows carried.
@@ -195,6 +207,7 @@ impl Metrics {
     /// Replaces what is told of the probes.
     pub fn set_probes(&self, probes: &[ProbeInfo<'_>]) {
         self.0.account.set_probes(probes);
+        self.0.latest.lock().probes = probes.iter().map(Into::into).collect();
     }
 
     /// Sets what the kernel counts of its programs.
@@ -219,6 +232,7 @@ impl Metrics {
     /// Sets what judging tells of itself.
     pub fn set_judging(&self, totals: JudgingTotals) {
         self.0.judging.set(totals);
+        self.0.latest.lock().judging = totals;
     }
 
     /// Sets how many observations came before it was known who they are about.
@@ -229,11 +243,24 @@ impl Metrics {
     /// Replaces what is told of the sources of the inventory.
     pub fn set_sources(&self, sources: &[SourceState]) {
         self.0.inventory.set_sources(sources);
+        self.0.latest.lock().sources = sources.to_vec();
     }
 
     /// Sets what the ledger counts.
     pub fn set_ledger(&self, stats: &watchfire_ledger::Stats) {
         self.0.ledger.set(stats);
+    }
+
+    /// The counters of the HTTP API.
+    #[must_use]
+    pub fn api(&self) -> &ApiMetrics {
+        &self.0.api
+    }
+
+    /// What was last told of probes, kernel records, judging and sources.
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.0.latest.lock().clone()
     }
 
     /// The counters of a sink, at 0 until it counts.

@@ -16,6 +16,8 @@ use crate::family::{Families, Family};
 use crate::field::{Cell, Field, cell};
 
 pub(crate) use self::evaluate::CellRef;
+pub use self::suggest::nearest;
+
 pub(crate) use self::prune::{GroupFacts, Range};
 
 /// Longest text of a filter, bytes.
@@ -78,6 +80,8 @@ pub struct FilterError {
     pub column: usize,
     /// What was found and what was expected.
     pub message: String,
+    /// What may have been meant in its place.
+    pub suggestion: Option<String>,
 }
 
 impl Filter {

@@ -1,21 +1,30 @@
 //! Which tables and log files a search has to look at.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use watchfire_model::WallTime;
 
 use super::explain::{Explanation, Skipped};
+use super::log::LogIndex;
 use super::table::TableCursor;
-use super::wal::{WalCursor, time_range};
+use super::stop::StopSign;
+use super::wal::WalCursor;
 use super::{Cursor, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
 use crate::identity::Identity;
 use crate::retention::Horizon;
 use crate::segment::{self, Segment};
-use crate::wal::{self as log, WalReader};
+use crate::wal::{self as log, FramePlace, WalReader};
+
+/// Where to look.
+pub(super) struct Plan {
+    /// What may have what is wanted, the earliest last.
+    pub(super) sources: Vec<Source>,
+    /// The log files that some of them are frames of.
+    pub(super) logs: Vec<WalReader>,
+}
 
 /// Something with records, not yet opened.
 #[derive(Debug)]
@@ -27,7 +36,8 @@ pub(super) struct Source {
 #[derive(Debug)]
 enum Place {
     Table { segment: u64, family: Family, path: PathBuf },
-    Wal { file: File, path: PathBuf },
+    /// A frame of the log file at this place of the plan's.
+    Frame { log: usize, place: FramePlace },
 }
 
 impl Source {
@@ -35,6 +45,7 @@ impl Source {
     pub(super) fn open(
         self,
         query: &SearchQuery,
+        logs: &mut [WalReader],
         explanation: &mut Explanation,
     ) -> Result<Option<Cursor>, LedgerError> {
         match self.place {
@@ -51,8 +62,8 @@ impl Source {
                     Err(error) => Err(error),
                 }
             }
-            Place::Wal { file, path } => {
-                WalCursor::read(file, &path, query).map(|cursor| Some(Cursor::Wal(cursor)))
+            Place::Frame { log, place } => {
+                Ok(WalCursor::read(&mut logs[log], place, query)?.map(Cursor::Wal))
             }
         }
     }
@@ -62,12 +73,13 @@ fn is_gone(error: &LedgerError) -> bool {
     error.io().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The sources that may have what is wanted, the earliest last.
 pub(super) fn plan(
     dir: &Path,
     query: &SearchQuery,
+    index: &LogIndex,
     explanation: &mut Explanation,
-) -> Result<Vec<Source>, LedgerError> {
+    stop: &StopSign,
+) -> Result<Plan, LedgerError> {
     if Identity::read(dir)?.is_none() {
         return Err(LedgerError::NoLedger { path: dir.to_owned(), why: "it has no ledger.json" });
     }
@@ -94,19 +106,25 @@ pub(super) fn plan(
             }
         }
     }
+    index.keep(&logs);
+    let mut open_logs = Vec::new();
     for (file, path) in logs {
         let reader = WalReader::of(log::reopen(&file, &path)?, &path)?;
         if reader.header().position.next_sequence <= sealed {
             continue;
         }
         explanation.log_files += 1;
-        let Some((earliest, latest)) = time_range(reader, explanation)? else { continue };
-        let is_old = query.since.is_some_and(|since| latest < since);
-        let is_new = query.until.is_some_and(|until| earliest > until);
-        if !is_old && !is_new {
-            sources.push(Source { earliest, place: Place::Wal { file, path } });
+        let log = open_logs.len();
+        for frame in index.frames(&file, &path, reader, explanation, stop)? {
+            let is_old = query.since.is_some_and(|since| frame.latest < since);
+            let is_new = query.until.is_some_and(|until| frame.earliest > until);
+            if !is_old && !is_new {
+                let place = Place::Frame { log, place: frame.place };
+                sources.push(Source { earliest: frame.earliest, place });
+            }
         }
+        open_logs.push(WalReader::of(log::reopen(&file, &path)?, &path)?);
     }
     sources.sort_by_key(|source| std::cmp::Reverse(source.earliest));
-    Ok(sources)
+    Ok(Plan { sources, logs: open_logs })
 }

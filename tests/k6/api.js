@@ -1,0 +1,45 @@
+// 100 virtual users on the agent's HTTP API: pages by filter and time, the next page, the status and the policies.
+//
+// URL, TOKEN and SECONDS (of the ramp, and as long again at its top) come from the environment.
+
+import http from 'k6/http';
+import { check } from 'k6';
+
+const seconds = Number(__ENV.SECONDS || 10);
+const parameters = { headers: { Authorization: `Bearer ${__ENV.TOKEN}` } };
+
+export const options = {
+  stages: [
+    { duration: `${seconds}s`, target: 100 },
+    { duration: `${seconds}s`, target: 100 },
+  ],
+  thresholds: {
+    http_req_duration: ['p(95)<500'],
+    http_req_failed: ['rate<0.01'],
+    checks: ['rate==1'],
+  },
+};
+
+function get(path, query) {
+  const pairs = Object.entries(query || {}).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return http.get(`${__ENV.URL}${path}${pairs.length ? '?' : ''}${pairs.join('&')}`, parameters);
+}
+
+export default function () {
+  const page = get('/api/v1/events', { since: '5s', limit: 20 });
+  check(page, { 'a page has records': (answer) => answer.status === 200 && answer.json('records').length > 0 });
+  const next = page.status === 200 ? page.json('next') : null;
+  if (next) {
+    const following = get('/api/v1/events', { since: '1m', limit: 20, cursor: next });
+    check(following, { 'the next page is a page': (answer) => answer.status === 200 });
+  }
+  const found = get('/api/v1/events', { filter: 'type = process and action = exec', since: '10s', limit: 10 });
+  check(found, {
+    'what is found meets the filter': (answer) =>
+      answer.status === 200 && answer.json('records').every((record) => record.action === 'exec'),
+  });
+  check(get('/api/v1/status'), {
+    'the ledger is in order': (answer) => answer.status === 200 && answer.json('ledger.health') === 'good',
+  });
+  check(get('/api/v1/policies'), { 'policies are told': (answer) => answer.status === 200 });
+}
