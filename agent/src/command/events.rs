@@ -13,8 +13,8 @@ use watchfire_ledger::{Families, Filter, Found, Search, SearchQuery};
 use watchfire_model::WallTime;
 
 use self::output::{Format, Output};
-use super::remote::{self, AgentArgs};
 use super::is_broken_pipe;
+use super::remote::{self, AgentArgs};
 use crate::config::LEDGER_DIR;
 
 /// Routes of the API.

@@ -69,7 +69,8 @@ pub(crate) fn records(
     let lines = client.records(path, &parameters)?;
     Ok((1..).zip(lines).map(|(number, line)| {
         let line = line?;
-        let record: Value = serde_json::from_slice(&line).context("the agent sent something else than a record")?;
+        let record: Value =
+            serde_json::from_slice(&line).context("the agent sent something else than a record")?;
         let time = record["time"].as_str().unwrap_or_default();
         let time = time.parse().context("the agent sent a record without a time")?;
         Ok(Found { time, seq: number, line: line.into() })

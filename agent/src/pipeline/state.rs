@@ -64,8 +64,7 @@ impl Stages {
         });
         // Those that Cilium as configured refuses are there all the same, for whoever looks for mistakes.
         let policies: Vec<Arc<Policy>> = set.policies().iter().chain(set.refused()).cloned().collect();
-        let objects =
-            policies.into_iter().filter_map(|policy| serde_json::from_str(policy.source()?).ok());
+        let objects = policies.into_iter().filter_map(|policy| serde_json::from_str(policy.source()?).ok());
         Box::new(std::iter::once(head).chain(objects))
     }
 }

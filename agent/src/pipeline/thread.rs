@@ -188,7 +188,13 @@ impl Worker {
         }
         match self.stages.waiting.len() {
             _ if self.stages.is_unsettled() => TICK_WHILE_WAITING,
-            0 if objects.is_closed() && containers.is_closed() && questions.is_closed() && accesses.is_closed() => TICK,
+            0 if objects.is_closed()
+                && containers.is_closed()
+                && questions.is_closed()
+                && accesses.is_closed() =>
+            {
+                TICK
+            }
             0 => TICK_WITH_FEEDS,
             _ => TICK_WHILE_WAITING,
         }

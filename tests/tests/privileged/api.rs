@@ -52,7 +52,7 @@ pub(crate) fn socket() {
     let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
     assert!(tree.contains(&nonce) && tree.contains("exit  sh"), "{tree}");
 
-    let wrong = run(&agent, &["flows", "--agent=unix:api.sock", "dst.prot = 1"]);
+    let wrong = run(&agent, &["flows", "--agent=unix:api.sock", "dst.prt = 1"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("perhaps `dst.port`"));
     // Each of these requests is a record itself.
     let access = agent.record("the access", |record| {
@@ -113,11 +113,8 @@ pub(crate) fn load() {
     storm.kill().unwrap();
     storm.wait().unwrap();
     let output = output.unwrap();
-    let shown = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let shown =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{shown}");
     let summary: Value = serde_json::from_slice(&fs::read(summary).expect("k6 wrote a summary")).unwrap();
     let metrics = &summary["metrics"];

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -19,9 +19,7 @@ use watchfire_export::{ApiMetrics, ApiRefusal};
 use watchfire_model::{ApiAccessRecord, ApiAnswer, ApiCaller, ApiRequest};
 
 use crate::answers::RecordCount;
-use crate::limits::{
-    AUDIT_TEXT_BYTES_MAX, URI_BYTES_MAX, WRONG_TOKENS_MAX, WRONG_TOKENS_SECONDS,
-};
+use crate::limits::{AUDIT_TEXT_BYTES_MAX, URI_BYTES_MAX, WRONG_TOKENS_MAX, WRONG_TOKENS_SECONDS};
 use crate::peer::Peer;
 use crate::problem::{Problem, ProblemKind};
 use crate::setup::Setup;
@@ -53,6 +51,7 @@ pub(crate) async fn guarded(State(setup): State<Setup>, request: Request, next: 
             return Problem::new(ProblemKind::Ending, "ask again later").into_response();
         }
     };
+    let is_head = request.method() == Method::HEAD;
     let asked = asked(&request);
     let limits = within_limits(&request);
     let (caller, admitted) = admit(&setup, peer, request.headers());
@@ -69,7 +68,7 @@ pub(crate) async fn guarded(State(setup): State<Setup>, request: Request, next: 
         status: response.status().as_u16(),
         records: response.extensions().get::<RecordCount>().cloned().unwrap_or_default(),
         bytes: 0,
-        is_complete: false,
+        is_complete: is_head || response.body().is_end_stream(),
         started,
         metrics,
     };
@@ -114,7 +113,8 @@ fn by_token(setup: &Setup, ip: IpAddr, headers: &HeaderMap) -> Result<Arc<str>, 
     };
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let scheme = shown.and_then(|shown| shown.split_once(' '));
-    let token = scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let token =
+        scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     if let Some(owner) = token.and_then(|token| gate.credentials.current().tokens.owner(token)) {
         return Ok(owner);
     }

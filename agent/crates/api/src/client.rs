@@ -108,8 +108,7 @@ impl Client {
     pub fn records(&self, path: &str, parameters: &[(&str, String)]) -> Result<Lines, ClientError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ClientError::Setup(format!("no runtime: {error}")))?;
-        let query: String =
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let body = runtime.block_on(async {
             let patience = Duration::from_secs(PATIENCE_SECONDS);
             timeout(patience, self.get(&format!("{path}?{query}"))).await.unwrap_or_else(|_| {
@@ -252,7 +251,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Target>(), expected);
         }
-        for text in ["", "unix:", "/run/a.sock", "http://node:1", "https://node", "https://:1", "https://n/x:1"] {
+        for text in
+            ["", "unix:", "/run/a.sock", "http://node:1", "https://node", "https://:1", "https://n/x:1"]
+        {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

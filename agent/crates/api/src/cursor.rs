@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_refused() {
-        for text in ["", "0", &"g".repeat(32), &"0".repeat(31), &"0".repeat(33), "+000000000000000+000000000000000"] {
+        for text in
+            ["", "0", &"g".repeat(32), &"0".repeat(31), &"0".repeat(33), "+000000000000000+000000000000000"]
+        {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
         assert!("é".repeat(16).parse::<Cursor>().is_err());

@@ -25,7 +25,11 @@ use crate::setup::Setup;
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Events: `record` with a record, and `lost` with how many did not fit because the client is slow.
-pub(crate) fn follow(setup: &Setup, families: Families, parameters: &Parameters) -> Result<Response, Problem> {
+pub(crate) fn follow(
+    setup: &Setup,
+    families: Families,
+    parameters: &Parameters,
+) -> Result<Response, Problem> {
     let bounded = [
         ("since", parameters.since.is_some()),
         ("until", parameters.until.is_some()),

@@ -46,7 +46,13 @@ pub(crate) async fn page(
             if page.records > 0 {
                 page.body.push(b',');
             }
-            page.body.extend_from_slice(&found.line);
+            if found.line.starts_with(b"{") {
+                page.body.extend_from_slice(&found.line);
+            } else {
+                // No record of this agent's; as it stands it would break the page.
+                let line = String::from_utf8_lossy(&found.line);
+                page.body.extend_from_slice(serde_json::json!({ "line": line }).to_string().as_bytes());
+            }
             page.records += 1;
             last = Some(Cursor { time: found.time, seq: found.seq });
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -35,7 +36,8 @@ pub const ROUTES: [&str; 7] = [
 
 /// The API. Each request has to carry its [`crate::Peer`] among its extensions.
 pub fn router(setup: Setup) -> Router {
-    let records = |families| get(move |setup, headers, query| answer_records(families, setup, headers, query));
+    let records =
+        |families| get(move |setup, headers, query| answer_records(families, setup, headers, query));
     let handlers: [MethodRouter<Setup>; 7] = [
         records(Families::ALL),
         records(Families::of(&[Family::Flow, Family::Dns])),
@@ -101,22 +103,20 @@ async fn answer_records(
 
 async fn answer_tree(
     State(setup): State<Setup>,
-    Path(exec_id): Path<String>,
+    exec_id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let parameters = Parameters::read(&query, &["since", "until"], Families::ALL)?;
-    let Ok(exec_id) = exec_id.parse() else {
+    // What is no text is no exec_id either.
+    let Some(exec_id) = exec_id.ok().and_then(|Path(text)| text.parse().ok()) else {
         let detail = "expected an exec_id such as 3f2a91bc-4242-567890 in the path";
         return Err(Problem::new(ProblemKind::NotFound, detail));
     };
     in_time(tree(&setup, exec_id, parameters)).await
 }
 
-async fn answer_policies(
-    State(setup): State<Setup>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+async fn answer_policies(State(setup): State<Setup>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     none(query)?;
     in_time(status::policies(&setup)).await
 }

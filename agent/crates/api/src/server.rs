@@ -118,13 +118,8 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = Paced::new(stream, self.metrics.clone());
-        let connection = answer(
-            stream,
-            peer,
-            self.router.clone(),
-            self.metrics.clone(),
-            self.ending.subscribe(),
-        );
+        let connection =
+            answer(stream, peer, self.router.clone(), self.metrics.clone(), self.ending.subscribe());
         self.running.spawn(async move {
             let _held = held;
             connection.await;
@@ -140,8 +135,7 @@ impl Connections {
         held: impl Send + 'static,
     ) {
         let stream = Paced::new(stream, self.metrics.clone());
-        let (router, metrics, ending) =
-            (self.router.clone(), self.metrics.clone(), self.ending.subscribe());
+        let (router, metrics, ending) = (self.router.clone(), self.metrics.clone(), self.ending.subscribe());
         self.running.spawn(async move {
             let _held = held;
             let handshake = TlsAcceptor::from(tls).accept(stream);

@@ -54,18 +54,21 @@ impl Setup {
         metrics: Metrics,
         health: Arc<Health>,
     ) -> Self {
-        Self(Arc::new(Inner {
-            build,
-            ledger,
-            hub,
-            questions,
-            accesses,
-            metrics,
-            health,
-            logs: Arc::default(),
-            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-        }), None)
+        Self(
+            Arc::new(Inner {
+                build,
+                ledger,
+                hub,
+                questions,
+                accesses,
+                metrics,
+                health,
+                logs: Arc::default(),
+                searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
+                streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            }),
+            None,
+        )
     }
 
     /// The same for clients who have to show a token.

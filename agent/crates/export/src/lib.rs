@@ -28,12 +28,13 @@ pub use jsonl::{
 pub use ledger::{LEDGER_GATHER_MS, LedgerFacts, LedgerSink};
 pub use metrics::{
     ApiMetrics, ApiRefusal, CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Latest, Metrics,
-    NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProbeState, ProgramStatistics, SinkCounters, SourceState,
+    NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProbeState,
+    ProgramStatistics, SinkCounters, SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,
-    CLIENTS_MAX, LiveRecords, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObservedLines, OwnedSocket,
-    QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX,
-    SocketError, StateOf, WHO_BYTES_MAX, ask, observe, state, who,
+    CLIENTS_MAX, LiveRecords, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObservedLines,
+    OwnedSocket, QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX,
+    REQUEST_SECONDS_MAX, SocketError, StateOf, WHO_BYTES_MAX, ask, observe, state, who,
 };
 pub use outputs::Outputs;

@@ -115,12 +115,7 @@ impl Search {
         Self::begin(dir, query, logs, StopSign::new(Arc::clone(stop)))
     }
 
-    fn begin(
-        dir: &Path,
-        query: SearchQuery,
-        index: &LogIndex,
-        stop: StopSign,
-    ) -> Result<Self, LedgerError> {
+    fn begin(dir: &Path, query: SearchQuery, index: &LogIndex, stop: StopSign) -> Result<Self, LedgerError> {
         let mut explanation = Explanation::default();
         let Plan { sources: pending, logs } = plan(dir, &query, index, &mut explanation, &stop)?;
         Ok(Self { query, pending, open: BinaryHeap::new(), logs, stop, explanation, failed: false })

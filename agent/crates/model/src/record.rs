@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    ApiAccessRecord, CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord, ExecDetail, ExecId,
-    ExitStatus, FileView, Finding, FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView,
-    Namespaces, Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView, StdioView,
-    WallTime, WorkloadRef,
+    ApiAccessRecord, CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord,
+    ExecDetail, ExecId, ExitStatus, FileView, Finding, FlowRecord, KernelView, KindCounters, MemoryView,
+    NamespaceView, Namespaces, Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView,
+    StdioView, WallTime, WorkloadRef,
 };
 
 /// One line of the event log.

@@ -91,11 +91,7 @@ fn place(record: &Value) -> String {
 /// Who asked the API, and how much that was.
 fn caller(record: &Value) -> String {
     let who = match (text(record, "/caller/user"), text(record, "/caller/address")) {
-        ("", "") => format!(
-            "uid {} pid {}",
-            number(record, "/caller/uid"),
-            number(record, "/caller/pid")
-        ),
+        ("", "") => format!("uid {} pid {}", number(record, "/caller/uid"), number(record, "/caller/pid")),
         ("", address) => address.to_owned(),
         (user, address) => format!("{user} at {address}"),
     };

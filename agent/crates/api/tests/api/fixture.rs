@@ -78,8 +78,7 @@ impl Api {
         let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
         tokio::spawn(answer(questions));
         let (audit, accesses) = mpsc::channel(ACCESSES_MAX);
-        let build =
-            Build { version: "0.1.0", commit: "abc", node: Arc::from("n1"), cluster: None };
+        let build = Build { version: "0.1.0", commit: "abc", node: Arc::from("n1"), cluster: None };
         let health = Arc::new(Health::new());
         let setup = Setup::new(build, facts, Arc::clone(&hub), asked, audit, metrics.clone(), health);
         Self { router: router(setup.clone()), setup, hub, metrics, accesses, ledger }

@@ -40,7 +40,14 @@ fn targets() -> impl Strategy<Value = String> {
 
 fn headers() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let name = proptest::sample::select(vec![
-        "accept", "authorization", "content-length", "transfer-encoding", "cookie", "range", "host", "expect",
+        "accept",
+        "authorization",
+        "content-length",
+        "transfer-encoding",
+        "cookie",
+        "range",
+        "host",
+        "expect",
     ]);
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..60),
@@ -63,7 +70,8 @@ fn nothing_that_is_sent_makes_the_agent_fail() {
         .run(&(methods, targets(), headers()), |(method, target, headers)| {
             // What is no URI never gets beyond the HTTP library.
             let Ok(uri) = target.parse::<Uri>() else { return Ok(()) };
-            let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(uri);
+            let mut request =
+                Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(uri);
             for (name, value) in headers {
                 if let Ok(value) = HeaderValue::from_bytes(&value) {
                     request = request.header(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
@@ -80,6 +88,8 @@ fn nothing_that_is_sent_makes_the_agent_fail() {
                     *counts.borrow_mut().0 += 1;
                     if kind.as_ref().is_none_or(|kind| kind != "text/event-stream") {
                         drop(text(response).await);
+                    } else {
+                        drop(response);
                     }
                 } else {
                     *counts.borrow_mut().1 += 1;
@@ -90,7 +100,9 @@ fn nothing_that_is_sent_makes_the_agent_fail() {
                 }
                 // So that there is room for the next.
                 while api.accesses.try_recv().is_ok() {}
-                tokio::task::yield_now().await;
+                while !api.metrics.render().contains("watchfire_api_followers 0\n") {
+                    tokio::task::yield_now().await;
+                }
                 Ok(())
             })
         })

@@ -108,11 +108,7 @@ impl ApiMetrics {
             "Requests to the HTTP API whose record came too late for the event log: the agent was ending",
             series.unaudited.clone(),
         );
-        registry.register(
-            "api_connections",
-            "Connections to the HTTP API",
-            series.connections.clone(),
-        );
+        registry.register("api_connections", "Connections to the HTTP API", series.connections.clone());
         registry.register(
             "api_followers",
             "Clients of the HTTP API that follow records as they come",

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use watchfire_export::{
     CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, EncodedRecord, Encoder, Ends, FlowField, FlowFilter, FlowTerm,
-    Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer, SocketError, ObservedLines,
-    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, RecordType, SinkCounters, observe,
+    Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObservedLines, RECENT_RECORDS_MAX,
+    REQUEST_BYTES_MAX, RecordType, SinkCounters, SocketError, observe,
 };
 use watchfire_model::{FlowStage, SideVerdict, Verdict};
 

@@ -105,5 +105,9 @@ fn quoted(
             _ => text.push(char),
         }
     }
-    Err(FilterError { column, message: format!("the text that begins here has no {quote} at its end"), suggestion: None })
+    Err(FilterError {
+        column,
+        message: format!("the text that begins here has no {quote} at its end"),
+        suggestion: None,
+    })
 }

@@ -7,8 +7,8 @@ use watchfire_model::WallTime;
 
 use super::explain::{Explanation, Skipped};
 use super::log::LogIndex;
-use super::table::TableCursor;
 use super::stop::StopSign;
+use super::table::TableCursor;
 use super::wal::WalCursor;
 use super::{Cursor, SearchQuery};
 use crate::error::LedgerError;
@@ -35,9 +35,16 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 enum Place {
-    Table { segment: u64, family: Family, path: PathBuf },
+    Table {
+        segment: u64,
+        family: Family,
+        path: PathBuf,
+    },
     /// A frame of the log file at this place of the plan's.
-    Frame { log: usize, place: FramePlace },
+    Frame {
+        log: usize,
+        place: FramePlace,
+    },
 }
 
 impl Source {
