@@ -1,4 +1,5 @@
 //! The API as its clients see it.
+#![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
 mod fixture;
 mod hostile;
