@@ -1,8 +1,12 @@
 //! The API as its clients see it.
-#![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod openapi;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
 mod tcp;

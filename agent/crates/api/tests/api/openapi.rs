@@ -29,10 +29,10 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
             }
             "enum" => assert!(wanted.as_array().unwrap().contains(value), "{at}: {value}"),
             "minimum" => {
-                assert!(value.as_f64().is_none_or(|n| n >= wanted.as_f64().unwrap()), "{at}: {value}")
+                assert!(value.as_f64().is_none_or(|n| n >= wanted.as_f64().unwrap()), "{at}: {value}");
             }
             "maximum" => {
-                assert!(value.as_f64().is_none_or(|n| n <= wanted.as_f64().unwrap()), "{at}: {value}")
+                assert!(value.as_f64().is_none_or(|n| n <= wanted.as_f64().unwrap()), "{at}: {value}");
             }
             "maxItems" => {
                 let items = value.as_array().map_or(0, Vec::len) as u64;

@@ -116,11 +116,11 @@ fn a_mount_that_is_swapped_is_taken_in_and_a_broken_one_is_not() {
     assert_eq!(count(&client(served.port, "abc", &first)).unwrap(), RECORDS);
     // Tokens that cannot be read: everything stays as it was.
     mount(dir.path(), "broken", "hunter2");
-    std::thread::sleep(Duration::from_secs(watchfire_api::limits::FILES_SECONDS + 1));
+    std::thread::park_timeout(Duration::from_secs(watchfire_api::limits::FILES_SECONDS + 1));
     assert_eq!(count(&client(served.port, "abc", &first)).unwrap(), RECORDS);
     let second = mount(dir.path(), "two", XYZ);
     let taken_in = (0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::park_timeout(Duration::from_millis(100));
         count(&client(served.port, "xyz", &second)).is_ok()
     });
     assert!(taken_in);
