@@ -27,7 +27,7 @@ use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
 use crate::knowledge::{Knowledge, Loaded};
 use crate::pipeline::{Control, HostView, Pipeline, Services, Stages, moment};
-use crate::sources::Sources;
+use crate::sources::{Asked, Sources};
 
 /// Longest time a record waits in the event log's buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -70,19 +70,21 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let (events_sender, events) = mpsc::channel();
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     plane.send_metrics(config, &metrics, &knowledge.node)?;
-    let (outputs, sink) = outputs(config, &metrics, &plane)?;
     let node = knowledge.node.to_string();
     let ledger = ledger(config, &metrics, &node)?;
+    let facts = ledger.as_ref().map(|ledger| ledger.facts().clone());
+    plane.serve_api(config, &metrics, &health, &knowledge.node, facts)?;
+    let (outputs, sink) = outputs(config, &metrics, &plane)?;
     let ledger_account =
-        ledger.as_ref().map(|ledger| (Arc::clone(ledger.stats()), metrics.sink(LEDGER_SINK)));
+        ledger.as_ref().map(|ledger| (Arc::clone(&ledger.facts().stats), metrics.sink(LEDGER_SINK)));
     let shipping = match &ledger {
         Some(ledger) => Shipping::start(config, &node, ledger, &mut plane)?,
         None => None,
     };
     let outputs = outputs.with_ledger(ledger);
 
-    let questions = plane.questions();
-    let (sources, feeds) = Sources::start(config, plane.handle(), &metrics, questions)?;
+    let asked = Asked { questions: plane.questions(), accesses: plane.accesses() };
+    let (sources, feeds) = Sources::start(config, plane.handle(), &metrics, asked)?;
     let conntrack = config.conntrack.namespace().cloned().map(Conntrack::start).transpose();
     let mut stages = Stages::new(
         knowledge,

@@ -7,6 +7,7 @@ mod flows;
 mod ledger;
 mod observe;
 mod policy;
+mod remote;
 mod run;
 mod self_test_child;
 mod sql;

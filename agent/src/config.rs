@@ -1,5 +1,6 @@
 //! Configuration: one YAML file, then the environment, then flags.
 
+mod api;
 mod findings;
 mod flags;
 mod flows;
@@ -20,6 +21,7 @@ use watchfire_inventory::{Intake, PATTERNS_MAX, Redactor, SecretName, SecretPatt
 
 use lists::Limited;
 
+pub(crate) use api::ApiConfig;
 pub(crate) use findings::FindingsConfig;
 pub(crate) use flags::ConfigFlags;
 pub(crate) use flows::FlowsConfig;
@@ -33,6 +35,9 @@ pub(crate) use values::{ConntrackOf, DrainSeconds, LogFormat, Output, RingBytes}
 
 /// Where the observe socket is, unless told otherwise.
 pub(crate) const OBSERVE_SOCKET: &str = "/run/watchfire/observe.sock";
+
+/// Where the API is, unless told otherwise, as clients name it.
+pub(crate) const API_SOCKET: &str = "unix:/run/watchfire/api.sock";
 
 /// Where the ledger is, unless told otherwise.
 pub(crate) const LEDGER_DIR: &str = "/var/lib/watchfire/ledger";
@@ -66,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) ledger: LedgerSection,
     pub(crate) metrics: MetricsConfig,
     pub(crate) observe: ObserveConfig,
+    pub(crate) api: ApiConfig,
     pub(crate) sensor: SensorConfig,
     pub(crate) flows: FlowsConfig,
     pub(crate) findings: FindingsConfig,
@@ -125,6 +131,7 @@ impl Default for Config {
             ledger: LedgerSection::default(),
             metrics: MetricsConfig::default(),
             observe: ObserveConfig::default(),
+            api: ApiConfig::default(),
             sensor: SensorConfig::default(),
             flows: FlowsConfig::default(),
             findings: FindingsConfig::default(),
@@ -165,6 +172,7 @@ impl Config {
 
     /// What no key by itself shows: who is who has to come from one place.
     fn check(&self) -> Result<()> {
+        self.api.tcp()?;
         let sources = [
             ("inventory", self.inventory.is_some()),
             ("manifests", self.manifests.is_some()),

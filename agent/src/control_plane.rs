@@ -10,12 +10,15 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use watchfire_api::limits::ACCESSES_MAX;
+use watchfire_api::{Build, Setup, TcpServer, UnixServer};
 use watchfire_export::{
-    Health, HttpServer, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question, RemoteWrite,
+    Health, HttpServer, LedgerFacts, Metrics, ObserveHub, ObserveServer, QUESTIONS_MAX, Question, RemoteWrite,
 };
+use watchfire_model::ApiAccessRecord;
 use watchfire_ship::Shipper;
 
-use crate::build_info::VERSION;
+use crate::build_info::{COMMIT, VERSION};
 use crate::config::Config;
 
 /// Threads of the control plane.
@@ -39,7 +42,9 @@ pub(crate) struct ControlPlane {
     servers: JoinSet<()>,
     shutdown: watch::Sender<bool>,
     hub: Option<Arc<ObserveHub>>,
+    asked: mpsc::Sender<Question>,
     questions: Option<mpsc::Receiver<Question>>,
+    accesses: Option<mpsc::Receiver<ApiAccessRecord>>,
 }
 
 impl ControlPlane {
@@ -57,7 +62,16 @@ impl ControlPlane {
             .build()
             .context("cannot start the control plane's threads")?;
         let (shutdown, _) = watch::channel(false);
-        let mut plane = Self { runtime, servers: JoinSet::new(), shutdown, hub: None, questions: None };
+        let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
+        let mut plane = Self {
+            runtime,
+            servers: JoinSet::new(),
+            shutdown,
+            hub: None,
+            asked,
+            questions: Some(questions),
+            accesses: None,
+        };
         plane.handle_signals(events)?;
         plane.serve_http(config, metrics, health)?;
         plane.serve_observers(config, metrics)?;
@@ -79,9 +93,63 @@ impl ControlPlane {
         self.runtime.handle()
     }
 
-    /// What is asked over the observe socket; nothing where there is none.
+    /// What is asked over the observe socket and the API; nothing where there is neither.
     pub(crate) fn questions(&mut self) -> mpsc::Receiver<Question> {
-        self.questions.take().unwrap_or_else(|| mpsc::channel(1).1)
+        let is_asked = self.hub.is_some() || self.accesses.is_some();
+        self.questions.take_if(|_| is_asked).unwrap_or_else(|| mpsc::channel(1).1)
+    }
+
+    /// Requests to the API, to be recorded; nothing where there is none.
+    pub(crate) fn accesses(&mut self) -> mpsc::Receiver<ApiAccessRecord> {
+        self.accesses.take().unwrap_or_else(|| mpsc::channel(1).1)
+    }
+
+    /// Begins to answer over the API.
+    pub(crate) fn serve_api(
+        &mut self,
+        config: &Config,
+        metrics: &Metrics,
+        health: &Arc<Health>,
+        node: &Arc<str>,
+        ledger: Option<LedgerFacts>,
+    ) -> Result<()> {
+        let socket = config.api.socket(config.observe.socket.as_ref());
+        let tcp = config.api.tcp()?;
+        if socket.is_none() && tcp.is_none() {
+            return Ok(());
+        }
+        let (audit, accesses) = mpsc::channel(ACCESSES_MAX);
+        self.accesses = Some(accesses);
+        let build = Build {
+            version: VERSION,
+            commit: COMMIT,
+            node: Arc::clone(node),
+            cluster: config.cluster_name.as_deref().map(Arc::from),
+        };
+        let hub = self.hub.get_or_insert_with(|| Arc::new(ObserveHub::new(metrics.sink("observe"))));
+        let setup = Setup::new(
+            build,
+            ledger,
+            Arc::clone(hub),
+            self.asked.clone(),
+            audit,
+            metrics.clone(),
+            Arc::clone(health),
+        );
+        if let Some(path) = socket {
+            let server = {
+                let _runtime = self.runtime.enter();
+                UnixServer::bind(&path).context("cannot serve the API")?
+            };
+            tracing::info!("API at unix:{}", path.display());
+            self.servers.spawn_on(server.serve(setup.clone(), self.shut_down()), self.runtime.handle());
+        }
+        if let Some((address, files)) = tcp {
+            let server = self.runtime.block_on(TcpServer::bind(address, files))?;
+            tracing::info!("API at https://{}", server.address());
+            self.servers.spawn_on(server.serve(setup, self.shut_down()), self.runtime.handle());
+        }
+        Ok(())
     }
 
     /// Lets observers read what is queued for them, closes the servers and ends the threads.
@@ -122,9 +190,7 @@ impl ControlPlane {
             let _runtime = self.runtime.enter();
             ObserveServer::bind(path)?
         };
-        let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
-        let hub = Arc::new(ObserveHub::new(metrics.sink("observe")).with_questions(asked));
-        self.questions = Some(questions);
+        let hub = Arc::new(ObserveHub::new(metrics.sink("observe")).with_questions(self.asked.clone()));
         self.servers.spawn_on(server.serve(Arc::clone(&hub), self.shut_down()), self.runtime.handle());
         self.hub = Some(hub);
         Ok(())

@@ -17,6 +17,7 @@ use watchfire_cri::{Cri, CriOptions};
 use watchfire_export::{Metrics, Question};
 use watchfire_inventory::{ContainerChange, SourceBatch};
 use watchfire_kubernetes::{Access, InCluster, KubeletSettings, Kubernetes, Settings, State};
+use watchfire_model::ApiAccessRecord;
 
 use self::manifests::Manifests;
 use crate::config::{AutoOr, Config, Place, Url};
@@ -28,6 +29,13 @@ const BATCHES_MAX: usize = 64;
 const CONTAINER_CHANGES_MAX: usize = 4096;
 /// The address of the node that the agent runs on, which a DaemonSet tells its pods by `status.hostIP`.
 const NODE_IP: &str = "WATCHFIRE_NODE_IP";
+
+/// What comes to the pipeline from whoever asks the agent.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) questions: mpsc::Receiver<Question>,
+    pub(crate) accesses: mpsc::Receiver<ApiAccessRecord>,
+}
 
 /// The sources that run.
 #[derive(Debug)]
@@ -49,7 +57,7 @@ impl Sources {
         config: &Config,
         handle: &Handle,
         metrics: &Metrics,
-        questions: mpsc::Receiver<Question>,
+        asked: Asked,
     ) -> Result<(Self, Feeds)> {
         let (batches, objects) = mpsc::channel(BATCHES_MAX);
         let (changes, containers) = mpsc::channel(CONTAINER_CHANGES_MAX);
@@ -66,7 +74,8 @@ impl Sources {
         sources.start_kubernetes(config, batches.clone())?;
         sources.start_manifests(config, batches)?;
         sources.start_runtime(config, changes);
-        Ok((sources, Feeds { objects, containers, questions }))
+        let Asked { questions, accesses } = asked;
+        Ok((sources, Feeds { objects, containers, questions, accesses }))
     }
 
     /// What somebody is there to tell.

@@ -82,6 +82,9 @@ pub(crate) const KUBERNETES_PACKAGES: [&str; 6] = [
     "k8s.io/kubernetes/cmd/kubectl",
 ];
 
+/// What loads the HTTP API; a Go module.
+pub(crate) const K6_VERSION: &str = "1.8.1";
+
 /// Etcd in the version that this Kubernetes is tested with: Debian's is older than what lists by watching need.
 pub(crate) const ETCD_PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 

@@ -2,6 +2,7 @@
 
 mod bpf;
 mod definitions;
+mod k6;
 mod kernels;
 mod kubeconform;
 mod kubernetes;
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 
 pub(crate) use bpf::BpfToolchain;
 pub(crate) use definitions::definitions;
+pub(crate) use k6::k6;
 pub(crate) use kernels::{KernelFiles, kernel};
 pub(crate) use kubeconform::kubeconform;
 pub(crate) use kubernetes::Kubernetes;

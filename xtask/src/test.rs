@@ -126,6 +126,10 @@ fn path_with_tools() -> String {
             Err(error) => eprintln!("    {error:#}"),
         }
     }
+    match setup::k6() {
+        Ok(program) => folders.extend(program.parent().map(|folder| folder.display().to_string())),
+        Err(error) => eprintln!("    {error:#}"),
+    }
     folders.join(":")
 }
 

@@ -3,18 +3,23 @@
 pub(super) mod output;
 
 use std::collections::VecDeque;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use watchfire_ledger::{Families, Filter, Search, SearchQuery};
+use watchfire_api::moment;
+use watchfire_ledger::{Families, Filter, Found, Search, SearchQuery};
 use watchfire_model::WallTime;
 
 use self::output::{Format, Output, refuse_terminal};
-use super::flows::moment;
 use super::is_broken_pipe;
+use super::remote::{self, AgentArgs};
 use crate::config::LEDGER_DIR;
+
+/// Routes of the API.
+pub(super) const EVENTS_PATH: &str = "/api/v1/events";
+const FINDINGS_PATH: &str = "/api/v1/findings";
 
 /// Arguments of `events` and `findings`.
 #[derive(clap::Args, Debug)]
@@ -41,6 +46,8 @@ pub(super) struct SearchArgs {
     expression: Vec<String>,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    agent: AgentArgs,
     /// Say on standard error what was read and what was skipped
     #[arg(long)]
     explain: bool,
@@ -105,13 +112,32 @@ pub(crate) fn run(args: &EventsArgs, families: Families) -> Result<ExitCode> {
 }
 
 fn show(args: &EventsArgs, families: Families) -> Result<()> {
-    let SearchArgs { expression, place, explain: is_asked } = &args.search;
+    let SearchArgs { expression, place, agent, explain: is_asked } = &args.search;
     let query = place.query(families, filter_of(expression, families)?)?;
     if args.output == Format::Parquet {
         refuse_terminal()?;
     }
-    let mut search = Search::open(&place.dir, query)?;
     let mut output = Output::begin(BufWriter::new(io::stdout()), args.output, families, true)?;
+    if let Some(client) = agent.client()? {
+        if *is_asked {
+            bail!("--explain tells how a directory is searched, and --agent searches none");
+        }
+        let path = if families == Families::ALL { EVENTS_PATH } else { FINDINGS_PATH };
+        write(args, remote::records(&client, path, &query)?, &mut output)?;
+        return output.end();
+    }
+    let mut search = Search::open(&place.dir, query)?;
+    write(args, search.by_ref().map(|found| Ok(found?)), &mut output)?;
+    output.end()?;
+    explain(&search, *is_asked);
+    Ok(())
+}
+
+fn write<W: Write + Send>(
+    args: &EventsArgs,
+    mut search: impl Iterator<Item = Result<Found>>,
+    output: &mut Output<W>,
+) -> Result<()> {
     if let Some(last) = args.last {
         let mut kept = VecDeque::new();
         for found in search.by_ref() {
@@ -128,7 +154,5 @@ fn show(args: &EventsArgs, families: Families) -> Result<()> {
             output.show(&found?)?;
         }
     }
-    output.end()?;
-    explain(&search, *is_asked);
     Ok(())
 }

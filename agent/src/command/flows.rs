@@ -7,7 +7,6 @@ pub(super) mod files;
 mod filters;
 mod from_ledger;
 pub(super) mod line;
-pub(super) mod moment;
 mod printer;
 mod table;
 
@@ -16,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use watchfire_api::moment;
 use watchfire_export::{FlowFilter, ObserveRequest, RECENT_RECORDS_MAX, RecordType, observe};
 use watchfire_model::WallTime;
 
@@ -24,6 +24,7 @@ pub(super) use self::line::printable;
 use self::printer::{Format, Printer};
 use super::events::output::refuse_terminal;
 use super::is_broken_pipe;
+use super::remote::AgentArgs;
 use crate::config::OBSERVE_SOCKET;
 
 /// So many records where nothing says which.
@@ -42,9 +43,11 @@ pub(crate) struct FlowsArgs {
     /// Search this ledger or bundle, and not the agent
     #[arg(long, env = "WATCHFIRE_LEDGER", value_name = "DIR", conflicts_with_all = ["files", "follow"])]
     ledger: Option<PathBuf>,
-    /// In a ledger: only what meets this, such as 'verdict = denied and dst.port in (5432, 6379)'. `watchfire ledger fields`
+    #[command(flatten)]
+    agent: AgentArgs,
+    /// In a ledger, or of --agent: only what meets this, such as 'verdict = denied and dst.port in (5432, 6379)'. `watchfire ledger fields`
     /// names the fields
-    #[arg(value_name = "FILTER", requires = "ledger")]
+    #[arg(value_name = "FILTER")]
     expression: Vec<String>,
     /// In a ledger: say on standard error what was read and what was skipped
     #[arg(long, requires = "ledger")]
@@ -113,6 +116,15 @@ fn print(args: &FlowsArgs, color: bool) -> Result<()> {
 }
 
 fn show<W: io::Write + Send>(args: &FlowsArgs, filter: &FlowFilter, printer: &mut Printer<W>) -> Result<()> {
+    if let Some(client) = args.agent.client()? {
+        if args.ledger.is_some() || !args.files.is_empty() || args.follow || args.explain {
+            bail!("--agent stands by itself: without --ledger, --file, --follow and --explain");
+        }
+        return from_ledger::show_remote(args, &client, filter, printer);
+    }
+    if !args.expression.is_empty() && args.ledger.is_none() {
+        bail!("an expression is for records of a ledger: give --ledger or --agent too");
+    }
     if let Some(dir) = &args.ledger {
         return from_ledger::show(args, dir, filter, printer);
     }

@@ -1,31 +1,52 @@
 //! `watchfire tree`: what a process did, and the processes below it.
 
-mod gather;
 mod render;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use serde_json::Value;
+use watchfire_ledger::{Search, TreeStart, gather};
 
-use self::gather::{Start, gather};
-use super::events::PlaceArgs;
+use super::events::{EVENTS_PATH, PlaceArgs};
 use super::is_broken_pipe;
+use super::remote::{self, AgentArgs};
 
 /// Arguments of `tree`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct TreeArgs {
     /// Identity of a process (exec_id), a process id, or a pod as NAMESPACE/NAME
     #[arg(value_name = "EXEC_ID|PID|NAMESPACE/POD")]
-    of: Start,
+    of: TreeStart,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    agent: AgentArgs,
 }
 
 pub(crate) fn run(args: &TreeArgs) -> Result<ExitCode> {
-    let forest = gather(&args.of, &args.place)?;
+    let place = &args.place;
+    let client = args.agent.client()?;
+    let forest = gather(&args.of, |families, filter, take| -> Result<()> {
+        if let Some(client) = &client {
+            let query = place.query(families, filter.clone())?;
+            for found in remote::records(client, EVENTS_PATH, &query)? {
+                let found = found?;
+                take(found.time, serde_json::from_slice(&found.line).unwrap_or(Value::Null));
+            }
+            return Ok(());
+        }
+        for found in Search::open(&place.dir, place.query(families, filter.clone())?)? {
+            let found = found?;
+            take(found.time, serde_json::from_slice(&found.line).unwrap_or(Value::Null));
+        }
+        Ok(())
+    })?;
     if forest.roots.is_empty() {
-        bail!("{} has no process of {}", args.place.dir.display(), args.of);
+        let dir = args.place.dir.display().to_string();
+        let place = client.map_or(dir, |client| client.target.to_string());
+        bail!("{place} has no process of {}", args.of);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = render::write(&forest, &mut out).and_then(|()| out.flush());

@@ -82,6 +82,12 @@ pub(crate) struct ConfigFlags {
     /// Socket for `watchfire observe`
     #[arg(long, env = "WATCHFIRE_SOCKET", value_name = "PATH|none")]
     socket: Option<NoneOr<PathBuf>>,
+    /// Socket of the HTTP API [default: api.sock beside the socket for `watchfire observe`]
+    #[arg(long, env = "WATCHFIRE_API_SOCKET", value_name = "auto|none|PATH")]
+    api_socket: Option<AutoOr<Place>>,
+    /// Address for the HTTP API over TCP; api.certificate, api.key and api.tokens have to be set
+    #[arg(long, env = "WATCHFIRE_API_LISTEN", value_name = "ADDRESS|none")]
+    api_listen: Option<NoneOr<SocketAddr>>,
     /// Size of each ring for the bulk of events, a power of two
     #[arg(long, env = "WATCHFIRE_RING_BYTES", value_name = "BYTES")]
     ring_bytes: Option<RingBytes>,
@@ -133,6 +139,8 @@ impl ConfigFlags {
             ledger_ship,
             metrics_listen,
             socket,
+            api_socket,
+            api_listen,
             ring_bytes,
             priority_ring_bytes,
             pin,
@@ -164,6 +172,8 @@ impl ConfigFlags {
         set(&mut config.ledger.ship.url, &ledger_ship.clone().map(|NoneOr(url)| url));
         set(&mut config.metrics.listen, &metrics_listen.clone().map(|NoneOr(listen)| listen));
         set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
+        set(&mut config.api.socket, api_socket);
+        set(&mut config.api.listen, &api_listen.clone().map(|NoneOr(listen)| listen));
         set(&mut config.sensor.ring_bytes, ring_bytes);
         set(&mut config.sensor.priority_ring_bytes, priority_ring_bytes);
         set(&mut config.sensor.pin, &pin.clone().map(|NoneOr(pin)| pin));

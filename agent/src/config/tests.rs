@@ -42,6 +42,7 @@ fn the_example_names_every_key() {
         "ledger",
         "metrics",
         "observe",
+        "api",
         "sensor",
         "sensor.families",
         "sensor.files",
@@ -236,4 +237,38 @@ fn what_is_configured_is_masked_and_kept() {
     assert_eq!(intake.redactor.unwrap().args(args).0, ["x", "--vault-pin=REDACTED", "id-REDACTED"]);
     assert!(config.sensor.options(&config.flows, None).environment);
     assert!(parse("redactArgs: false").unwrap().intake().redactor.is_none());
+}
+
+#[test]
+fn the_api_is_not_had_over_tcp_without_tls_and_tokens() {
+    let config = |api: &str| {
+        let config = parse(&format!("api: {{{api}}}")).unwrap();
+        config.check().map_err(|error| error.to_string())
+    };
+    let files = [("certificate", "/a"), ("key", "/b"), ("tokens", "/c")];
+    for missing in 0..files.len() {
+        let others = (0..files.len()).filter(|at| *at != missing);
+        let others: String = others.map(|at| format!(", {}: {}", files[at].0, files[at].1)).collect();
+        let error = config(&format!("listen: 0.0.0.0:9465{others}")).unwrap_err();
+        let expected = format!("api.listen is 0.0.0.0:9465 and api.{} is not set: ", files[missing].0);
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    assert_eq!(config("listen: 0.0.0.0:9465, certificate: /a, key: /b, tokens: /c"), Ok(()));
+    assert_eq!(config("certificate: /a"), Ok(()));
+}
+
+#[test]
+fn the_api_is_beside_the_observe_socket() {
+    let socket = |text: &str| {
+        let config = parse(text).unwrap();
+        config.api.socket(config.observe.socket.as_ref())
+    };
+    assert_eq!(socket(""), Some(PathBuf::from("/run/watchfire/api.sock")));
+    assert_eq!(socket("observe: {socket: /x/observe.sock}"), Some(PathBuf::from("/x/api.sock")));
+    assert_eq!(socket("observe: {socket: null}"), None);
+    assert_eq!(socket("api: {socket: none}"), None);
+    assert_eq!(
+        socket("{api: {socket: /y/a.sock}, observe: {socket: null}}"),
+        Some(PathBuf::from("/y/a.sock"))
+    );
 }

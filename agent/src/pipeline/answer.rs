@@ -10,6 +10,7 @@ impl Stages {
         let value = match ask {
             Ask::Who(who) => serde_json::to_value(self.who(who, now_boot_ns)),
             Ask::State(StateOf::Policy) => return self.policy_state(),
+            Ask::State(StateOf::Policies) => return self.policies_in_force(),
             Ask::State(StateOf::Candidates) => {
                 self.note_candidates();
                 serde_json::to_value(self.detector.candidate_report())

@@ -21,14 +21,6 @@ impl Stages {
     pub(super) fn policy_state(&self) -> Answer {
         let knowledge = &self.knowledge;
         let directory = &knowledge.directory;
-        let set = Arc::clone(&knowledge.epoch().set);
-        let head = json!({
-            "kind": STATE_KIND,
-            "node": &*knowledge.node,
-            "cluster": knowledge.cluster.as_deref(),
-            "dialect": set.dialect(),
-            "cilium": set.options(),
-        });
         let namespaces: Vec<Arc<Namespace>> = directory.namespaces().cloned().collect();
         let nodes: Vec<(Arc<str>, Vec<IpAddr>, Option<Labels>)> = directory
             .nodes()
@@ -38,10 +30,10 @@ impl Stages {
         let services: Vec<ServiceObject> = directory.service_objects().cloned().collect();
         let slices: Vec<EndpointSliceObject> = directory.slice_objects().cloned().collect();
         let names = self.names.all();
-        // Those that Cilium as configured refuses are there all the same, for whoever looks for mistakes.
-        let policies: Vec<Arc<Policy>> = set.policies().iter().chain(set.refused()).cloned().collect();
+        let mut policies = self.policies_in_force();
+        let head = policies.next();
         Box::new(
-            std::iter::once(head)
+            head.into_iter()
                 .chain(namespaces.into_iter().map(|namespace| {
                     json!({
                         "apiVersion": "v1", "kind": "Namespace",
@@ -55,8 +47,25 @@ impl Stages {
                 .chain(names.into_iter().map(
                     |(address, names)| json!({ "kind": NAMES_KIND, "address": address, "names": names }),
                 ))
-                .chain(policies.into_iter().filter_map(|policy| serde_json::from_str(policy.source()?).ok())),
+                .chain(policies),
         )
+    }
+
+    /// The policies, behind an object that tells how they are read.
+    pub(super) fn policies_in_force(&self) -> Answer {
+        let knowledge = &self.knowledge;
+        let set = Arc::clone(&knowledge.epoch().set);
+        let head = json!({
+            "kind": STATE_KIND,
+            "node": &*knowledge.node,
+            "cluster": knowledge.cluster.as_deref(),
+            "dialect": set.dialect(),
+            "cilium": set.options(),
+        });
+        // Those that Cilium as configured refuses are there all the same, for whoever looks for mistakes.
+        let policies: Vec<Arc<Policy>> = set.policies().iter().chain(set.refused()).cloned().collect();
+        let objects = policies.into_iter().filter_map(|policy| serde_json::from_str(policy.source()?).ok());
+        Box::new(std::iter::once(head).chain(objects))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use watchfire_export::{Condition, Health, Metrics, Outputs, Question};
 use watchfire_inventory::{ContainerChange, SourceBatch};
-use watchfire_model::Observation;
+use watchfire_model::{ApiAccessRecord, Observation, Record, RecordBody};
 use watchfire_sensor::CgroupRoot;
 
 use super::Stages;
@@ -30,6 +30,7 @@ const TICK_WHILE_WAITING: Duration = Duration::from_millis(3);
 /// Most that is taken in of each feed at a time, so that observations are not held up.
 const FEED_SHARE: usize = 64;
 const CONTAINERS_SHARE: usize = 1024;
+const ACCESSES_SHARE: usize = 256;
 
 /// What the pipeline is told from outside.
 #[derive(Debug)]
@@ -44,12 +45,13 @@ pub(crate) enum Control {
     CgroupRoot(CgroupRoot),
 }
 
-/// What sources tell, and what is asked.
+/// What sources tell, what is asked, and who asked the API.
 #[derive(Debug)]
 pub(crate) struct Feeds {
     pub(crate) objects: mpsc::Receiver<SourceBatch>,
     pub(crate) containers: mpsc::Receiver<ContainerChange>,
     pub(crate) questions: mpsc::Receiver<Question>,
+    pub(crate) accesses: mpsc::Receiver<ApiAccessRecord>,
 }
 
 /// The running pipeline.
@@ -130,7 +132,7 @@ impl Worker {
         let mut busy = Instant::now();
         loop {
             self.hear();
-            self.hear_feeds();
+            self.hear_feeds(&mut records);
             let waiting = self.batches.try_recv().ok();
             self.note_initial_state(waiting.is_none());
             let patience = self.patience();
@@ -180,22 +182,28 @@ impl Worker {
 
     /// How long to wait for observations when nothing else is to be done.
     fn patience(&self) -> Duration {
-        let Feeds { objects, containers, questions } = &self.feeds;
+        let Feeds { objects, containers, questions, accesses } = &self.feeds;
         if self.stages.rejudging.is_walking() {
             return Duration::ZERO;
         }
         match self.stages.waiting.len() {
             _ if self.stages.is_unsettled() => TICK_WHILE_WAITING,
-            0 if objects.is_closed() && containers.is_closed() && questions.is_closed() => TICK,
+            0 if objects.is_closed()
+                && containers.is_closed()
+                && questions.is_closed()
+                && accesses.is_closed() =>
+            {
+                TICK
+            }
             0 => TICK_WITH_FEEDS,
             _ => TICK_WHILE_WAITING,
         }
     }
 
-    /// Takes in what sources tell, and answers what is asked.
-    fn hear_feeds(&mut self) {
+    /// Takes in what sources tell, and answers what is asked. Requests to the API are put into `records`.
+    fn hear_feeds(&mut self, records: &mut Vec<Record>) {
         let at = moment(self.stages.clock.timebase());
-        let Self { stages, feeds: Feeds { objects, containers, questions }, .. } = self;
+        let Self { stages, feeds: Feeds { objects, containers, questions, accesses }, .. } = self;
         for _ in 0..FEED_SHARE {
             let Ok(batch) = objects.try_recv() else { break };
             stages.knowledge.take(batch, at);
@@ -209,6 +217,10 @@ impl Worker {
             let Ok(Question { ask, answer }) = questions.try_recv() else { break };
             // Whoever asked may have gone.
             _ = answer.send(stages.answer(&ask, at.boot_ns));
+        }
+        for _ in 0..ACCESSES_SHARE {
+            let Ok(access) = accesses.try_recv() else { break };
+            records.push(stages.record(at.boot_ns, RecordBody::ApiAccess(Box::new(access))));
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
 mod actor;
+mod api;
 mod calls;
 mod credentials;
 mod datagram;
@@ -280,6 +281,8 @@ fn main() {
         .test("without_a_cgroup_v2_mount_until_later", LATE_MOUNT, no_cgroups::late_mount)
         .test("agent_in_a_cgroup_namespace_sees_the_host", CGROUP_NAMESPACE, lifecycle::cgroup_namespace)
         .test("metrics_health_and_readiness", AGENT, outputs::http)
+        .test("api_answers_and_records_who_asked", AGENT, api::socket)
+        .test("api_under_the_load_of_a_hundred_users", api::LOADED, api::load)
         .test("observe_shows_recent_and_live_records", AGENT, outputs::observe)
         .test("full_disk_is_counted_and_survived", PODS, outputs::full_disk)
         .test("full_disk_of_the_ledger_is_survived", PODS, outputs::full_disk_of_the_ledger)

@@ -18,7 +18,7 @@ macro_rules! record_types {
 
         impl RecordType {
             /// All types.
-            pub const ALL: [Self; 14] = [$(Self::$name,)+];
+            pub const ALL: [Self; 15] = [$(Self::$name,)+];
 
             /// The value of `type` in the line.
             #[must_use]
@@ -60,6 +60,8 @@ record_types! {
     Stdio "stdio",
     /// Something deserves attention.
     Finding "finding",
+    /// Somebody asked the agent's API.
+    ApiAccess "api-access",
     /// Records were lost.
     Loss "loss",
 }

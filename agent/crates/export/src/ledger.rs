@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, LedgerId, Shipment, Stats};
+use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, LedgerId, PublicKey, Shipment, Stats};
 use watchfire_model::WallTime;
 
 use crate::backlog::Capacity;
@@ -27,9 +29,31 @@ const HEAD_INTERVAL_SECONDS: u64 = 60;
 #[derive(Debug)]
 pub struct LedgerSink {
     thread: SinkThread,
-    stats: Arc<Stats>,
+    facts: LedgerFacts,
     id: LedgerId,
     shipment: Option<Arc<Shipment>>,
+}
+
+/// What is to be known of a running ledger beside what it holds.
+#[derive(Clone, Debug)]
+pub struct LedgerFacts {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// By what its manifests are verified.
+    pub public_key: PublicKey,
+    /// What it counts.
+    pub stats: Arc<Stats>,
+    /// What its sink counts.
+    pub counters: SinkCounters,
+    failing: Arc<AtomicBool>,
+}
+
+impl LedgerFacts {
+    /// Whether the last write failed, so that records wait.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
 }
 
 impl LedgerSink {
@@ -56,8 +80,14 @@ impl LedgerSink {
         );
         let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
         let queue = Arc::new(SinkQueue::new(capacity));
-        let stats = Arc::clone(ledger.stats());
         let (id, shipment) = (ledger.identity().id, ledger.shipment().cloned());
+        let facts = LedgerFacts {
+            dir: dir.clone(),
+            public_key: *ledger.public_key(),
+            stats: Arc::clone(ledger.stats()),
+            counters: counters.clone(),
+            failing: Arc::default(),
+        };
         let worker = Worker {
             ledger,
             queue: Arc::clone(&queue),
@@ -65,6 +95,7 @@ impl LedgerSink {
             node,
             pending: VecDeque::new(),
             failing: false,
+            shown_failing: Arc::clone(&facts.failing),
             last_try: false,
             abandoned: false,
             head_told: Instant::now(),
@@ -72,13 +103,13 @@ impl LedgerSink {
         };
         let thread = SinkThread::start(queue, counters, || worker.run())
             .map_err(|source| LedgerError::Io { what: "cannot start the thread of", path: dir, source })?;
-        Ok(Self { thread, stats, id, shipment })
+        Ok(Self { thread, facts, id, shipment })
     }
 
-    /// What the ledger counts.
+    /// What is to be known of it.
     #[must_use]
-    pub const fn stats(&self) -> &Arc<Stats> {
-        &self.stats
+    pub const fn facts(&self) -> &LedgerFacts {
+        &self.facts
     }
 
     /// Which ledger it is.
@@ -114,6 +145,7 @@ struct Worker {
     /// Lines without their newlines, and whether each is a record or a note.
     pending: VecDeque<(Bytes, bool)>,
     failing: bool,
+    shown_failing: Arc<AtomicBool>,
     /// The sink is to end, so a failure has one more try.
     last_try: bool,
     abandoned: bool,
@@ -207,6 +239,7 @@ impl Worker {
     fn succeeded(&mut self) {
         if self.failing {
             self.failing = false;
+            self.shown_failing.store(false, Ordering::Relaxed);
             tracing::info!(sink = self.counters.name(), "the ledger is written again");
         }
     }
@@ -215,6 +248,7 @@ impl Worker {
         self.counters.errors.inc();
         if !self.failing {
             self.failing = true;
+            self.shown_failing.store(true, Ordering::Relaxed);
             let why = match error.io().map(io::Error::kind) {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "its disk is full",
                 Some(io::ErrorKind::ReadOnlyFilesystem) => "its file system is read-only",

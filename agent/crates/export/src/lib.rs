@@ -26,17 +26,17 @@ pub use jsonl::{
     Destination, FILE_BYTES_MIN, FILES_MAX, JsonLinesSink, LogFileConfig, SINK_QUEUE_BYTES_MAX,
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
-pub use ledger::{LEDGER_GATHER_MS, LedgerSink};
+pub use ledger::{LEDGER_GATHER_MS, LedgerFacts, LedgerSink};
 pub use metrics::{
-    CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Metrics, MetricsOptions, NAMESPACE_LABELS_MAX,
-    POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo, ProgramStatistics, SERIES_MAX_DEFAULT,
-    ShipTotals, SinkCounters, SourceState,
+    ApiMetrics, ApiRefusal, CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Latest, Metrics,
+    MetricsOptions, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
+    ProbeState, ProgramStatistics, SERIES_MAX_DEFAULT, ShipTotals, SinkCounters, SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,
-    CLIENTS_MAX, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
-    QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, REQUEST_SECONDS_MAX,
-    StateOf, WHO_BYTES_MAX, observe, state, who,
+    CLIENTS_MAX, LiveRecords, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObservedLines,
+    OwnedSocket, QUESTIONS_MAX, Question, RECENT_BYTES_MAX, RECENT_RECORDS_MAX, REQUEST_BYTES_MAX,
+    REQUEST_SECONDS_MAX, SocketError, StateOf, WHO_BYTES_MAX, ask, observe, state, who,
 };
 pub use outputs::Outputs;
 pub use remote_write::{

@@ -1,12 +1,14 @@
 //! Prometheus metrics of the agent.
 
 mod account;
+mod api;
 mod dns;
 mod findings;
 mod flows;
 mod hubble;
 mod inventory;
 mod labels;
+mod latest;
 mod ledger;
 mod observe;
 mod own_process;
@@ -34,9 +36,11 @@ use prometheus_client::registry::Registry;
 use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, RecordKind};
 
 pub use self::account::{ProbeInfo, ProgramStatistics};
+pub use self::api::{ApiMetrics, ApiRefusal};
 pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
 pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
+pub use self::latest::{Latest, ProbeState};
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
@@ -52,6 +56,7 @@ use self::flows::FlowMetrics;
 use self::hubble::HubbleMetrics;
 use self::inventory::InventoryMetrics;
 use self::labels::Fixed;
+use self::latest::Board;
 use self::ledger::LedgerMetrics;
 use self::own_process::ProcessMetrics;
 use self::payloads::PayloadMetrics;
@@ -118,6 +123,8 @@ struct Families {
     findings: FindingMetrics,
     payloads: PayloadMetrics,
     account: AccountMetrics,
+    api: ApiMetrics,
+    latest: Board,
     inventory: InventoryMetrics,
     ledger: LedgerMetrics,
     shipping: ShippingMetrics,
@@ -192,6 +199,8 @@ impl Metrics {
             findings: FindingMetrics::register(&mut registry, &budget),
             payloads: PayloadMetrics::register(&mut registry),
             account: AccountMetrics::register(&mut registry),
+            api: ApiMetrics::register(&mut registry),
+            latest: Board::default(),
             inventory: InventoryMetrics::register(&mut registry),
             ledger: LedgerMetrics::register(&mut registry),
             shipping: ShippingMetrics::register(&mut registry),
@@ -217,6 +226,7 @@ impl Metrics {
     /// Sets the totals of one kind of kernel record.
     pub fn set_records(&self, kind: RecordKind, totals: KindCounters) {
         self.0.account.set(kind, totals);
+        self.0.latest.set_records(kind, totals);
     }
 
     /// Sets the totals of what flows carried.
@@ -232,6 +242,7 @@ impl Metrics {
     /// Replaces what is told of the probes.
     pub fn set_probes(&self, probes: &[ProbeInfo<'_>]) {
         self.0.account.set_probes(probes);
+        self.0.latest.lock().probes = probes.iter().map(Into::into).collect();
     }
 
     /// Sets what the kernel counts of its programs.
@@ -256,6 +267,7 @@ impl Metrics {
     /// Sets what judging tells of itself.
     pub fn set_judging(&self, totals: JudgingTotals) {
         self.0.judging.set(totals);
+        self.0.latest.lock().judging = totals;
     }
 
     /// Sets how many observations came before it was known who they are about.
@@ -266,6 +278,7 @@ impl Metrics {
     /// Replaces what is told of the sources of the inventory.
     pub fn set_sources(&self, sources: &[SourceState]) {
         self.0.inventory.set_sources(sources);
+        self.0.latest.lock().sources = sources.to_vec();
     }
 
     /// Sets what the ledger counts.
@@ -276,6 +289,18 @@ impl Metrics {
     /// Sets how far the ledger is shipped.
     pub fn set_shipping(&self, totals: &ShipTotals) {
         self.0.shipping.set(totals);
+    }
+
+    /// The counters of the HTTP API.
+    #[must_use]
+    pub fn api(&self) -> &ApiMetrics {
+        &self.0.api
+    }
+
+    /// What was last told of probes, kernel records, judging and sources.
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.0.latest.lock().clone()
     }
 
     /// The counters of a sink, at 0 until it counts.

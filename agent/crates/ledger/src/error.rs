@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// Whoever searched does not wait any more.
+    #[error("the search was stopped")]
+    Stopped,
     /// The system refused something of a file.
     #[error("{what} {path}")]
     Io {

@@ -18,6 +18,7 @@ use crate::field::{Cell, Field, cell};
 pub(crate) use self::evaluate::CellRef;
 pub(crate) use self::prune::GroupFacts;
 pub use self::prune::Range;
+pub use self::suggest::nearest;
 
 /// Longest text of a filter, bytes.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;
@@ -79,6 +80,8 @@ pub struct FilterError {
     pub column: usize,
     /// What was found and what was expected.
     pub message: String,
+    /// What may have been meant in its place.
+    pub suggestion: Option<String>,
 }
 
 impl Filter {

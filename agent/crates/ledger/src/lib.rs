@@ -27,6 +27,7 @@ mod signed_head;
 mod snapshot;
 mod stats;
 mod store;
+mod tree;
 mod verify;
 mod wal;
 
@@ -34,7 +35,7 @@ pub use bundle::{Bundle, BundleQuery, QUERY_FILE, RECORDS_FILE, close_bundle, ex
 pub use error::LedgerError;
 pub use family::{Families, Family};
 pub use field::{ALIASES, Alias, FIELDS, Field, Kind, Take};
-pub use filter::{FILTER_BYTES_MAX, Filter, FilterError, Range};
+pub use filter::{FILTER_BYTES_MAX, Filter, FilterError, Range, nearest};
 pub use frame::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
 pub use hash::{ChainHash, FrameFacts};
 pub use identity::{FORMAT, IDENTITY_FILE, Identity, LedgerId};
@@ -43,9 +44,10 @@ pub use recovery::{DAMAGED_DIR, Recovery};
 pub use retention::Retention;
 pub use scan::{LogTable, OpenPiece, Piece, Scan, SealedTable};
 pub use sealed::{SealedSegment, SignedHorizon};
-pub use search::{Explanation, Found, Search, SearchQuery, Skipped};
+pub use search::{Explanation, Found, LogIndex, Search, SearchQuery, Skipped};
 pub use segment::{Column, ColumnValues, FileSum, FrameRange, Manifest, TableSum, TableWriter};
 pub use shipment::{SHIP_FILE, Shipment};
 pub use stats::{Count, Head, SealedHead, Stats};
 pub use store::{Fsync, Ledger, LedgerConfig, SegmentLimits};
+pub use tree::{Forest, PROCESS_RECORDS_MAX, TREE_PROCESSES_MAX, TreeProcess, TreeStart, gather};
 pub use verify::{Fault, Intact, Verdict, verify, verify_after};

@@ -5,13 +5,17 @@
 
 mod explain;
 mod group;
+mod log;
 mod plan;
+mod stop;
 mod table;
 mod wal;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use watchfire_model::WallTime;
@@ -19,10 +23,13 @@ use watchfire_model::WallTime;
 use crate::error::LedgerError;
 use crate::family::Families;
 use crate::filter::Filter;
+use crate::wal::WalReader;
 
 pub use self::explain::{Explanation, Skipped};
+pub use self::log::LogIndex;
 
-use self::plan::{Source, plan};
+use self::plan::{Plan, Source, plan};
+use self::stop::StopSign;
 use self::table::TableCursor;
 use self::wal::WalCursor;
 
@@ -71,6 +78,9 @@ pub struct Search {
     /// Not yet opened, the earliest last.
     pending: Vec<Source>,
     open: BinaryHeap<Reverse<Next>>,
+    /// Log files that sources are frames of.
+    logs: Vec<WalReader>,
+    stop: StopSign,
     explanation: Explanation,
     failed: bool,
 }
@@ -91,9 +101,24 @@ enum Cursor {
 impl Search {
     /// Begins to look. What is written to the ledger later is not found.
     pub fn open(dir: &Path, query: SearchQuery) -> Result<Self, LedgerError> {
+        Self::begin(dir, query, &LogIndex::default(), StopSign::default())
+    }
+
+    /// The same for a process that searches often: what `logs` knows of log files is not read again, and the search ends
+    /// with [`LedgerError::Stopped`] soon after `stop` is set.
+    pub fn open_with(
+        dir: &Path,
+        query: SearchQuery,
+        logs: &LogIndex,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Self, LedgerError> {
+        Self::begin(dir, query, logs, StopSign::new(Arc::clone(stop)))
+    }
+
+    fn begin(dir: &Path, query: SearchQuery, index: &LogIndex, stop: StopSign) -> Result<Self, LedgerError> {
         let mut explanation = Explanation::default();
-        let pending = plan(dir, &query, &mut explanation)?;
-        Ok(Self { query, pending, open: BinaryHeap::new(), explanation, failed: false })
+        let Plan { sources: pending, logs } = plan(dir, &query, index, &mut explanation, &stop)?;
+        Ok(Self { query, pending, open: BinaryHeap::new(), logs, stop, explanation, failed: false })
     }
 
     /// What was read and what was not need to be; complete once everything is found.
@@ -107,7 +132,8 @@ impl Search {
             let next_time = self.open.peek().map(|Reverse(next)| next.found.time);
             let is_due = |source: &Source| next_time.is_none_or(|time| source.earliest <= time);
             let Some(source) = self.pending.pop_if(|source| is_due(source)) else { break };
-            if let Some(cursor) = source.open(&self.query, &mut self.explanation)? {
+            self.stop.check()?;
+            if let Some(cursor) = source.open(&self.query, &mut self.logs, &mut self.explanation)? {
                 self.advance(cursor)?;
             }
         }
@@ -119,8 +145,8 @@ impl Search {
 
     fn advance(&mut self, mut cursor: Cursor) -> Result<(), LedgerError> {
         let found = match &mut cursor {
-            Cursor::Table(cursor) => cursor.next(&self.query, &mut self.explanation)?,
-            Cursor::Wal(cursor) => cursor.next(),
+            Cursor::Table(cursor) => cursor.next(&self.query, &mut self.explanation, &self.stop)?,
+            Cursor::Wal(cursor) => cursor.next(&self.query),
         };
         self.open.extend(found.map(|found| Reverse(Next { found, cursor })));
         Ok(())

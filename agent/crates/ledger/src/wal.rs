@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{At as _, LedgerError};
 
 pub(crate) use self::header::WalHeader;
-pub(crate) use self::reader::{Fault, Frame, WalReader};
+pub(crate) use self::reader::{Fault, Frame, FramePlace, WalReader};
 pub(crate) use self::writer::WalWriter;
 
 /// The folder of the log within a ledger.

@@ -4,6 +4,7 @@
 //! this one imports none of them.
 #![forbid(unsafe_code)]
 
+mod api_access;
 mod capability;
 mod container;
 mod credentials;
@@ -37,6 +38,7 @@ mod time;
 mod verdict;
 mod workload;
 
+pub use api_access::{ApiAccessRecord, ApiAnswer, ApiCaller, ApiRequest};
 pub use capability::{CapabilityEvent, CapabilityView, capability_name, capability_names, capability_number};
 pub use container::ContainerView;
 pub use credentials::{CredentialSet, CredentialSetView, CredentialsEvent, CredentialsView};

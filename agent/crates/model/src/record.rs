@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord, ExecDetail, ExecId,
-    ExitStatus, FileView, Finding, FlowRecord, KernelView, KindCounters, MemoryView, NamespaceView,
-    Namespaces, Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView, StdioView,
-    WallTime, WorkloadRef,
+    ApiAccessRecord, CapabilityView, ContainerView, CredentialsView, DnsRecord, Enrichment, EventRecord,
+    ExecDetail, ExecId, ExitStatus, FileView, Finding, FlowRecord, KernelView, KindCounters, MemoryView,
+    NamespaceView, Namespaces, Operation, Pod, PodUid, ProcessOrigin, RecordKind, SignalView, SocketView,
+    StdioView, WallTime, WorkloadRef,
 };
 
 /// One line of the event log.
@@ -64,6 +64,8 @@ pub enum RecordBody {
     Stdio(Box<EventRecord<StdioView>>),
     /// Something deserves attention.
     Finding(Box<Finding>),
+    /// Somebody asked the agent's API.
+    ApiAccess(Box<ApiAccessRecord>),
     /// Records were lost.
     Loss(Box<LossRecord>),
 }
@@ -73,9 +75,12 @@ impl RecordBody {
     #[must_use]
     pub const fn operation(&self) -> Option<Operation> {
         Some(match self {
-            Self::Process(_) | Self::Flow(_) | Self::Dns(_) | Self::Finding(_) | Self::Loss(_) => {
-                return None;
-            }
+            Self::Process(_)
+            | Self::Flow(_)
+            | Self::Dns(_)
+            | Self::Finding(_)
+            | Self::ApiAccess(_)
+            | Self::Loss(_) => return None,
             Self::Credentials(event) => event.operation,
             Self::Capability(event) => event.operation,
             Self::File(event) => event.operation,

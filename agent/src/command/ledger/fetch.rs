@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::runtime::Builder;
+use watchfire_api::moment;
 use watchfire_ledger::LedgerId;
 use watchfire_model::WallTime;
 use watchfire_ship::{FetchQuery, Fetched, StoreOptions, Target, fetch};
 
 use crate::build_info::VERSION;
-use crate::command::flows::{moment, printable};
+use crate::command::flows::printable;
 
 /// Arguments of `ledger fetch`.
 #[derive(clap::Args, Debug)]

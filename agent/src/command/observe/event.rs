@@ -22,6 +22,11 @@ pub(in crate::command) fn subject(record: &Value) -> String {
             target(record),
             text(record, "/outcome").to_owned(),
         ],
+        "api-access" => vec![
+            text(record, "/request/method").to_owned(),
+            text(record, "/request/path").to_owned(),
+            text(record, "/request/query").to_owned(),
+        ],
         "stdio" => vec![
             format!(
                 "{} {} → {}",

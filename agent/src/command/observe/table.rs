@@ -52,6 +52,13 @@ pub(in crate::command) fn row(record: &Value) -> String {
             text(record, "/title").to_owned(),
             finding::remarks(record),
         ],
+        "api-access" => [
+            time,
+            "api-access".to_owned(),
+            number(record, "/answer/status").to_string(),
+            event::subject(record),
+            caller(record),
+        ],
         "loss" => [time, "loss".to_owned(), String::new(), loss(record), String::new()],
         "observer-loss" => [
             time,
@@ -79,6 +86,16 @@ pub(in crate::command) fn row(record: &Value) -> String {
 /// Where it happened: the pod, or the node.
 fn place(record: &Value) -> String {
     pod(record.pointer("/process/pod")).unwrap_or_else(|| text(record, "/node").to_owned())
+}
+
+/// Who asked the API, and how much that was.
+fn caller(record: &Value) -> String {
+    let who = match (text(record, "/caller/user"), text(record, "/caller/address")) {
+        ("", "") => format!("uid {} pid {}", number(record, "/caller/uid"), number(record, "/caller/pid")),
+        ("", address) => address.to_owned(),
+        (user, address) => format!("{user} at {address}"),
+    };
+    format!("{who}  {} records", number(record, "/answer/records"))
 }
 
 pub(in crate::command) fn loss(record: &Value) -> String {

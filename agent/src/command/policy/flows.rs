@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
+use watchfire_api::moment;
 use watchfire_export::FlowFilter;
 use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
 use watchfire_model::{Peer, Pod, Protocol, WallTime};
@@ -16,7 +17,6 @@ use super::pairs::pairs;
 use super::state::{Party, State, Talk};
 use crate::command::events::explain;
 use crate::command::flows::files::each_record;
-use crate::command::flows::moment;
 use crate::config::LEDGER_DIR;
 
 /// Most different connections that are kept. Those above are counted.

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde_json::Value;
+use watchfire_ledger::{Forest, PROCESS_RECORDS_MAX, TREE_PROCESSES_MAX, TreeProcess};
 use watchfire_model::WallTime;
 
-use super::gather::{Forest, PROCESS_RECORDS_MAX, Process, TREE_PROCESSES_MAX};
 use crate::command::flows::{describe, printable};
 use crate::command::observe::field::{pod, process, text};
 use crate::command::observe::{event, table};
@@ -69,7 +69,7 @@ fn write_process<'a>(
     Ok(())
 }
 
-fn items<'a>(forest: &'a Forest, of: &'a Process) -> Vec<(WallTime, Item<'a>)> {
+fn items<'a>(forest: &'a Forest, of: &'a TreeProcess) -> Vec<(WallTime, Item<'a>)> {
     let mut items: Vec<(WallTime, Item<'a>)> =
         of.records.iter().map(|(time, record)| (*time, Item::Did(record))).collect();
     for child in &of.children {

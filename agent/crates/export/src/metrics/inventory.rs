@@ -4,13 +4,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use serde::Serialize;
 use watchfire_model::{EnrichmentOutcome, Missing};
 
 use super::account::raise_to;
 use super::labels::Fixed;
 
 /// What a source tells of one kind of object.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct SourceState {
     /// Which source, e.g. `kubernetes-api`.
     pub source: &'static str,

@@ -57,6 +57,8 @@ impl Metrics {
                     hubble.observe_loss(loss);
                 }
             }
+            // Counted where it is answered.
+            RecordBody::ApiAccess(_) => {}
             RecordBody::Credentials(event) => {
                 if event.detail.gained.as_ref().is_some_and(|gained| !gained.is_empty()) {
                     families.workload_processes.observe_gain(&event.process, workloads);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::backlog::{Backlog, Capacity, Taken};
-use crate::{EncodedRecord, SinkCounters};
+use crate::{EncodedRecord, RecordType, SinkCounters};
 
 use super::{ObserveRequest, Question};
 
@@ -119,6 +119,15 @@ impl ObserveHub {
         Ok((last, queue))
     }
 
+    /// Records of these types as they come, for a client of another server; none where there are [`CLIENTS_MAX`] clients
+    /// already, or the agent ends.
+    #[must_use]
+    pub fn live(self: &Arc<Self>, types: Option<Vec<RecordType>>) -> Option<LiveRecords> {
+        let request = ObserveRequest { types, follow: true, ..ObserveRequest::default() };
+        let (_, queue) = self.subscribe(&request).ok()?;
+        queue.map(|queue| LiveRecords { hub: Arc::clone(self), queue })
+    }
+
     pub(super) fn unsubscribe(&self, queue: &Arc<ClientQueue>) {
         self.lock().clients.retain(|client| !Arc::ptr_eq(client, queue));
     }
@@ -149,6 +158,28 @@ impl State {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.line.len();
         }
+    }
+}
+
+/// Live records of one client; its place is free again when this is dropped.
+#[derive(Debug)]
+pub struct LiveRecords {
+    hub: Arc<ObserveHub>,
+    queue: Arc<ClientQueue>,
+}
+
+impl LiveRecords {
+    /// Waits for records. With them comes how many were dropped behind them, because the client was slower than they came.
+    /// None when the agent ends.
+    pub async fn next(&self) -> Option<(VecDeque<EncodedRecord>, u64)> {
+        let Taken { records, lost } = self.queue.take(VecDeque::new()).await?;
+        Some((records, lost))
+    }
+}
+
+impl Drop for LiveRecords {
+    fn drop(&mut self) {
+        self.hub.unsubscribe(&self.queue);
     }
 }
 

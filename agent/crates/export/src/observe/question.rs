@@ -37,6 +37,8 @@ pub enum Ask {
 pub enum StateOf {
     /// What connections are judged by: pods, namespaces, nodes, services, names and policies.
     Policy,
+    /// The policies alone, behind how they are read.
+    Policies,
     /// What candidate policies would change, in one object.
     Candidates,
 }
@@ -91,7 +93,7 @@ impl Ask {
 }
 
 /// Asks and waits for the answer. The error is what the client is told.
-pub(super) async fn ask(questions: Option<&mpsc::Sender<Question>>, ask: Ask) -> Result<Answer, String> {
+pub async fn ask(questions: Option<&mpsc::Sender<Question>>, ask: Ask) -> Result<Answer, String> {
     if let Ask::Who(who) = &ask
         && (who.is_empty() || who.len() > WHO_BYTES_MAX)
     {

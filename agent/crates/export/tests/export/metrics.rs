@@ -52,6 +52,7 @@ pub(crate) fn show_every_family(metrics: &Metrics) {
         epoch: 7,
         ..JudgingTotals::default()
     });
+    metrics.api().answered("/api/v1/events", 200, 3, 700);
     let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     metrics.observe(&common::flow_record(common::flow(FlowStage::Open, verdict)));
     let finding = Finding { state: FindingState::New, ..findings::violation() };

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use watchfire_export::{
     CLIENT_QUEUE_RECORDS_MAX, CLIENTS_MAX, EncodedRecord, Encoder, Ends, FlowField, FlowFilter, FlowTerm,
-    Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObserveServerError, ObservedLines,
-    RECENT_RECORDS_MAX, REQUEST_BYTES_MAX, RecordType, SinkCounters, observe,
+    Metrics, ObserveError, ObserveHub, ObserveRequest, ObserveServer, ObservedLines, RECENT_RECORDS_MAX,
+    REQUEST_BYTES_MAX, RecordType, SinkCounters, SocketError, observe,
 };
 use watchfire_model::{FlowStage, SideVerdict, Verdict};
 
@@ -42,7 +42,7 @@ fn serve() -> Running {
     Running { runtime, hub, counters, path, stop, served, _dir: dir }
 }
 
-fn bind(runtime: &Runtime, path: &Path) -> Result<ObserveServer, ObserveServerError> {
+fn bind(runtime: &Runtime, path: &Path) -> Result<ObserveServer, SocketError> {
     runtime.block_on(async { ObserveServer::bind(path) })
 }
 
@@ -227,11 +227,11 @@ fn a_dead_agents_socket_is_replaced_and_nothing_else_is() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
     let error = bind(&runtime, &path).unwrap_err();
-    assert!(matches!(&error, ObserveServerError::InUse(named) if *named == path), "{error}");
+    assert!(matches!(&error, SocketError::InUse(named) if *named == path), "{error}");
     drop(server);
 
     let file = dir.path().join("file");
     fs::write(&file, "precious").unwrap();
-    assert!(matches!(bind(&runtime, &file), Err(ObserveServerError::NoSocket(_))));
+    assert!(matches!(bind(&runtime, &file), Err(SocketError::NoSocket(_))));
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
 }

@@ -31,6 +31,7 @@ fn each_kind_of_question_has_its_answer() {
         while let Some(Question { ask, answer }) = questions.blocking_recv() {
             let lines: Answer = match ask {
                 Ask::Who(who) => Box::new(std::iter::once(json!({ "query": who }))),
+                Ask::State(StateOf::Policies) => Box::new(std::iter::once(json!({ "kind": "head" }))),
                 Ask::State(StateOf::Candidates) => Box::new(std::iter::empty()),
                 Ask::State(StateOf::Policy) => Box::new((0..LINES).map(|line| json!({ "line": line }))),
             };
@@ -41,6 +42,7 @@ fn each_kind_of_question_has_its_answer() {
     let lines = state(&path, StateOf::Policy).unwrap();
     assert_eq!(lines.len() as u64, LINES);
     assert_eq!(lines.last(), Some(&json!({ "line": LINES - 1 })));
+    assert_eq!(state(&path, StateOf::Policies).unwrap(), [json!({ "kind": "head" })]);
     assert!(matches!(who(&path, ""), Err(ObserveError::Refused(why)) if why.contains("0 bytes long")));
     stop.send(()).unwrap();
     runtime.block_on(served).unwrap();

@@ -29,7 +29,7 @@ const OPERATORS: [&str; 6] = ["in", "not", "startswith", "endswith", "contains",
 pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
     if text.len() > FILTER_BYTES_MAX {
         let message = format!("the filter has {} bytes, expected at most {FILTER_BYTES_MAX}", text.len());
-        return Err(FilterError { column: 1, message });
+        return Err(FilterError { column: 1, message, suggestion: None });
     }
     let end = text.chars().count() + 1;
     let mut parser = Parser { tokens: tokens(text)?.into_iter().peekable(), end, depth: 0 };
@@ -118,11 +118,14 @@ impl Parser {
                 Token::Word(word) => nearest(word, OPERATORS.into_iter()),
                 _ => None,
             };
-            let hint = meant.map_or_else(
+            let hint = meant.as_ref().map_or_else(
                 || ": =, !=, <, <=, >, >=, in, startswith, endswith, contains or exists".to_owned(),
                 |meant| format!(", perhaps `{meant}`"),
             );
-            error(operator.column, format!("{message}{hint}"))
+            FilterError {
+                suggestion: meant.map(str::to_owned),
+                ..error(operator.column, format!("{message}{hint}"))
+            }
         };
         let operation = match &operator.token {
             Token::Equal => Operation::Is(vec![self.value(&fields)?]),
@@ -213,6 +216,7 @@ impl Parser {
             return Err(error(placed.column, format!("found {}, expected {expected}", placed.token.shown())));
         };
         literal(field, text).ok_or_else(|| {
+            let mut suggestion = None;
             let mut message =
                 format!("{} is {}: found {}", field.name, field.kind.as_str(), placed.token.shown());
             if !field.values.is_empty() {
@@ -220,9 +224,10 @@ impl Parser {
                     format!("found {}, expected one of {}", placed.token.shown(), field.values.join(", "));
                 if let Some(meant) = nearest(text, field.values.iter().copied()) {
                     message = format!("{message}; perhaps {meant}");
+                    suggestion = Some(meant.to_owned());
                 }
             }
-            error(placed.column, message)
+            FilterError { suggestion, ..error(placed.column, message) }
         })
     }
 
@@ -254,8 +259,10 @@ fn fields(name: &str, column: usize) -> Result<Vec<&'static Field>, FilterError>
         return Ok(alias.fields.iter().filter_map(|name| Field::named(name)).collect());
     }
     let known = FIELDS.iter().map(|field| field.name).chain(ALIASES.iter().map(|alias| alias.name));
-    let hint = nearest(name, known).map_or_else(String::new, |meant| format!(", perhaps `{meant}`"));
-    Err(error(column, format!("there is no field `{name}`{hint}")))
+    let meant = nearest(name, known);
+    let hint = meant.map_or_else(String::new, |meant| format!(", perhaps `{meant}`"));
+    let error = error(column, format!("there is no field `{name}`{hint}"));
+    Err(FilterError { suggestion: meant.map(str::to_owned), ..error })
 }
 
 fn literal(field: &Field, text: &str) -> Option<Literal> {
@@ -276,7 +283,7 @@ fn net(text: &str) -> Option<IpNet> {
 }
 
 fn error(column: usize, message: impl Into<String>) -> FilterError {
-    FilterError { column, message: message.into() }
+    FilterError { column, message: message.into(), suggestion: None }
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, FilterError> {
             '!' => {
                 if chars.next_if(|(_, next)| *next == '=').is_none() {
                     let message = "found `!`, expected `!=`, or `not` before a condition".to_owned();
-                    return Err(FilterError { column, message });
+                    return Err(FilterError { column, message, suggestion: None });
                 }
                 Token::NotEqual
             }
@@ -77,7 +77,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, FilterError> {
             }
             _ => {
                 let message = format!("found `{}`: a value with it stands in quotes", char.escape_debug());
-                return Err(FilterError { column, message });
+                return Err(FilterError { column, message, suggestion: None });
             }
         };
         tokens.push(Placed { token, column });
@@ -105,5 +105,9 @@ fn quoted(
             _ => text.push(char),
         }
     }
-    Err(FilterError { column, message: format!("the text that begins here has no {quote} at its end") })
+    Err(FilterError {
+        column,
+        message: format!("the text that begins here has no {quote} at its end"),
+        suggestion: None,
+    })
 }

@@ -5,13 +5,24 @@ use std::path::{Path, PathBuf};
 use watchfire_model::WallTime;
 
 use super::explain::{Explanation, Skipped};
+use super::log::LogIndex;
+use super::stop::StopSign;
 use super::table::TableCursor;
-use super::wal::{WalCursor, time_range};
+use super::wal::WalCursor;
 use super::{Cursor, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
 use crate::segment::Segment;
-use crate::snapshot::{Log, Snapshot};
+use crate::snapshot::Snapshot;
+use crate::wal::{FramePlace, WalReader};
+
+/// Where to look.
+pub(super) struct Plan {
+    /// What may have what is wanted, the earliest last.
+    pub(super) sources: Vec<Source>,
+    /// The log files that some of them are frames of.
+    pub(super) logs: Vec<WalReader>,
+}
 
 /// Something with records, not yet opened.
 #[derive(Debug)]
@@ -22,8 +33,16 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 enum Place {
-    Table { segment: u64, family: Family, path: PathBuf },
-    Wal(Log),
+    Table {
+        segment: u64,
+        family: Family,
+        path: PathBuf,
+    },
+    /// A frame of the log file at this place of the plan's.
+    Frame {
+        log: usize,
+        place: FramePlace,
+    },
 }
 
 impl Source {
@@ -31,6 +50,7 @@ impl Source {
     pub(super) fn open(
         self,
         query: &SearchQuery,
+        logs: &mut [WalReader],
         explanation: &mut Explanation,
     ) -> Result<Option<Cursor>, LedgerError> {
         match self.place {
@@ -47,7 +67,9 @@ impl Source {
                     Err(error) => Err(error),
                 }
             }
-            Place::Wal(log) => WalCursor::read(&log, query).map(|cursor| Some(Cursor::Wal(cursor))),
+            Place::Frame { log, place } => {
+                Ok(WalCursor::read(&mut logs[log], place, query)?.map(Cursor::Wal))
+            }
         }
     }
 }
@@ -56,8 +78,10 @@ impl Source {
 pub(super) fn plan(
     dir: &Path,
     query: &SearchQuery,
+    index: &LogIndex,
     explanation: &mut Explanation,
-) -> Result<Vec<Source>, LedgerError> {
+    stop: &StopSign,
+) -> Result<Plan, LedgerError> {
     let Snapshot { segments, logs } = Snapshot::take(dir)?;
     let mut sources = Vec::new();
     for Segment { dir, manifest, .. } in segments {
@@ -77,15 +101,21 @@ pub(super) fn plan(
             }
         }
     }
+    index.keep(&logs);
+    let mut open_logs = Vec::new();
     for log in logs {
         explanation.log_files += 1;
-        let Some((earliest, latest)) = time_range(log.reader()?, explanation)? else { continue };
-        let is_old = query.since.is_some_and(|since| latest < since);
-        let is_new = query.until.is_some_and(|until| earliest > until);
-        if !is_old && !is_new {
-            sources.push(Source { earliest, place: Place::Wal(log) });
+        let at = open_logs.len();
+        for frame in index.frames(&log, explanation, stop)? {
+            let is_old = query.since.is_some_and(|since| frame.latest < since);
+            let is_new = query.until.is_some_and(|until| frame.earliest > until);
+            if !is_old && !is_new {
+                let place = Place::Frame { log: at, place: frame.place };
+                sources.push(Source { earliest: frame.earliest, place });
+            }
         }
+        open_logs.push(log.reader()?);
     }
     sources.sort_by_key(|source| std::cmp::Reverse(source.earliest));
-    Ok(sources)
+    Ok(Plan { sources, logs: open_logs })
 }

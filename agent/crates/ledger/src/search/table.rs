@@ -8,6 +8,7 @@ use watchfire_model::WallTime;
 
 use super::explain::{Explanation, Skipped};
 use super::group::Group;
+use super::stop::StopSign;
 use super::{Found, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
@@ -64,6 +65,7 @@ impl TableCursor {
         &mut self,
         query: &SearchQuery,
         explanation: &mut Explanation,
+        stop: &StopSign,
     ) -> Result<Option<Found>, LedgerError> {
         loop {
             while let (Some(row), Some(lines)) = (self.rows.next(), &mut self.lines) {
@@ -76,6 +78,7 @@ impl TableCursor {
             if self.next_group == self.table.groups() {
                 return Ok(None);
             }
+            stop.check()?;
             let group = self.next_group;
             self.next_group += 1;
             if let Some(why) = self.why_skipped(group, query) {

@@ -1,4 +1,4 @@
-//! Records of one log file, in the order of time.
+//! Records of one frame of a log file, in the order of time.
 
 use std::vec;
 
@@ -8,11 +8,12 @@ use serde_json::Value;
 use watchfire_model::WallTime;
 
 use super::explain::Explanation;
+use super::log::LogFrames;
+use super::stop::StopSign;
 use super::{Found, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
-use crate::snapshot::Log;
-use crate::wal::WalReader;
+use crate::wal::{FramePlace, WalReader};
 
 #[derive(Deserialize, Default)]
 struct Head {
@@ -20,58 +21,54 @@ struct Head {
     time: Option<WallTime>,
 }
 
-fn time_of(line: &[u8], wall_ns: i64) -> WallTime {
+pub(super) fn time_of(line: &[u8], wall_ns: i64) -> WallTime {
     let head: Head = serde_json::from_slice(line).unwrap_or_default();
     head.time.unwrap_or(WallTime(wall_ns))
 }
 
 /// The times of the earliest and the latest record; none if there is no record.
 pub(crate) fn time_range(
-    mut reader: WalReader,
+    reader: WalReader,
     explanation: &mut Explanation,
 ) -> Result<Option<(WallTime, WallTime)>, LedgerError> {
-    let mut range: Option<(WallTime, WallTime)> = None;
-    while let Some(frame) = reader.next()? {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(fault) => {
-                explanation.unreadable.push(fault.to_string());
-                break;
-            }
-        };
-        explanation.log_records += u64::from(frame.facts.records);
-        for (_, line) in frame.records() {
-            let time = time_of(line, frame.facts.wall_ns);
-            let (earliest, latest) = range.unwrap_or((time, time));
-            range = Some((earliest.min(time), latest.max(time)));
-        }
-    }
-    Ok(range)
+    let mut frames = LogFrames::default();
+    frames.extend(reader, explanation, &StopSign::default())?;
+    Ok(frames.range())
 }
 
-/// What is wanted of one log file.
+/// What is wanted of one frame.
 #[derive(Debug)]
-pub(super) struct WalCursor(vec::IntoIter<Found>);
+pub(super) struct WalCursor(vec::IntoIter<(WallTime, u64, Bytes)>);
 
 impl WalCursor {
-    /// Reads the file through: a log file is no longer than a segment may be.
-    pub(super) fn read(log: &Log, query: &SearchQuery) -> Result<Self, LedgerError> {
-        let mut reader = log.reader()?;
-        let mut wanted = Vec::new();
-        while let Some(Ok(frame)) = reader.next()? {
-            for (seq, line) in frame.records() {
-                let time = time_of(line, frame.facts.wall_ns);
-                if query.covers(time.0) && is_wanted(line, time, query) {
-                    wanted.push(Found { time, seq, line: Bytes::copy_from_slice(line) });
-                }
+    /// Reads the frame; none where it cannot be read any more.
+    pub(super) fn read(
+        reader: &mut WalReader,
+        place: FramePlace,
+        query: &SearchQuery,
+    ) -> Result<Option<Self>, LedgerError> {
+        reader.go_to(place)?;
+        let Some(Ok(frame)) = reader.next()? else { return Ok(None) };
+        let payload = Bytes::from(frame.payload);
+        let mut records = Vec::new();
+        let mut begin = 0;
+        let lines = payload.split_inclusive(|byte| *byte == b'\n');
+        for (seq, line) in (frame.facts.first_record..).zip(lines) {
+            let range = begin..begin + line.len() - usize::from(line.ends_with(b"\n"));
+            begin += line.len();
+            let time = time_of(&payload[range.clone()], frame.facts.wall_ns);
+            if query.covers(time.0) {
+                records.push((time, seq, payload.slice(range)));
             }
         }
-        wanted.sort_by_key(|found| (found.time, found.seq));
-        Ok(Self(wanted.into_iter()))
+        records.sort_by_key(|(time, seq, _)| (*time, *seq));
+        Ok(Some(Self(records.into_iter())))
     }
 
-    pub(super) fn next(&mut self) -> Option<Found> {
-        self.0.next()
+    pub(super) fn next(&mut self, query: &SearchQuery) -> Option<Found> {
+        let (time, seq, line) = self.0.find(|(time, _, line)| is_wanted(line, *time, query))?;
+        // Whoever keeps a record does not keep the whole frame.
+        Some(Found { time, seq, line: Bytes::copy_from_slice(&line) })
     }
 }
 

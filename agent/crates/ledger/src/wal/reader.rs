@@ -49,6 +49,13 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// Where a frame begins, and what it follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FramePlace {
+    position: Position,
+    offset: u64,
+}
+
 /// Goes through the frames of one file.
 #[derive(Debug)]
 pub(crate) struct WalReader {
@@ -105,6 +112,20 @@ impl WalReader {
     /// Where the next frame begins, bytes from the beginning of the file.
     pub(crate) const fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Where the next frame begins.
+    pub(crate) const fn place(&self) -> FramePlace {
+        FramePlace { position: self.position, offset: self.offset }
+    }
+
+    /// Goes on with the frame at a place of this file.
+    pub(crate) fn go_to(&mut self, place: FramePlace) -> Result<(), LedgerError> {
+        let distance = place.offset.cast_signed() - self.offset.cast_signed();
+        self.reader.seek_relative(distance).at("cannot read", &self.path)?;
+        self.position = place.position;
+        self.offset = place.offset;
+        Ok(())
     }
 
     /// The next frame; none at the end of the file. After a fault there is no next.

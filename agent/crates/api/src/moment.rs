@@ -1,8 +1,8 @@
-//! Times on the command line.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! Times as people give them, on the command line and in queries.
 
 use watchfire_model::WallTime;
+
+use crate::parameters::now;
 
 /// Units and how many nanoseconds they have. Longer names first: the first that fits is taken.
 const UNITS: [(&str, i64); 5] = [
@@ -14,9 +14,8 @@ const UNITS: [(&str, i64); 5] = [
 ];
 
 /// Reads a time, or how long ago it was.
-pub(in crate::command) fn parse(text: &str) -> Result<WallTime, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    parse_at(text, WallTime(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)))
+pub fn parse(text: &str) -> Result<WallTime, String> {
+    parse_at(text, now())
 }
 
 fn parse_at(text: &str, now: WallTime) -> Result<WallTime, String> {

@@ -1,36 +1,40 @@
-//! Processes and what they did, out of the ledger.
+//! Processes, those below them, and what all of them did.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result};
 use serde_json::Value;
-use watchfire_ledger::{Families, Family, Filter, Search};
-use watchfire_model::WallTime;
+use watchfire_model::{ExecId, WallTime};
 
-use crate::command::events::PlaceArgs;
-use crate::command::observe::field::text;
+use crate::family::{Families, Family};
+use crate::filter::Filter;
 
 /// Most processes of one tree.
-pub(super) const TREE_PROCESSES_MAX: usize = 2000;
+pub const TREE_PROCESSES_MAX: usize = 2000;
 /// Most records that are kept of one process.
-pub(super) const PROCESS_RECORDS_MAX: usize = 1000;
+pub const PROCESS_RECORDS_MAX: usize = 1000;
+
+/// Longest name of an object of Kubernetes, bytes.
+const NAME_BYTES_MAX: usize = 253;
 
 /// Where a tree begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Start {
+pub enum TreeStart {
+    /// At the process of this identity.
     ExecId(String),
+    /// At every process that had this process id.
     Pid(u32),
+    /// At the processes of this pod, NAMESPACE/NAME.
     Pod(String),
 }
 
-impl FromStr for Start {
+impl FromStr for TreeStart {
     type Err = String;
 
     fn from_str(of: &str) -> Result<Self, String> {
-        let is_word =
-            |part: &str| !part.is_empty() && !part.contains(|char: char| char.is_whitespace() || char == '"');
+        let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let is_word = |part: &str| (1..=NAME_BYTES_MAX).contains(&part.len()) && part.bytes().all(is_of_word);
         if let Ok(pid) = of.parse() {
             return Ok(Self::Pid(pid));
         }
@@ -40,14 +44,14 @@ impl FromStr for Start {
         {
             return Ok(Self::Pod(of.to_owned()));
         }
-        if of.split('-').count() == 3 && of.chars().all(|char| char.is_ascii_hexdigit() || char == '-') {
+        if of.parse::<ExecId>().is_ok() {
             return Ok(Self::ExecId(of.to_owned()));
         }
         Err("expected an exec_id such as 3f2a91bc-4242-567890, a process id, or NAMESPACE/POD".to_owned())
     }
 }
 
-impl fmt::Display for Start {
+impl fmt::Display for TreeStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExecId(exec_id) => write!(f, "exec_id {exec_id}"),
@@ -57,45 +61,53 @@ impl fmt::Display for Start {
     }
 }
 
-impl Start {
-    fn filter(&self) -> String {
-        match self {
+impl TreeStart {
+    fn filter(&self) -> Filter {
+        let text = match self {
             Self::ExecId(exec_id) => format!("process.exec_id = \"{exec_id}\""),
             Self::Pid(pid) => format!("process.pid = {pid}"),
             Self::Pod(pod) => format!("process.pod = \"{pod}\""),
-        }
+        };
+        Filter::parse(&text).expect("what a start is read of has no quotes")
     }
 }
 
 /// One process.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Process {
+pub struct TreeProcess {
     /// As the latest record shows it.
-    pub(super) view: Value,
-    pub(super) parent: Option<String>,
+    pub view: Value,
+    /// Who started it, where known.
+    pub parent: Option<String>,
     /// What it did, in the order of time.
-    pub(super) records: Vec<(WallTime, Value)>,
+    pub records: Vec<(WallTime, Value)>,
     /// Records beyond the limit.
-    pub(super) more: u64,
-    pub(super) children: BTreeSet<String>,
+    pub more: u64,
+    /// Those that it started.
+    pub children: BTreeSet<String>,
 }
 
 /// Trees of processes.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Forest {
-    pub(super) processes: BTreeMap<String, Process>,
+pub struct Forest {
+    /// By identity.
+    pub processes: BTreeMap<String, TreeProcess>,
     /// Those whose parents are not in the forest.
-    pub(super) roots: Vec<String>,
+    pub roots: Vec<String>,
     /// Whether there were more processes than may be.
-    pub(super) is_cut: bool,
+    pub is_cut: bool,
 }
 
-/// Collects the processes that are asked for, those below them, and what all of them did.
-pub(super) fn gather(start: &Start, place: &PlaceArgs) -> Result<Forest> {
+/// Collects the processes that are asked for, those below them, and what all of them did. `search` hands every record of
+/// these tables that meets the filter to the closure.
+pub fn gather<E>(
+    start: &TreeStart,
+    mut search: impl FnMut(Families, &Filter, &mut dyn FnMut(WallTime, Value)) -> Result<(), E>,
+) -> Result<Forest, E> {
     let mut forest = Forest::default();
     let acting = Families::of(&[Family::Process, Family::Flow, Family::Dns, Family::Event, Family::Finding]);
     let mut found = BTreeSet::new();
-    each(place, acting, &start.filter(), |_, record| {
+    search(acting, &start.filter(), &mut |_, record| {
         found.insert(text(&record, "/process/exec_id").to_owned());
     })?;
     found.remove("");
@@ -103,9 +115,11 @@ pub(super) fn gather(start: &Start, place: &PlaceArgs) -> Result<Forest> {
     let mut level = found.clone();
     while !level.is_empty() && found.len() <= TREE_PROCESSES_MAX {
         let mut children = BTreeSet::new();
-        each(place, Families::of(&[Family::Process]), &one_of("parent.exec_id", &level), |_, record| {
-            children.insert(text(&record, "/process/exec_id").to_owned());
-        })?;
+        for filter in one_of("parent.exec_id", &level) {
+            search(Families::of(&[Family::Process]), &filter, &mut |_, record| {
+                children.insert(text(&record, "/process/exec_id").to_owned());
+            })?;
+        }
         level = children.difference(&found).cloned().collect();
         found.extend(level.iter().cloned());
     }
@@ -114,46 +128,31 @@ pub(super) fn gather(start: &Start, place: &PlaceArgs) -> Result<Forest> {
     if found.is_empty() {
         return Ok(forest);
     }
-    each(place, acting, &one_of("process.exec_id", &found), |time, record| forest.add(time, record))?;
+    for filter in one_of("process.exec_id", &found) {
+        search(acting, &filter, &mut |time, record| forest.add(time, record))?;
+    }
     forest.link();
     Ok(forest)
 }
 
-fn one_of(field: &str, values: &BTreeSet<String>) -> String {
-    let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    format!("{field} in ({})", values.join(", "))
-}
-
-fn each(
-    place: &PlaceArgs,
-    families: Families,
-    filter: &str,
-    mut take: impl FnMut(WallTime, Value),
-) -> Result<()> {
-    // Thousands of ids are longer than a filter that people write may be.
-    let parts: Vec<String> = split(filter);
-    for part in parts {
-        let filter = Filter::parse(&part).context("the ledger names a process strangely")?;
-        for found in Search::open(&place.dir, place.query(families, filter)?)? {
-            let found = found?;
-            take(found.time, serde_json::from_slice(&found.line).unwrap_or(Value::Null));
-        }
-    }
-    Ok(())
-}
-
-/// Cuts a list of values into filters that are short enough.
-fn split(filter: &str) -> Vec<String> {
-    let Some((field, values)) = filter.split_once(" in (") else { return vec![filter.to_owned()] };
-    let values: Vec<&str> = values.trim_end_matches(')').split(", ").collect();
-    values.chunks(VALUES_MAX).map(|values| format!("{field} in ({})", values.join(", "))).collect()
-}
-
-/// Values of one filter: ids have up to 60 bytes.
+/// Values of one filter: ids have up to 60 bytes, and thousands of them are more than a filter may have.
 const VALUES_MAX: usize = 250;
 
+/// Filters that together are met by any of the values.
+fn one_of(field: &str, values: &BTreeSet<String>) -> Vec<Filter> {
+    let is_id = |value: &&String| value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let values: Vec<&str> = values.iter().filter(is_id).map(String::as_str).collect();
+    let parts = values.chunks(VALUES_MAX).map(|part| format!("{field} in ({})", part.join(", ")));
+    parts.map(|part| Filter::parse(&part).expect("digits and dashes are words of a filter")).collect()
+}
+
+fn text<'a>(record: &'a Value, pointer: &str) -> &'a str {
+    record.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
 impl Forest {
-    pub(super) fn add(&mut self, time: WallTime, record: Value) {
+    /// Takes in a record of a process.
+    pub fn add(&mut self, time: WallTime, record: Value) {
         // A finding has the process in its example.
         let of_finding = text(&record, "/example/process/exec_id");
         let id = if record.get("process").is_some() { text(&record, "/process/exec_id") } else { of_finding };
@@ -173,7 +172,7 @@ impl Forest {
     }
 
     /// Puts children under their parents.
-    pub(super) fn link(&mut self) {
+    pub fn link(&mut self) {
         let parents: Vec<(String, Option<String>)> =
             self.processes.iter().map(|(id, process)| (id.clone(), process.parent.clone())).collect();
         for (id, parent) in parents {
