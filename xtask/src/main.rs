@@ -1,6 +1,7 @@
 //! The project's only automation language: every task is `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod cargo;
 mod cgroups;
@@ -56,6 +57,8 @@ enum Task {
     Demo(demo::Args),
     /// Run every test tier that this machine can run
     Test(test::Args),
+    /// Measure what the agent costs, beside nothing and beside other designs
+    Bench(bench::Args),
     /// Make known mistakes in a copy of the policy engine, and see whether a test notices each
     Mutants(mutants::Args),
     /// Run the privileged tests, or a command, on other kernels
@@ -74,6 +77,7 @@ fn main() -> std::process::ExitCode {
         Task::Ci => lint::run().and_then(|()| test::run(&test::Args::default())),
         Task::Image(args) => image::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Mutants(args) => mutants::run(&args),
         Task::Vm(args) => vm::run(&args),
     };

@@ -1,0 +1,82 @@
+//! The table.
+
+use std::fmt::Write as _;
+
+use crate::cell::Cell;
+use crate::machine::Machine;
+use crate::profile::Profile;
+
+/// All cells as Markdown.
+pub(super) fn markdown(machine: &Machine, profile: Profile, cells: &[Cell]) -> String {
+    let mut text = format!(
+        "{} on Linux {}, {} processors ({}), {} GiB; load {} before the first run; profile {}, {} groups of four runs.\n\n",
+        env!("CARGO_PKG_VERSION"),
+        machine.kernel,
+        machine.processors,
+        machine.processor,
+        machine.memory_bytes >> 30,
+        machine.load,
+        match profile {
+            Profile::Quick => "quick",
+            Profile::Full => "full",
+        },
+        profile.groups(),
+    );
+    text.push_str(
+        "| one operation | alone | beside | time, with its 95 % interval | p | expected | told | suppressed | dropped | \
+         unexplained | CPU s per million told | wakeups a second | peak RSS | maps |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for cell in cells {
+        let _ = writeln!(text, "{}", row(cell));
+    }
+    text
+}
+
+fn row(cell: &Cell) -> String {
+    let (summary, account, usage) = (cell.summary, cell.account, cell.usage);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    format!(
+        "| {} | {} | {} | ×{:.3} ({:.3} to {:.3}) | {:.3} | {} | {} | {} | {} | {} | {} | {:.0} | {} | {} |",
+        cell.workload.operation(),
+        duration(cell.alone_ns),
+        cell.subject.name(),
+        summary.median,
+        summary.low,
+        summary.high,
+        summary.p,
+        account.expected,
+        account.told,
+        account.suppressed,
+        account.dropped,
+        account.unexplained(),
+        cell.cpu_seconds_per_million().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2}")),
+        cell.wakeups_per_second(),
+        mib(usage.rss_peak_bytes),
+        mib(usage.map_bytes),
+    )
+}
+
+/// One cell in a line, while others are still measured.
+pub(crate) fn line(cell: &Cell) -> String {
+    format!(
+        "{:>8} beside {:<14} {:>9} alone, ×{:.3} ({:.3} to {:.3}), told {} of {}, dropped {}        ",
+        cell.workload.name(),
+        cell.subject.name(),
+        duration(cell.alone_ns),
+        cell.summary.median,
+        cell.summary.low,
+        cell.summary.high,
+        cell.account.told,
+        cell.account.expected,
+        cell.account.dropped,
+    )
+}
+
+fn duration(nanoseconds: f64) -> String {
+    if nanoseconds < 10_000.0 {
+        format!("{nanoseconds:.0} ns")
+    } else {
+        format!("{:.1} µs", nanoseconds / 1000.0)
+    }
+}
