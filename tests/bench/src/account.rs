@@ -57,8 +57,10 @@ pub(crate) struct Account {
     pub(crate) told: u64,
     /// Over a limit of rate, and counted as such.
     pub(crate) suppressed: u64,
-    /// Lost, and counted as such.
+    /// Lost in the kernel, and counted as such.
     pub(crate) dropped: u64,
+    /// Dropped by outputs that were too slow, of whatever kind, and counted as such.
+    pub(crate) sinks_dropped: u64,
 }
 
 impl Account {
@@ -69,11 +71,12 @@ impl Account {
             told: self.told + other.told,
             suppressed: self.suppressed + other.suppressed,
             dropped: self.dropped + other.dropped,
+            sinks_dropped: self.sinks_dropped + other.sinks_dropped,
         }
     }
 
     /// Lost without a word; other work of the machine may make more told than was expected.
     pub(crate) const fn unexplained(self) -> u64 {
-        self.expected.saturating_sub(self.told + self.suppressed + self.dropped)
+        self.expected.saturating_sub(self.told + self.suppressed + self.dropped + self.sinks_dropped)
     }
 }

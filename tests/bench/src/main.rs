@@ -16,7 +16,9 @@ mod profile;
 mod report;
 mod statistics;
 mod subject;
+mod trial;
 mod usage;
+mod what;
 mod workload;
 
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ use clap::{Parser, Subcommand};
 
 use self::profile::Profile;
 use self::subject::Subject;
+use self::trial::Trial;
+use self::what::What;
 use self::workload::{Service, Work, Workload};
 
 #[derive(Parser)]
@@ -57,9 +61,9 @@ enum Role {
 /// Arguments of `run`.
 #[derive(clap::Args)]
 struct RunArgs {
-    /// Which workloads; all unless named
-    #[arg(value_enum)]
-    workloads: Vec<Workload>,
+    /// Which workloads and trials; all unless named
+    #[arg(value_parser = what::parser())]
+    what: Vec<What>,
     /// How much and how often
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
@@ -89,17 +93,25 @@ fn main() -> Result<ExitCode> {
 }
 
 fn run(args: &RunArgs) -> Result<()> {
-    let chosen = |workload: &Workload| args.workloads.is_empty() || args.workloads.contains(workload);
+    let is_chosen = |what: What| args.what.is_empty() || args.what.contains(&what);
     let is_asked = |subject: &Subject| args.subjects.is_empty() || args.subjects.contains(subject);
     let _network = network::Pair::create()?;
     let machine = machine::Machine::here();
     let mut cells = Vec::new();
-    for workload in Workload::ALL.into_iter().filter(chosen) {
+    for workload in Workload::ALL.into_iter().filter(|workload| is_chosen(What::Workload(*workload))) {
         for subject in workload.subjects().iter().copied().filter(is_asked) {
             let cell = cell::measure(workload, subject, args.profile, &args.designs)?;
             eprintln!("{}", report::line(&cell));
             cells.push(cell);
         }
     }
-    report::write(&args.output, &machine, args.profile, &cells)
+    let mut trials = Vec::new();
+    for trial in Trial::ALL.into_iter().filter(|trial| is_chosen(What::Trial(*trial))) {
+        eprintln!("{} ...", trial.name());
+        for finding in trial.run(args.profile, &args.designs)? {
+            eprintln!("{}", report::finding_line(&finding));
+            trials.push(finding);
+        }
+    }
+    report::write(&args.output, &machine, args.profile, &cells, &trials)
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use crate::cell::Cell;
 use crate::machine::Machine;
 use crate::profile::Profile;
+use crate::trial::Finding;
 
-pub(crate) use self::table::line;
+pub(crate) use self::table::{finding as finding_line, line};
 
 /// The JSON file.
 #[derive(Serialize)]
@@ -21,14 +22,24 @@ struct Results<'a> {
     profile: Profile,
     machine: &'a Machine,
     cells: &'a [Cell],
+    trials: &'a [Finding],
 }
 
 /// Writes a table, a JSON file, and a plot for each workload into a folder.
-pub(crate) fn write(folder: &Path, machine: &Machine, profile: Profile, cells: &[Cell]) -> Result<()> {
+pub(crate) fn write(
+    folder: &Path,
+    machine: &Machine,
+    profile: Profile,
+    cells: &[Cell],
+    trials: &[Finding],
+) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    let text = table::markdown(machine, profile, cells);
+    let text = table::markdown(machine, profile, cells, trials);
     fs::write(folder.join("bench.md"), &text)?;
-    fs::write(folder.join("bench.json"), serde_json::to_vec_pretty(&Results { profile, machine, cells })?)?;
+    fs::write(
+        folder.join("bench.json"),
+        serde_json::to_vec_pretty(&Results { profile, machine, cells, trials })?,
+    )?;
     for of_workload in cells.chunk_by(|one, other| one.workload == other.workload) {
         plot::write(&folder.join(format!("{}.svg", of_workload[0].workload.name())), of_workload)?;
     }

@@ -6,11 +6,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
 use self::agent::RunningAgent;
-use crate::account::Account;
+use crate::account::{Account, Wanted};
 use crate::design::{Design, Tally};
 use crate::usage::Usage;
 
@@ -76,17 +76,40 @@ pub(crate) enum Running {
 impl Running {
     /// What it has taken so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(match self {
-            Self::Agent(agent) => agent.pid(),
-            Self::Design(design) => design.child.id(),
-        })
+        Usage::of(self.pid())
     }
 
     /// Ends it, and says what it has told of the work.
-    pub(crate) fn stop(self, wanted: Option<&crate::account::Wanted>) -> Result<Account> {
+    pub(crate) fn stop(self, wanted: Option<&Wanted>) -> Result<Account> {
+        match self {
+            Self::Agent(agent) => Ok(agent.stop(wanted.as_slice())?.pop().unwrap_or_default()),
+            Self::Design(design) => design.stop(),
+        }
+    }
+
+    /// Ends an agent, and says what it has told of several things.
+    pub(crate) fn stop_each(self, wanted: &[&Wanted]) -> Result<Vec<Account>> {
         match self {
             Self::Agent(agent) => agent.stop(wanted),
-            Self::Design(design) => design.stop(),
+            Self::Design(_) => bail!("a design tells one thing"),
+        }
+    }
+
+    /// Keeps all its threads on one processor.
+    pub(crate) fn keep_to(&self, processor: usize) -> Result<()> {
+        let pid = self.pid().to_string();
+        let mut taskset = Command::new("taskset");
+        let output =
+            taskset.args(["--all-tasks", "--pid", "--cpu-list", &processor.to_string(), &pid]).output();
+        let output = output.context("start taskset(1), of the package util-linux")?;
+        ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Agent(agent) => agent.pid(),
+            Self::Design(design) => design.child.id(),
         }
     }
 }

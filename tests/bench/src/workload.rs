@@ -4,6 +4,7 @@ mod calls;
 mod connections;
 mod datagrams;
 mod files;
+mod pace;
 mod programs;
 mod stream;
 
@@ -18,6 +19,8 @@ use crate::subject::Subject;
 
 pub(crate) use self::connections::PORT as CONNECTIONS_PORT;
 pub(crate) use self::programs::NOTHING;
+
+use self::pace::Pace;
 
 /// A kind of work, one operation again and again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, clap::ValueEnum)]
@@ -104,6 +107,9 @@ pub(crate) struct Work {
     workload: Workload,
     #[arg(long)]
     operations: u64,
+    /// Operations in a second, of those that keep to a rate; 0: as many as there can be
+    #[arg(long, default_value_t = 0)]
+    each_second: u64,
     /// What marks this run in what is told of it
     #[arg(long)]
     tag: String,
@@ -127,12 +133,13 @@ pub(crate) struct Done {
 impl Work {
     /// Does it, and prints what was done.
     pub(crate) fn run(&self) -> Result<()> {
+        let pace = Pace::each_second(self.each_second);
         let to = || self.to.context("the other end is missing");
         let begun = Instant::now();
         let operations = match self.workload {
             Workload::Getppid => calls::run(self.operations),
-            Workload::Exec => programs::run(self.operations, &self.tag)?,
-            Workload::Open => files::run(self.operations, &self.file)?,
+            Workload::Exec => programs::run(self.operations, &self.tag, &pace)?,
+            Workload::Open => files::run(self.operations, &self.file, &pace)?,
             Workload::Connect => connections::run(self.operations)?,
             Workload::Stream => stream::run(self.operations, to()?)?,
             Workload::Datagram => datagrams::run(self.operations, to()?)?,

@@ -39,24 +39,27 @@ impl RunningAgent {
         self.agent.pid()
     }
 
-    pub(super) fn stop(mut self, wanted: Option<&Wanted>) -> Result<Account> {
+    pub(super) fn stop(mut self, wanted: &[&Wanted]) -> Result<Vec<Account>> {
         // Counters are read from the kernel about once a second.
         std::thread::park_timeout(std::time::Duration::from_millis(1200));
         let after = metrics::Samples::of(&http_get(&self.agent, "/metrics").1);
         self.agent.signal("TERM");
         let status = self.agent.ended();
         anyhow::ensure!(status.success(), "the agent ended with {status}");
-        let Some(wanted) = wanted else { return Ok(Account::default()) };
-        let grown =
-            |name: &str| wanted.kinds.iter().map(|kind| after.grown(&self.before, name, kind)).sum::<u64>();
-        let file = fs::File::open(self.agent.folder().join(EVENTS))?;
-        Ok(Account {
-            told: lines::count(file, &wanted.texts)?,
-            suppressed: grown("watchfire_records_suppressed_total"),
-            dropped: grown("watchfire_records_dropped_total")
-                + after.grown_all(&self.before, "watchfire_sink_dropped_total"),
-            ..Account::default()
-        })
+        let account = |wanted: &&Wanted| {
+            let grown = |name: &str| {
+                wanted.kinds.iter().map(|kind| after.grown(&self.before, name, kind)).sum::<u64>()
+            };
+            let file = fs::File::open(self.agent.folder().join(EVENTS))?;
+            Ok(Account {
+                told: lines::count(file, &wanted.texts)?,
+                suppressed: grown("watchfire_records_suppressed_total"),
+                dropped: grown("watchfire_records_dropped_total"),
+                sinks_dropped: after.grown_all(&self.before, "watchfire_sink_dropped_total"),
+                ..Account::default()
+            })
+        };
+        wanted.iter().map(account).collect()
     }
 }
 

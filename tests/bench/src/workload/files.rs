@@ -5,8 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-pub(super) fn run(operations: u64, path: &Path) -> Result<u64> {
-    for _ in 0..operations {
+use super::pace::Pace;
+
+pub(super) fn run(operations: u64, path: &Path, pace: &Pace) -> Result<u64> {
+    for number in 0..operations {
+        pace.wait(number);
         drop(File::open(path).with_context(|| format!("open {}", path.display()))?);
     }
     Ok(operations)
