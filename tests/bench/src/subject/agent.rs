@@ -81,7 +81,8 @@ fn config(mode: Subject, watched: &Path) -> Value {
         "kubernetes": {"api": "none"}, "containerRuntime": "none",
     });
     if mode == Subject::All {
-        config["ledger"] = json!({"dir": "ledger"});
+        // Beside what is watched, in a folder that the benchmark removes.
+        config["ledger"] = json!({"dir": watched.with_file_name("ledger")});
     }
     config
 }
