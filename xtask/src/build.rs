@@ -29,9 +29,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn kernel_programs() -> Result<()> {
     let toolchain = BpfToolchain::ready()?;
     let _step = Step::new("building the kernel programs");
-    let built = paths::root().join("target/bpf");
-    process::run(kernel_flags(toolchain.cargo().arg("build"), &toolchain).arg("--quiet"))?;
-    let object = built.join("bpfel-unknown-none/release/watchfire-bpf");
+    let agent = &KERNEL_PACKAGES[..1];
+    process::run(kernel_flags(toolchain.cargo().arg("build"), agent, &toolchain).arg("--quiet"))?;
+    let object = kernel_output().join("watchfire-bpf");
     let bytes = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     let place = paths::bpf_object();
     // An unchanged object keeps its time: the agent is then not built again.
@@ -41,8 +41,28 @@ pub(crate) fn kernel_programs() -> Result<()> {
     Ok(())
 }
 
-/// Completes a cargo command for the kernel programs: their own profile and output folder.
-pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchain) -> &'a mut Command {
+/// Builds the kernel programs of the designs that the agent is measured against, and returns the object's path.
+pub(crate) fn baseline_programs() -> Result<PathBuf> {
+    let toolchain = BpfToolchain::ready()?;
+    let _step = Step::new("building the kernel programs of other designs");
+    let baselines = &KERNEL_PACKAGES[1..];
+    process::run(kernel_flags(toolchain.cargo().arg("build"), baselines, &toolchain).arg("--quiet"))?;
+    Ok(kernel_output().join("watchfire-bench-bpf"))
+}
+
+/// Packages of kernel programs: the agent's, and those that it is measured against.
+pub(crate) const KERNEL_PACKAGES: [&str; 2] = ["agent-ebpf", "bench-ebpf"];
+
+fn kernel_output() -> PathBuf {
+    paths::root().join("target/bpf/bpfel-unknown-none/release")
+}
+
+/// Completes a cargo command for kernel programs: their own profile and output folder.
+pub(crate) fn kernel_flags<'a>(
+    command: &'a mut Command,
+    packages: &[&str],
+    toolchain: &BpfToolchain,
+) -> &'a mut Command {
     // Debug information is load-bearing: without it functions have no BTF func_info and the kernel refuses them.
     let mut flags = cargo::remapped();
     flags.extend([
@@ -51,7 +71,8 @@ pub(crate) fn kernel_flags<'a>(command: &'a mut Command, toolchain: &BpfToolchai
         "-Clink-arg=--btf".to_owned(),
     ]);
     command
-        .args(["--package", "agent-ebpf", "--target", "bpfel-unknown-none", "--release"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(["--target", "bpfel-unknown-none", "--release"])
         .args(["-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(paths::root().join("target/bpf"))

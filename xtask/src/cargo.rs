@@ -9,7 +9,7 @@ use crate::paths;
 ///
 /// Always the same selection, also where one binary is wanted: cargo then unifies features the same way for a
 /// build, the tests and clippy, and compiles each dependency once.
-pub(crate) const WORKSPACE: [&str; 3] = ["--workspace", "--exclude", "agent-ebpf"];
+pub(crate) const WORKSPACE: [&str; 5] = ["--workspace", "--exclude", "agent-ebpf", "--exclude", "bench-ebpf"];
 
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 

@@ -42,7 +42,8 @@ fn kernel_clippy() -> Result<()> {
     let toolchain = BpfToolchain::ready()?;
     let _step = Step::new("clippy on the kernel programs");
     let (mut command, subcommand) = toolchain.clippy();
-    process::run(build::kernel_flags(command.arg(subcommand), &toolchain).arg("--quiet"))
+    let packages = &build::KERNEL_PACKAGES;
+    process::run(build::kernel_flags(command.arg(subcommand), packages, &toolchain).arg("--quiet"))
 }
 
 fn dependencies() -> Result<()> {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod alerts;
+mod bench;
 mod build;
 mod cargo;
 mod cgroups;
@@ -59,6 +60,8 @@ enum Task {
     Demo(demo::Args),
     /// Run every test tier that this machine can run
     Test(test::Args),
+    /// Measure what the agent costs, beside nothing and beside other designs
+    Bench(bench::Args),
     /// Make known mistakes in a copy of the policy engine, and see whether a test notices each
     Mutants(mutants::Args),
     /// Run the privileged tests, or a command, on other kernels
@@ -78,6 +81,7 @@ fn main() -> std::process::ExitCode {
         Task::Alerts => alerts::run(),
         Task::Image(args) => image::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Mutants(args) => mutants::run(&args),
         Task::Vm(args) => vm::run(&args),
     };

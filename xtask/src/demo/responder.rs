@@ -30,6 +30,8 @@ struct Told {
     tree: String,
     events: String,
     flows: String,
+    /// The attacker's denied connections by process and port, as JSON.
+    counts: String,
 }
 
 /// Attacks a pod, deletes it, and asks. `before` is what the agent recorded until now.
@@ -46,6 +48,9 @@ pub(super) fn tell(binary: &Path, agent: &Agent, files: &lab::Files, before: &[V
     let attempts = r#"process.binary startswith "/tmp/" and verdict = denied and stage = close"#;
     let filter = format!("pod = {} and {attempts}", pod());
     let arguments = asked.arguments("flows", &[&filter]);
+    show(&arguments, &asked.answer(&arguments)?);
+    let counting = counting();
+    let arguments = asked.arguments("sql", &[&counting]);
     show(&arguments, &asked.answer(&arguments)?);
     require_story(&told, &agent.records()?, since)?;
 
@@ -81,6 +86,16 @@ fn pod() -> String {
     format!("shop/{}", lab::VICTIM.name)
 }
 
+/// The attacker's denied connections, counted.
+fn counting() -> String {
+    format!(
+        "SELECT process_exec_id, dst_port, count(*) AS attempts FROM flows WHERE process_pod = '{}' AND stage = 'close' \
+         AND verdict = 'denied' AND starts_with(process_binary, '{}') GROUP BY process_exec_id, dst_port ORDER BY process_exec_id",
+        pod(),
+        lab::DROP_FOLDER
+    )
+}
+
 impl Asked<'_> {
     fn arguments(&self, command: &str, more: &[&str]) -> Vec<String> {
         let dir = self.dir.display().to_string();
@@ -103,6 +118,7 @@ impl Asked<'_> {
             tree: self.ask("tree", &[&pod()])?,
             events: self.ask("events", &[&filter, "-o", "jsonl"])?,
             flows: self.ask("flows", &[&filter, "-o", "json"])?,
+            counts: self.ask("sql", &[&counting(), "-o", "jsonl"])?,
         })
     }
 }
@@ -148,8 +164,15 @@ fn require_story(told: &Told, live: &[Value], since: &str) -> Result<()> {
     }
     ensure!(exec_ids(&flows).is_subset(&processes), "flows name processes that the records do not");
     let in_tree = told.tree.lines().filter(|line| line.contains("flow close") && line.contains("denied"));
-    let counts = [denied(&flows).len(), denied(&events).len(), in_tree.count()];
-    ensure!(counts == [lab::ATTEMPTS; 3], "denied flows in flows, events, tree: {counts:?}");
+    let by_sql = lines(&told.counts);
+    ensure!(
+        by_sql.iter().all(|row| row["process_exec_id"].as_str().is_some_and(|id| processes.contains(id))),
+        "sql names processes that the records do not:\n{}",
+        told.counts
+    );
+    let counted = by_sql.iter().filter_map(|row| row["attempts"].as_u64()).sum::<u64>();
+    let counts = [denied(&flows).len(), denied(&events).len(), in_tree.count(), usize::try_from(counted)?];
+    ensure!(counts == [lab::ATTEMPTS; 4], "denied flows in flows, events, tree, sql: {counts:?}");
     let is_of_story = |record: &&Value| {
         let at = &record["process"]["pod"];
         at["namespace"] == "shop"

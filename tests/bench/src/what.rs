@@ -1,0 +1,35 @@
+//! What can be named on the command line: a workload or a trial.
+
+use clap::ValueEnum as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::trial::Trial;
+use crate::workload::Workload;
+
+/// Something that is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum What {
+    Workload(Workload),
+    Trial(Trial),
+}
+
+impl What {
+    fn all() -> impl Iterator<Item = Self> {
+        Workload::ALL.into_iter().map(Self::Workload).chain(Trial::ALL.into_iter().map(Self::Trial))
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Workload(workload) => workload.name(),
+            Self::Trial(trial) => trial.name(),
+        }
+    }
+}
+
+/// Reads a name; help shows what each is.
+pub(crate) fn parser() -> impl TypedValueParser<Value = What> {
+    let values = Workload::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+    let trials = Trial::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+    PossibleValuesParser::new(values.chain(trials))
+        .map(|name| What::all().find(|what| what.name() == name).expect("every name is of something"))
+}
