@@ -173,6 +173,7 @@ impl Config {
     /// What no key by itself shows: who is who has to come from one place.
     fn check(&self) -> Result<()> {
         self.api.tcp()?;
+        self.api.token_review(&self.kubernetes)?;
         let sources = [
             ("inventory", self.inventory.is_some()),
             ("manifests", self.manifests.is_some()),

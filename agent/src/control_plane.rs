@@ -1,5 +1,7 @@
 //! What talks to the outside and not to the kernel: HTTP, the observe socket, the object store and signals, on tokio.
 
+mod token_review;
+
 use std::process;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -145,7 +147,10 @@ impl ControlPlane {
             self.servers.spawn_on(server.serve(setup.clone(), self.shut_down()), self.runtime.handle());
         }
         if let Some((address, files)) = tcp {
-            let server = self.runtime.block_on(TcpServer::bind(address, files))?;
+            let server = self.runtime.block_on(async {
+                let reviewer = token_review::reviewer(config).await?;
+                anyhow::Ok(TcpServer::bind(address, files, reviewer).await?)
+            })?;
             tracing::info!("API at https://{}", server.address());
             self.servers.spawn_on(server.serve(setup, self.shut_down()), self.runtime.handle());
         }

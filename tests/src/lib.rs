@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod certificate;
 mod lines;
 mod need;
 pub mod policy;
@@ -11,6 +12,7 @@ mod running;
 mod suite;
 
 pub use agent::{Agent, AgentCommand, watchfire};
+pub use certificate::make_certificate;
 pub use need::{Need, cgroup2_root};
 pub use running::{
     FAMILIES, agent, ask_who, bare, command, has_argument, http_address, http_get, metric, metric_until,

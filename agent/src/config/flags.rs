@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::api::Audiences;
 use super::ledger::{FsyncWhen, ShipUrl};
 use super::values::NoneOr;
 use super::{
@@ -85,9 +86,24 @@ pub(crate) struct ConfigFlags {
     /// Socket of the HTTP API [default: api.sock beside the socket for `watchfire observe`]
     #[arg(long, env = "WATCHFIRE_API_SOCKET", value_name = "auto|none|PATH")]
     api_socket: Option<AutoOr<Place>>,
-    /// Address for the HTTP API over TCP; api.certificate, api.key and api.tokens have to be set
+    /// Address for the HTTP API over TCP; it wants a certificate, its key and a way to know tokens
     #[arg(long, env = "WATCHFIRE_API_LISTEN", value_name = "ADDRESS|none")]
     api_listen: Option<NoneOr<SocketAddr>>,
+    /// Certificate of the HTTP API over TCP (PEM)
+    #[arg(long, env = "WATCHFIRE_API_CERTIFICATE", value_name = "FILE")]
+    api_certificate: Option<AbsolutePath>,
+    /// Key of that certificate (PEM)
+    #[arg(long, env = "WATCHFIRE_API_KEY", value_name = "FILE")]
+    api_key: Option<AbsolutePath>,
+    /// Hashed tokens of those who may ask the HTTP API over TCP
+    #[arg(long, env = "WATCHFIRE_API_TOKENS", value_name = "FILE|none")]
+    api_tokens: Option<NoneOr<AbsolutePath>>,
+    /// Whether the Kubernetes API is asked about tokens that no file has
+    #[arg(long, env = "WATCHFIRE_API_TOKEN_REVIEW", value_name = "BOOL")]
+    api_token_review: Option<bool>,
+    /// Audiences that such a token has to be for one of, with commas between [default: that of the Kubernetes API]
+    #[arg(long, env = "WATCHFIRE_API_TOKEN_AUDIENCES", value_name = "AUDIENCES")]
+    api_token_audiences: Option<Audiences>,
     /// Size of each ring for the bulk of events, a power of two
     #[arg(long, env = "WATCHFIRE_RING_BYTES", value_name = "BYTES")]
     ring_bytes: Option<RingBytes>,
@@ -141,6 +157,11 @@ impl ConfigFlags {
             socket,
             api_socket,
             api_listen,
+            api_certificate,
+            api_key,
+            api_tokens,
+            api_token_review,
+            api_token_audiences,
             ring_bytes,
             priority_ring_bytes,
             pin,
@@ -174,6 +195,11 @@ impl ConfigFlags {
         set(&mut config.observe.socket, &socket.clone().map(|NoneOr(socket)| socket));
         set(&mut config.api.socket, api_socket);
         set(&mut config.api.listen, &api_listen.clone().map(|NoneOr(listen)| listen));
+        set_some(&mut config.api.certificate, api_certificate);
+        set_some(&mut config.api.key, api_key);
+        set(&mut config.api.tokens, &api_tokens.clone().map(|NoneOr(tokens)| tokens));
+        set(&mut config.api.token_review, api_token_review);
+        set(&mut config.api.token_audiences, api_token_audiences);
         set(&mut config.sensor.ring_bytes, ring_bytes);
         set(&mut config.sensor.priority_ring_bytes, priority_ring_bytes);
         set(&mut config.sensor.pin, &pin.clone().map(|NoneOr(pin)| pin));
@@ -234,6 +260,25 @@ mod tests {
         assert!(config.sensor.pin.is_some());
         assert_eq!(config.conntrack.namespace(), None);
         assert!(!config.redact_args, "not given, so the file's");
+    }
+
+    #[test]
+    fn the_api_needs_no_file_to_be_had_over_tcp() {
+        let mut config = Config::default();
+        let flags = [
+            ["--api-listen", "0.0.0.0:9465"],
+            ["--api-certificate", "/a/tls.crt"],
+            ["--api-key", "/a/tls.key"],
+            ["--api-token-review", "true"],
+            ["--api-token-audiences", "watchfire,https://api"],
+        ];
+        let flags = ["x"].iter().chain(flags.iter().flatten());
+        Command::parse_from(flags).flags.apply(&mut config);
+        let (_, files) = config.api.tcp().unwrap().unwrap();
+        assert_eq!(files.tokens, None);
+        let (_, audiences) = config.api.token_review(&config.kubernetes).unwrap().unwrap();
+        assert_eq!(audiences, ["watchfire", "https://api"]);
+        assert!(Command::try_parse_from(["x", "--api-token-audiences", "a,,b"]).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use watchfire_inventory::parse_yaml;
+use watchfire_kubernetes::Access;
 
 use super::*;
 
@@ -255,6 +256,31 @@ fn the_api_is_not_had_over_tcp_without_tls_and_tokens() {
     }
     assert_eq!(config("listen: 0.0.0.0:9465, certificate: /a, key: /b, tokens: /c"), Ok(()));
     assert_eq!(config("certificate: /a"), Ok(()));
+    // Kubernetes knows tokens, too.
+    assert_eq!(config("listen: 0.0.0.0:9465, certificate: /a, key: /b, tokenReview: true"), Ok(()));
+    let error = config("listen: 0.0.0.0:9465, key: /b, tokenReview: true").unwrap_err();
+    assert!(error.contains("api.certificate is not set"), "{error}");
+}
+
+#[test]
+fn tokens_are_asked_of_kubernetes_where_there_is_one() {
+    let review = |text: &str| {
+        let config = parse(text).unwrap();
+        config.check().map_err(|error| error.to_string())?;
+        config.api.token_review(&config.kubernetes).map_err(|error| error.to_string())
+    };
+    assert_eq!(review(""), Ok(None));
+    assert_eq!(review("api: {tokenReview: true}"), Ok(Some((Access::Automatic, vec![]))));
+    // Who is who may come from somewhere else.
+    let other = review("{api: {tokenReview: true, tokenAudiences: [a, b]}, manifests: /m}");
+    assert_eq!(other, Ok(Some((Access::Automatic, vec!["a".to_owned(), "b".to_owned()]))));
+    let file = review("{api: {tokenReview: true}, kubernetes: {api: /k}}").unwrap().unwrap().0;
+    assert_eq!(file, Access::Kubeconfig { file: "/k".into(), context: None });
+    let error = review("{api: {tokenReview: true}, kubernetes: {api: none}}").unwrap_err();
+    assert!(error.starts_with("api.tokenReview is true and kubernetes.api is none"), "{error}");
+    let error = review("api: {tokenAudiences: [a]}").unwrap_err();
+    assert!(error.starts_with("api.tokenAudiences is set without api.tokenReview"), "{error}");
+    assert!(parse("api: {tokenAudiences: ['']}").unwrap_err().contains("expected an audience"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
+mod api_tokens;
 mod containers;
 mod control;
 mod cri;
@@ -29,6 +30,8 @@ use watchfire_tests::{Need, Suite};
 const NODE: &[Need] = &[KUBERNETES, Need::Root];
 /// What a test of the agent beside the node takes.
 const AGENT: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2];
+/// What a test of the agent's API over TLS takes.
+const API: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2, Need::Program("openssl")];
 /// What a test of the agent beside a container runtime takes.
 const CONTAINERS: &[Need] = &[CONTAINERD, Need::Root, Need::Btf, Need::CgroupV2];
 /// What the production overlay takes, which has objects for the Prometheus Operator.
@@ -64,6 +67,7 @@ fn main() {
         .test("rights_are_all_used", AGENT, rights::each_is_used)
         .test("rights_of_the_kubelet_component_are_used", AGENT, rights::of_the_kubelet_is_used)
         .test("production_overlay_tells_what_passed", PRODUCTION, production::overlay)
+        .test("api_tokens_of_service_accounts", API, api_tokens::of_service_accounts)
         .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
         .test("names_workloads_of_pods", AGENT, inventory::workloads)
         .test("names_every_container_of_a_pod", AGENT, inventory::every_container_of_a_pod)

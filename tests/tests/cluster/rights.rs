@@ -85,16 +85,21 @@ impl Drop for Installed {
     }
 }
 
-/// The rules of a role as the manifests have it: group, resource and verb of each.
-fn rules(kube: &Kube, manifests: &str, role: &str) -> Vec<(String, String, String)> {
+/// A role as the manifests have it.
+pub(crate) fn role(kube: &Kube, manifests: &str, name: &str) -> Value {
     let manifests = deploy().join(manifests).display().to_string();
     let file = kube.run(["create", "--dry-run=client", "-o", "json", "-f", &manifests]);
     // One object after the other.
     let objects = serde_json::Deserializer::from_str(&file).into_iter::<Value>().map(Result::unwrap);
-    let role = objects
+    objects
         .into_iter()
-        .find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == role)
-        .expect("a role of this name");
+        .find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == name)
+        .expect("a role of this name")
+}
+
+/// The rules of such a role: group, resource and verb of each.
+pub(crate) fn rules(kube: &Kube, manifests: &str, name: &str) -> Vec<(String, String, String)> {
+    let role = role(kube, manifests, name);
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     };
@@ -112,7 +117,11 @@ fn rules(kube: &Kube, manifests: &str, role: &str) -> Vec<(String, String, Strin
 }
 
 /// A client with some of these rights, by an account of its own.
-fn client(namespace: &Namespace, account: &str, rules: &[&(String, String, String)]) -> (Kube, String) {
+pub(crate) fn client(
+    namespace: &Namespace,
+    account: &str,
+    rules: &[&(String, String, String)],
+) -> (Kube, String) {
     let role = format!("{}-{account}", namespace.name);
     namespace.run(&["create", "serviceaccount", account]);
     let rules: Vec<Value> = rules

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use watchfire_tests::{Agent, Need, watchfire};
+use watchfire_tests::{Agent, Need, make_certificate, watchfire};
 
 use crate::running::{command, has_argument, metric, nonce, ready};
 
@@ -65,16 +65,7 @@ pub(crate) fn socket() {
 
 /// A certificate of its own for the load, and one token.
 fn make_credentials(folder: &Path) -> Value {
-    fs::write(folder.join("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n").unwrap();
-    let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-                   -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem";
-    let status = Command::new("openssl")
-        .args(request.split_whitespace())
-        .current_dir(folder)
-        .env("OPENSSL_CONF", folder.join("openssl.cnf"))
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.unwrap().success());
+    make_certificate(folder);
     // printf %s abc | sha256sum
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     fs::write(folder.join("tokens"), format!("k6 sha256 {hash}\n")).unwrap();

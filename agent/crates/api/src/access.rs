@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -19,9 +18,12 @@ use watchfire_export::{ApiMetrics, ApiRefusal};
 use watchfire_model::{ApiAccessRecord, ApiAnswer, ApiCaller, ApiRequest};
 
 use crate::answers::RecordCount;
-use crate::limits::{AUDIT_TEXT_BYTES_MAX, URI_BYTES_MAX, WRONG_TOKENS_MAX, WRONG_TOKENS_SECONDS};
+use crate::limits::{
+    AUDIT_TEXT_BYTES_MAX, TOKEN_BYTES_MAX, URI_BYTES_MAX, WRONG_TOKENS_MAX, WRONG_TOKENS_SECONDS,
+};
 use crate::peer::Peer;
 use crate::problem::{Problem, ProblemKind};
+use crate::reviews::{REVIEW_PATH_PREFIX, Review};
 use crate::setup::Setup;
 
 /// Route of requests that none fits.
@@ -54,12 +56,13 @@ pub(crate) async fn guarded(State(setup): State<Setup>, request: Request, next: 
     let is_head = request.method() == Method::HEAD;
     let asked = asked(&request);
     let limits = within_limits(&request);
-    let (caller, admitted) = admit(&setup, peer, request.headers());
+    let mut caller = peer.as_ref().map_or_else(ApiCaller::default, Peer::caller);
+    let admitted = admit(&setup, peer, route, request.headers(), &mut caller).await;
     let response = match admitted.and(limits) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
-    count_refusal(&metrics, response.status().as_u16());
+    count_refusal(&metrics, &response);
     let audit = Audit {
         permit: Some(permit),
         caller,
@@ -80,8 +83,12 @@ fn route(request: &Request) -> &'static str {
     crate::ROUTES.into_iter().find(|route| *route == matched).unwrap_or(NO_ROUTE)
 }
 
-fn count_refusal(metrics: &ApiMetrics, status: u16) {
-    metrics.refused(match status {
+fn count_refusal(metrics: &ApiMetrics, response: &Response) {
+    if response.extensions().get() == Some(&ProblemKind::Review) {
+        metrics.refused(ApiRefusal::Review);
+        return;
+    }
+    metrics.refused(match response.status().as_u16() {
         401 => ApiRefusal::Unauthenticated,
         403 => ApiRefusal::Forbidden,
         400..500 => ApiRefusal::BadRequest,
@@ -91,38 +98,73 @@ fn count_refusal(metrics: &ApiMetrics, status: u16) {
     });
 }
 
-/// Who asks, and whether the request may go on.
-fn admit(setup: &Setup, peer: Option<Peer>, headers: &HeaderMap) -> (ApiCaller, Result<(), Problem>) {
-    let mut caller = peer.as_ref().map_or_else(ApiCaller::default, Peer::caller);
-    let admitted = match peer {
+/// Whether the request may go on. Who asks is told in any case, as far as it is known.
+async fn admit(
+    setup: &Setup,
+    peer: Option<Peer>,
+    route: &'static str,
+    headers: &HeaderMap,
+    caller: &mut ApiCaller,
+) -> Result<(), Problem> {
+    match peer {
         Some(Peer::Unix { is_permitted: true, .. }) => Ok(()),
-        Some(Peer::Tcp(address)) => by_token(setup, address.ip(), headers).map(|name| {
-            caller.user = Some(name);
-        }),
+        Some(Peer::Tcp(address)) => by_token(setup, address.ip(), route, headers, caller).await,
         Some(Peer::Unix { is_permitted: false, .. }) | None => {
             Err(Problem::new(ProblemKind::Forbidden, "records are for root and the agent's user"))
         }
-    };
-    (caller, admitted)
+    }
 }
 
-/// Whose token the request shows (RFC 6750, 2.1).
-fn by_token(setup: &Setup, ip: IpAddr, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+/// Whose token the request shows (RFC 6750, 2.1): the file's first, since that takes nobody else.
+async fn by_token(
+    setup: &Setup,
+    ip: IpAddr,
+    route: &'static str,
+    headers: &HeaderMap,
+    caller: &mut ApiCaller,
+) -> Result<(), Problem> {
     let Some(gate) = setup.gate() else {
         return Err(Problem::new(ProblemKind::Forbidden, "no tokens are taken here"));
     };
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let scheme = shown.and_then(|shown| shown.split_once(' '));
-    let token =
-        scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    if let Some(owner) = token.and_then(|token| gate.credentials.current().tokens.owner(token)) {
-        return Ok(owner);
+    // What is no route is for whoever may have all of them.
+    let path = if route == NO_ROUTE { "/api/v1/" } else { route };
+    let review = match shown(headers) {
+        None => Review::Unknown,
+        Some(token) => match (gate.credentials.current().tokens.owner(token), &gate.reviews) {
+            (Some(owner), _) => Review::Allowed(owner),
+            (None, None) => Review::Unknown,
+            (None, Some(reviews)) => {
+                reviews.ask(token, path).await.map_err(|why| Problem::new(ProblemKind::Review, &*why))?
+            }
+        },
+    };
+    match review {
+        Review::Allowed(user) => {
+            caller.user = Some(user);
+            Ok(())
+        }
+        Review::Refused(user) => {
+            let detail = format!("{user} may not get {REVIEW_PATH_PREFIX}{path}");
+            caller.user = Some(user);
+            Err(Problem::new(ProblemKind::Forbidden, detail))
+        }
+        Review::Unknown => {
+            if gate.wrong.count(ip, Instant::now()) {
+                tracing::warn!(%ip, "a request to the API had no token, or one that nobody knows");
+            }
+            let detail = "expected `Authorization: Bearer TOKEN` with a token that is known here";
+            Err(Problem::new(ProblemKind::Unauthenticated, detail))
+        }
     }
-    if gate.wrong.count(ip, Instant::now()) {
-        tracing::warn!(%ip, "a request to the API had no token, or one that nobody knows");
-    }
-    let detail = "expected `Authorization: Bearer TOKEN` with a token that this agent knows";
-    Err(Problem::new(ProblemKind::Unauthenticated, detail))
+}
+
+/// The token that the request shows, if it can be one.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    let shown = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = shown.split_once(' ')?;
+    let token = token.trim();
+    let can_be = scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len());
+    can_be.then_some(token)
 }
 
 /// Where too many tokens of the address were wrong. Requests like that leave no record: they would fill the ledger.

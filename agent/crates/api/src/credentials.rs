@@ -23,8 +23,8 @@ pub struct CredentialFiles {
     pub certificate: PathBuf,
     /// Its key, PEM.
     pub key: PathBuf,
-    /// Hashed tokens.
-    pub tokens: PathBuf,
+    /// Hashed tokens; none where all are asked of somebody else.
+    pub tokens: Option<PathBuf>,
 }
 
 /// A file that cannot be used.
@@ -74,7 +74,8 @@ impl Credentials {
 
 impl CredentialFiles {
     fn read(&self) -> Result<[Vec<u8>; 3], CredentialError> {
-        Ok([read(&self.certificate)?, read(&self.key)?, read(&self.tokens)?])
+        let tokens = self.tokens.as_deref().map(read).transpose()?.unwrap_or_default();
+        Ok([read(&self.certificate)?, read(&self.key)?, tokens])
     }
 
     fn load(&self, texts: [Vec<u8>; 3]) -> Result<Current, CredentialError> {
@@ -93,10 +94,13 @@ impl CredentialFiles {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| failed(&self.key, format!("it does not go with the certificate: {error}")))?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let tokens = str::from_utf8(tokens)
-            .map_err(|_| "it is no text".to_owned())
-            .and_then(Tokens::read)
-            .map_err(|why| failed(&self.tokens, why))?;
+        let tokens = match &self.tokens {
+            Some(file) => str::from_utf8(tokens)
+                .map_err(|_| "it is no text".to_owned())
+                .and_then(Tokens::read)
+                .map_err(|why| failed(file, why))?,
+            None => Tokens::default(),
+        };
         Ok(Current { tls: Arc::new(tls), tokens: Arc::new(tokens), texts })
     }
 }

@@ -58,6 +58,10 @@ pub const ADDRESSES_MAX: usize = 1024;
 pub const REVIEWS_MAX: usize = 1024;
 /// How long such an answer is kept, seconds.
 pub const REVIEW_SECONDS: u64 = 30;
+/// How long Kubernetes may take for an answer, waiting for a turn included, seconds.
+pub const REVIEW_SECONDS_MAX: u64 = 10;
+/// Tokens that Kubernetes is asked about at a time.
+pub const REVIEWS_AT_ONCE_MAX: usize = 8;
 /// How often certificate, key and tokens are looked at for changes, seconds.
 pub const FILES_SECONDS: u64 = 5;
 /// Bytes of a certificate, key or token file.

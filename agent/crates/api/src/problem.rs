@@ -63,6 +63,8 @@ kinds! {
     NoLedger "no-ledger" NOT_IMPLEMENTED "this agent keeps no ledger",
     /// Come again later.
     Busy "busy" SERVICE_UNAVAILABLE "the agent is busy",
+    /// Nobody can tell whose token it is.
+    Review "token-not-reviewed" SERVICE_UNAVAILABLE "nobody can tell now whose token this is",
     /// The agent ends.
     Ending "ending" SERVICE_UNAVAILABLE "the agent is shutting down",
     /// Not found in time.
@@ -137,10 +139,11 @@ impl IntoResponse for Problem {
         let extra = match self.kind {
             ProblemKind::Unauthenticated => Some((header::WWW_AUTHENTICATE, "Bearer")),
             ProblemKind::Method => Some((header::ALLOW, "GET, HEAD")),
-            ProblemKind::Busy | ProblemKind::Ending => Some((header::RETRY_AFTER, "1")),
+            ProblemKind::Busy | ProblemKind::Ending | ProblemKind::Review => Some((header::RETRY_AFTER, "1")),
             ProblemKind::WrongTokens => Some((header::RETRY_AFTER, "60")),
             _ => None,
         };
+        response.extensions_mut().insert(self.kind);
         if let Some((name, value)) = extra {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }

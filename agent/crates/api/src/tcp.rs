@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::credentials::{CredentialError, CredentialFiles, Credentials};
 use crate::limits::{CLIENT_CONNECTIONS_MAX, FILES_SECONDS};
 use crate::peer::Peer;
+use crate::reviews::{Reviewer, Reviews};
 use crate::server::{ACCEPT_RETRY_MS, Connections};
 use crate::setup::Setup;
 use crate::wrong_tokens::WrongTokens;
@@ -39,6 +40,8 @@ pub enum TcpError {
 pub(crate) struct Gate {
     pub(crate) credentials: Credentials,
     pub(crate) wrong: WrongTokens,
+    /// Who is asked about tokens that no file has.
+    pub(crate) reviews: Option<Reviews>,
 }
 
 /// The API over TCP that does not answer yet.
@@ -50,13 +53,18 @@ pub struct TcpServer {
 }
 
 impl TcpServer {
-    /// Takes the address and reads certificate, key and tokens.
-    pub async fn bind(address: SocketAddr, files: CredentialFiles) -> Result<Self, TcpError> {
+    /// Takes the address and reads certificate, key and tokens. Tokens that the file has not are asked of `reviewer`.
+    pub async fn bind(
+        address: SocketAddr,
+        files: CredentialFiles,
+        reviewer: Option<Arc<dyn Reviewer>>,
+    ) -> Result<Self, TcpError> {
         let credentials = Credentials::open(files)?;
         let failed = |source| TcpError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, gate: Arc::new(Gate { credentials, wrong: WrongTokens::default() }) })
+        let gate = Gate { credentials, wrong: WrongTokens::default(), reviews: reviewer.map(Reviews::new) };
+        Ok(Self { listener, address, gate: Arc::new(gate) })
     }
 
     /// The address taken.

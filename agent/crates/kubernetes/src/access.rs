@@ -66,6 +66,9 @@ pub enum AccessError {
         /// Why.
         why: String,
     },
+    /// There is none to ask, where one is needed.
+    #[error("there is no Kubernetes API: {0}")]
+    Absent(String),
     /// What was found without being named cannot be used.
     #[error("the Kubernetes API cannot be asked: {0}")]
     Client(String),

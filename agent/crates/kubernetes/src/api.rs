@@ -13,6 +13,9 @@ use tokio::time::timeout;
 
 /// Largest error that is read of a server, bytes.
 const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Largest answer that is read whole, bytes.
+const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+const JSON: &str = "application/json";
 /// Longest error of a server that is repeated, bytes.
 const ERROR_TEXT_BYTES_MAX: usize = 512;
 
@@ -89,7 +92,40 @@ impl Api {
         let request = Request::get(path).header(header::ACCEPT, accept);
         let request =
             tag.into_iter().fold(request, |request, tag| request.header(header::IF_NONE_MATCH, tag));
-        let request = request.body(Body::empty());
+        let (status, mut answer) = self.send(request.body(Body::empty()), silence_max).await?;
+        match status {
+            StatusCode::OK => return Ok(Some(answer)),
+            StatusCode::NOT_MODIFIED => return Ok(None),
+            _ => {}
+        }
+        Err(Failure::of(status.as_u16(), answer.error_text(status).await))
+    }
+
+    /// Sends a document in JSON; the whole answer.
+    pub(crate) async fn post(&self, path: &str, document: String) -> Result<Vec<u8>, Failure> {
+        let request = Request::post(path)
+            .header(header::ACCEPT, JSON)
+            .header(header::CONTENT_TYPE, JSON)
+            .body(Body::from(document.into_bytes()));
+        let (status, mut answer) = self.send(request, self.answer_timeout).await?;
+        if !status.is_success() {
+            return Err(Failure::of(status.as_u16(), answer.error_text(status).await));
+        }
+        let mut whole = Vec::new();
+        while let Some(piece) = answer.next().await? {
+            whole.extend_from_slice(&piece);
+            if whole.len() > DOCUMENT_BYTES_MAX {
+                return Err(Failure::Malformed(format!("an answer of more than {DOCUMENT_BYTES_MAX} bytes")));
+            }
+        }
+        Ok(whole)
+    }
+
+    async fn send(
+        &self,
+        request: http::Result<Request<Body>>,
+        silence_max: Duration,
+    ) -> Result<(StatusCode, Answer), Failure> {
         let request = request.map_err(|error| Failure::Malformed(error.to_string()))?;
         let sent = self.client.send(request);
         let response = match timeout(self.answer_timeout, sent).await {
@@ -103,16 +139,9 @@ impl Api {
             Ok(Err(error)) => return Err(Failure::Unreachable(with_causes(&error))),
             Ok(Ok(response)) => response,
         };
-        let status = response.status();
         let tag =
             response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(ToOwned::to_owned);
-        let mut answer = Answer { body: response.into_body(), silence_max, tag };
-        match status {
-            StatusCode::OK => return Ok(Some(answer)),
-            StatusCode::NOT_MODIFIED => return Ok(None),
-            _ => {}
-        }
-        Err(Failure::of(status.as_u16(), answer.error_text(status).await))
+        Ok((response.status(), Answer { body: response.into_body(), silence_max, tag }))
     }
 }
 

@@ -100,7 +100,7 @@ impl Kubernetes {
 }
 
 /// A client was refused what its configuration holds.
-fn unusable(access: &Access, why: String) -> AccessError {
+pub(crate) fn unusable(access: &Access, why: String) -> AccessError {
     match access {
         Access::Kubeconfig { file, .. } => AccessError::Kubeconfig { file: file.clone(), why },
         Access::InCluster(cluster) => AccessError::ServiceAccount { folder: cluster.folder.clone(), why },

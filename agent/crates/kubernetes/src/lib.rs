@@ -2,6 +2,8 @@
 //!
 //! Every kind is listed once and then watched, over kube's client. The watcher of kube's own runtime is not used: it
 //! drops a whole page for one object that it cannot read, and holds pages in memory.
+//!
+//! The API is asked about the tokens of those, too, who ask the agent.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -14,6 +16,7 @@ mod kubelet;
 mod kubernetes;
 mod lines;
 mod resource;
+mod reviews;
 mod state;
 mod timing;
 mod watcher;
@@ -28,6 +31,7 @@ pub use items::OBJECT_BYTES_MAX;
 pub use kubelet::{KUBELET_PORT, KubeletSettings};
 pub use kubernetes::{Kubernetes, Settings};
 pub use resource::PAGE_OBJECTS;
+pub use reviews::{TokenAccess, TokenReviews, USER_NAME_BYTES_MAX};
 pub use state::{KindState, KubeletState, Phase, Snapshot, State};
 pub use timing::{
     ABSENT_INTERVAL, ANSWER_TIMEOUT, BACKOFF_FIRST, BACKOFF_MAX, KUBELET_AFTER, KUBELET_INTERVAL,

@@ -5,13 +5,17 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use watchfire_api::limits::WRONG_TOKENS_MAX;
-use watchfire_api::{Client, ClientError, CredentialFiles, Target, TcpServer, UnixServer};
+use watchfire_api::{
+    Client, ClientError, CredentialFiles, Review, Reviewer, Reviewing, Target, TcpServer, UnixServer,
+};
 use watchfire_export::ApiRefusal;
 
 use crate::fixture::{Api, RECORDS};
@@ -37,7 +41,7 @@ fn mount(dir: &Path, name: &str, hash: &str) -> Vec<u8> {
 
 fn files(dir: &Path) -> CredentialFiles {
     let file = |name: &str| dir.join("..data").join(name);
-    CredentialFiles { certificate: file("tls.crt"), key: file("tls.key"), tokens: file("tokens") }
+    CredentialFiles { certificate: file("tls.crt"), key: file("tls.key"), tokens: Some(file("tokens")) }
 }
 
 struct Served {
@@ -48,9 +52,13 @@ struct Served {
 }
 
 fn serve(dir: &Path) -> Served {
+    serve_with(files(dir), None)
+}
+
+fn serve_with(files: CredentialFiles, reviewer: Option<Arc<dyn Reviewer>>) -> Served {
     let runtime = Runtime::new().unwrap();
     let api = runtime.block_on(Api::new(Some(RECORDS)));
-    let server = runtime.block_on(TcpServer::bind("127.0.0.1:0".parse().unwrap(), files(dir))).unwrap();
+    let server = runtime.block_on(TcpServer::bind("127.0.0.1:0".parse().unwrap(), files, reviewer)).unwrap();
     let port = server.address().port();
     let (stop, stopped) = oneshot::channel::<()>();
     runtime.spawn(server.serve(api.setup.clone(), async { _ = stopped.await }));
@@ -91,6 +99,72 @@ fn who_has_a_token_gets_records_and_others_do_not() {
     let error = count(&client(served.port, "abc", &authorities)).unwrap_err();
     assert!(error.to_string().contains("429"), "{error}");
     assert!(served.api.metrics.api().refusals(ApiRefusal::WrongTokens) > 0);
+}
+
+/// Knows three tokens.
+#[derive(Default, Debug)]
+struct Known {
+    is_away: AtomicBool,
+}
+
+impl Reviewer for Known {
+    fn review<'a>(&'a self, token: &'a str, path: &'a str) -> Reviewing<'a> {
+        let review = match (token, path) {
+            _ if self.is_away.load(Ordering::Relaxed) => Err("it is away".to_owned()),
+            ("ann's", _) | ("bob's", "/watchfire/api/v1/flows") => Ok(Review::Allowed(token[..3].into())),
+            ("bob's", _) => Ok(Review::Refused("bob".into())),
+            _ => Ok(Review::Unknown),
+        };
+        Box::pin(async { review })
+    }
+}
+
+#[test]
+fn tokens_that_no_file_has_are_asked_of_who_knows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let authorities = mount(dir.path(), "one", ABC);
+    let known = Arc::new(Known::default());
+    let with_file = files(dir.path());
+    let without = CredentialFiles { tokens: None, ..with_file.clone() };
+    for (files, abc) in [(with_file, 200), (without, 401)] {
+        let mut served = serve_with(files, Some(Arc::clone(&known) as Arc<dyn Reviewer>));
+        let mut ask = |token: &str, path: &str| {
+            let answer = client(served.port, token, &authorities).records(path, &[]).map(drop);
+            let access = served.runtime.block_on(served.api.accesses.recv()).unwrap();
+            let said = answer.err().map(|error| error.to_string()).unwrap_or_default();
+            (access.answer.status, access.caller.user.as_deref().map(str::to_owned), said)
+        };
+        let (status, user, _) = ask("abc", "/api/v1/events");
+        assert_eq!((status, user.as_deref()), (abc, (abc == 200).then_some("ci")));
+        let (status, user, said) = ask("ann's", "/api/v1/events");
+        assert_eq!((status, user.as_deref()), (200, Some("ann")), "{said}");
+        let (status, user, said) = ask("bob's", "/api/v1/events");
+        assert_eq!((status, user.as_deref()), (403, Some("bob")));
+        assert!(said.contains("bob may not get /watchfire/api/v1/events"), "{said}");
+        assert_eq!(ask("bob's", "/api/v1/flows").0, 200);
+        let (status, user, said) = ask("bob's", "/api/v1/nothing");
+        assert_eq!((status, user.as_deref()), (403, Some("bob")), "{said}");
+        assert_eq!(ask("ann's", "/api/v1/nothing").0, 404);
+        assert_eq!(ask("eve's", "/api/v1/events").0, 401);
+        // What was answered still holds while nobody can be asked; who is not known yet is not let in, and not counted as wrong.
+        known.is_away.store(true, Ordering::Relaxed);
+        assert_eq!(ask("ann's", "/api/v1/events").0, 200);
+        for _ in 0..2 * WRONG_TOKENS_MAX {
+            let (status, user, said) = ask("ann's", "/api/v1/findings");
+            assert_eq!((status, user), (503, None));
+            assert!(said.contains("it is away"), "{said}");
+        }
+        known.is_away.store(false, Ordering::Relaxed);
+        assert_eq!(ask("ann's", "/api/v1/findings").0, 200);
+        let metrics = served.api.metrics.api();
+        assert_eq!(metrics.refusals(ApiRefusal::Review), u64::from(2 * WRONG_TOKENS_MAX));
+        assert_eq!(metrics.refusals(ApiRefusal::Unauthenticated), if abc == 200 { 1 } else { 2 });
+        for _ in 0..WRONG_TOKENS_MAX {
+            _ = client(served.port, "eve's", &authorities).records("/api/v1/events", &[]);
+        }
+        let shut_out = client(served.port, "ann's", &authorities).records("/api/v1/events", &[]).unwrap_err();
+        assert!(shut_out.to_string().contains("429"), "{shut_out}");
+    }
 }
 
 #[test]
@@ -138,7 +212,8 @@ fn files_that_cannot_be_used_are_named() {
         ("tls.crt", "no certificate", "tls.crt: no certificate in PEM"),
     ] {
         fs::write(dir.path().join("one").join(name), content).unwrap();
-        let bound = runtime.block_on(TcpServer::bind("127.0.0.1:0".parse().unwrap(), files(dir.path())));
+        let bound =
+            runtime.block_on(TcpServer::bind("127.0.0.1:0".parse().unwrap(), files(dir.path()), None));
         let error = bound.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }

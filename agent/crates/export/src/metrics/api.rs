@@ -45,6 +45,8 @@ refusals! {
     Unauthenticated "unauthenticated",
     /// Whoever it is may not ask this.
     Forbidden "forbidden",
+    /// Nobody could tell whose token it was.
+    Review "review",
     /// Too many wrong tokens from one address.
     WrongTokens "wrong-tokens",
     /// Searches wait already, for as long as they may.

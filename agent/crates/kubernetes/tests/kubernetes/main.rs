@@ -7,6 +7,8 @@ mod failures;
 #[cfg(test)]
 mod kubelet;
 #[cfg(test)]
+mod reviews;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod source;

@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// An answer.
@@ -31,6 +32,8 @@ struct Script {
     /// By path and by whether it is a watch.
     replies: HashMap<(String, bool), VecDeque<Reply>>,
     requests: Vec<String>,
+    /// What was sent, by path.
+    bodies: Vec<(String, Value)>,
     accepts: Vec<String>,
 }
 
@@ -77,6 +80,11 @@ impl Server {
         script.requests.iter().filter(of_path).cloned().collect()
     }
 
+    /// Path and content of each request that had any.
+    pub(crate) fn bodies(&self) -> Vec<(String, Value)> {
+        self.script.lock().unwrap().bodies.clone()
+    }
+
     /// What each request accepts.
     pub(crate) fn accepts(&self) -> Vec<String> {
         self.script.lock().unwrap().accepts.clone()
@@ -97,9 +105,13 @@ impl Server {
         let path = request.uri().path().to_owned();
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=1"));
         let seen = request.headers().get("if-none-match").map(|tag| tag.to_str().unwrap().to_owned());
+        let accept = request.headers()["accept"].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
         let reply = {
             let mut script = self.script.lock().unwrap();
-            let accept = request.headers()["accept"].to_str().unwrap().to_owned();
+            if !body.is_empty() {
+                script.bodies.push((path.clone(), serde_json::from_slice(&body).unwrap()));
+            }
             script.accepts.push(format!("{path} {accept}"));
             script.requests.push(uri);
             let is_known = script.replies.contains_key(&(path.clone(), false));

@@ -42,6 +42,16 @@ pub(crate) fn kubeconfig(text: &str) -> (TempDir, PathBuf) {
     (folder, file)
 }
 
+/// One that leads to a server on loopback.
+pub(crate) fn kubeconfig_of(port: u16) -> (TempDir, PathBuf) {
+    kubeconfig(&format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{name: k, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         users: [{{name: u, user: {{token: secret}}}}]\n"
+    ))
+}
+
 impl Running {
     pub(crate) async fn start(port: u16, timing: Timing) -> Self {
         Self::start_with(port, timing, None, 64).await
@@ -53,12 +63,7 @@ impl Running {
         kubelet: Option<KubeletSettings>,
         capacity: usize,
     ) -> Self {
-        let (folder, file) = kubeconfig(&format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{name: k, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
-             contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
-             users: [{{name: u, user: {{token: secret}}}}]\n"
-        ));
+        let (folder, file) = kubeconfig_of(port);
         let access = Access::Kubeconfig { file, context: None };
         let source = Kubernetes::find(&Settings { access, kubelet, timing }).await.unwrap();
         assert_eq!(source.about().unwrap().split(' ').next(), Some(&*format!("http://127.0.0.1:{port}/")));
