@@ -36,6 +36,7 @@ pub const ROUTES: [&str; 7] = [
 
 /// The API. Each request has to carry its [`crate::Peer`] among its extensions.
 pub fn router(setup: Setup) -> Router {
+    setup.metrics().serves(&ROUTES);
     let records =
         |families| get(move |setup, headers, query| answer_records(families, setup, headers, query));
     let handlers: [MethodRouter<Setup>; 7] = [
