@@ -112,10 +112,13 @@ pub(crate) fn packages(release: bool) -> Result<BTreeSet<String>> {
 }
 
 fn agent_build(release: bool) -> Command {
-    let mut build = if release { cargo::release_cargo("build") } else { cargo::static_cargo("build") };
-    build.args(cargo::WORKSPACE).args(["--bin", "watchfire"]);
     if release {
-        build.arg("--release");
+        // By itself: with other packages it would have the features that tests need.
+        let mut build = cargo::release_cargo("build");
+        build.args(["--package", "watchfire", "--release", "--bin", "watchfire"]);
+        return build;
     }
+    let mut build = cargo::static_cargo("build");
+    build.args(cargo::WORKSPACE).args(["--bin", "watchfire"]);
     build
 }
