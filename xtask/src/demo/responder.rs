@@ -52,7 +52,13 @@ pub(super) fn tell(binary: &Path, agent: &Agent, files: &lab::Files, before: &[V
     let counting = counting();
     let arguments = asked.arguments("sql", &[&counting]);
     show(&arguments, &asked.answer(&arguments)?);
-    require_story(&told, &agent.records()?, since)?;
+    require_story(&told)?;
+    // The agent's own log is written a little later.
+    let told_live = wait_until(TOLD_LIMIT, || {
+        let live = exec_ids(&of_story(&agent.records().ok()?, since));
+        (live == exec_ids(&lines(&told.events))).then_some(())
+    });
+    told_live.context("the ledger has other processes than the agent told of")?;
 
     let bundle = Path::new(lab::FOLDER).join("evidence");
     let arguments =
@@ -149,8 +155,8 @@ fn denied(records: &[Value]) -> Vec<&Value> {
     records.iter().filter(by_attacker).filter(|record| record["stage"] == "close").collect()
 }
 
-/// Fails unless tree, records and flows agree with one another and with what the agent told while the pod was there.
-fn require_story(told: &Told, live: &[Value], since: &str) -> Result<()> {
+/// Fails unless tree, records, flows and SQL agree with one another.
+fn require_story(told: &Told) -> Result<()> {
     let (events, flows) = (lines(&told.events), lines(&told.flows));
     let processes = exec_ids(&events);
     ensure!(!processes.is_empty(), "the ledger has no process of {}", pod());
@@ -173,15 +179,18 @@ fn require_story(told: &Told, live: &[Value], since: &str) -> Result<()> {
     let counted = by_sql.iter().filter_map(|row| row["attempts"].as_u64()).sum::<u64>();
     let counts = [denied(&flows).len(), denied(&events).len(), in_tree.count(), usize::try_from(counted)?];
     ensure!(counts == [lab::ATTEMPTS; 4], "denied flows in flows, events, tree, sql: {counts:?}");
+    Ok(())
+}
+
+/// What the agent told of the pod while it was there.
+fn of_story(records: &[Value], since: &str) -> Vec<Value> {
     let is_of_story = |record: &&Value| {
         let at = &record["process"]["pod"];
         at["namespace"] == "shop"
             && at["name"] == lab::VICTIM.name
             && record["time"].as_str().is_some_and(|time| time >= since)
     };
-    let live: Vec<Value> = live.iter().filter(is_of_story).cloned().collect();
-    ensure!(exec_ids(&live) == processes, "the ledger has other processes than the agent told of");
-    Ok(())
+    records.iter().filter(is_of_story).cloned().collect()
 }
 
 fn lines(text: &str) -> Vec<Value> {
