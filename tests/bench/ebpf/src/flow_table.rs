@@ -27,13 +27,13 @@ pub(crate) fn flow_out(ctx: TcContext) -> i32 {
 fn add(ctx: &TcContext, is_sent: bool) -> i32 {
     let Some((key, bytes)) = frame::read(ctx, is_sent) else { return NEXT };
     count(Count::Seen);
-    if let Some(totals) = FLOWS.get_ptr_mut(&key) {
+    if let Some(totals) = FLOWS.get_ptr_mut(key) {
         // SAFETY: the totals of this CPU.
         unsafe {
             (*totals)[0] += 1;
             (*totals)[1] += u64::from(bytes);
         }
-    } else if FLOWS.insert(&key, &[1, u64::from(bytes)], 0).is_err() {
+    } else if FLOWS.insert(key, [1, u64::from(bytes)], 0).is_err() {
         count(Count::Dropped);
     }
     NEXT
