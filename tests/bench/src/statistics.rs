@@ -1,6 +1,7 @@
 //! From the ratios of groups to what can be said of them.
 
 use serde::Serialize;
+use watchfire_tests::policy::Random;
 
 /// Draws of the bootstrap and of the permutation test.
 const DRAWS: usize = 10_000;
@@ -25,7 +26,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// Of ratios, at least one.
     pub(crate) fn of(ratios: &[f64]) -> Self {
-        let mut random = Random(SEED);
+        let mut random = Random::new(SEED);
         let mut medians: Vec<f64> = (0..DRAWS)
             .map(|_| {
                 let drawn: Vec<f64> = ratios.iter().map(|_| ratios[random.below(ratios.len())]).collect();
@@ -56,28 +57,11 @@ fn permutation(ratios: &[f64], random: &mut Random) -> f64 {
     let seen = logarithms.iter().sum::<f64>().abs();
     let as_extreme = (0..DRAWS)
         .filter(|_| {
-            let flipped = |value: &f64| if random.next() & 1 == 0 { *value } else { -*value };
+            let flipped = |value: &f64| if random.one_in(2) { *value } else { -*value };
             logarithms.iter().map(flipped).sum::<f64>().abs() >= seen - f64::EPSILON
         })
         .count();
     (as_extreme + 1) as f64 / (DRAWS + 1) as f64
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    const fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
 }
 
 #[cfg(test)]
