@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn binary() -> Result<PathBuf> {
     let _step = Step::new("building the benchmark");
-    let mut build = cargo::static_cargo("build");
+    let mut build = cargo::release_cargo("build");
     process::run(build.args(cargo::WORKSPACE).args(["--release", "--bin", "watchfire-bench"]))?;
     Ok(paths::target().join(paths::triple()).join("release/watchfire-bench"))
 }
