@@ -126,7 +126,7 @@ fn is_judged(deployment: &Deployment, (from, to, port, outcome, because): platfo
 }
 
 /// What whoever collects metrics is told.
-fn scraped(address: &str) -> String {
+pub(crate) fn scraped(address: &str) -> String {
     let mut stream = TcpStream::connect((address, 9464)).expect("the agent answers");
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
