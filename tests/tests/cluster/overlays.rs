@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::definitions::Defined;
-use crate::deployment::{Deployment, LEDGER};
+use crate::deployment::Deployment;
 use crate::kube::{Namespace, until};
 use crate::production::scraped;
 
@@ -75,7 +75,7 @@ impl Overlay {
         assert!(build.contains(&format!("cluster=\"{}\"", self.name)), "{build}");
 
         let namespace = deployment.kube.namespace(self.name);
-        self.judges(deployment, &namespace);
+        self.judges(&address, &namespace);
         let log = deployment.run(&["logs", "daemonset/watchfire"]);
         let levels: Vec<_> = log
             .lines()
@@ -92,28 +92,34 @@ impl Overlay {
         address
     }
 
-    /// A flow that no policy covers is in the ledger, and is a finding or not.
-    fn judges(&self, deployment: &Deployment, namespace: &Namespace) {
+    /// A flow that no policy covers is counted as one between its workloads, written to the ledger, and a finding or not.
+    fn judges(&self, address: &str, namespace: &Namespace) {
         let serve =
             "mkdir -p /tmp/pages; echo hello >/tmp/pages/index.html; exec httpd -f -p 8080 -h /tmp/pages";
         let server = namespace.pod("server", &["sh", "-c", serve]).ready();
         let url = format!("http://{}:8080/", server["status"]["podIP"].as_str().unwrap());
         let get = format!("until wget -q -O /dev/null {url}; do sleep 0.2; done");
         namespace.pod("client", &["sh", "-c", &get]).ended();
-        let within = ["--ledger", LEDGER, "--since", "1h"];
-        let search = |what: &str, filter: &str| {
-            let arguments: Vec<&str> =
-                [what].iter().chain(&within).chain(&["-o", "json", filter]).copied().collect();
-            deployment.watchfire(&arguments)
+        let name = &namespace.name;
+        let flow = format!(
+            "watchfire_workload_flow_verdicts_total{{cluster=\"{}\",source_namespace=\"{name}\",source_workload_kind=\"Pod\",\
+             source_workload=\"client\",destination_namespace=\"{name}\",destination_workload_kind=\"Pod\",\
+             destination_workload=\"server\",policy_kind=\"\",policy_namespace=\"\",policy=\"\",verdict=\"not-covered\"",
+            self.name
+        );
+        until("the flow", || scraped(address).contains(&flow));
+        let is_written = |line: &str| {
+            line.starts_with("watchfire_ledger_written_bytes_total{")
+                && line.contains("of=\"log\"")
+                && !line.ends_with(" 0")
         };
-        let of_server = format!("dst.namespace = \"{}\" and dst.port = 8080", namespace.name);
-        let mut flows = String::new();
-        until("the flow in the ledger", || {
-            flows = search("flows", &format!("stage = open and {of_server}"));
-            !flows.is_empty()
-        });
-        assert!(flows.lines().all(|line| line.contains("\"outcome\":\"not-covered\"")), "{flows}");
-        let is_found = || search("findings", "finding.kind = uncovered-flow").contains(&namespace.name);
+        until("the ledger", || scraped(address).lines().any(is_written));
+        let is_finding = |line: &str| {
+            line.starts_with("watchfire_findings_total{")
+                && line.contains("kind=\"uncovered-flow\"")
+                && line.contains(&format!("namespace=\"{name}\""))
+        };
+        let is_found = || scraped(address).lines().any(is_finding);
         if self.tells_uncovered {
             until("the finding", is_found);
         } else {
