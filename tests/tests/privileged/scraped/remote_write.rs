@@ -58,7 +58,11 @@ pub(crate) fn to_one_with_tls() {
     let server = prometheus_with_tls(folder.path(), &signer, &path("server/key.pem"));
 
     // The host trusts somebody else.
-    let unaware = sender(&server, json!({})).with_env("SSL_CERT_FILE", &other.to_string_lossy());
+    let none = path("none");
+    fs::create_dir(&none).expect("make a folder");
+    let unaware = sender(&server, json!({}))
+        .with_env("SSL_CERT_FILE", &other.to_string_lossy())
+        .with_env("SSL_CERT_DIR", &none.to_string_lossy());
     let unaware = ready(unaware.start());
     is_told_once(&unaware);
     drop(unaware);
