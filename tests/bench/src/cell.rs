@@ -26,7 +26,7 @@ pub(crate) struct Cell {
     pub(crate) unit: Unit,
     /// Of an operation without the subject, median.
     pub(crate) alone: f64,
-    /// With the subject over without, by group.
+    /// With the subject over without, by group or half of a group.
     pub(crate) ratios: Vec<f64>,
     pub(crate) summary: Summary,
     pub(crate) account: Account,
@@ -104,9 +104,17 @@ pub(crate) fn measure(
         let wanted = Wanted::of(workload, subject, &tag, watched);
         let told = running.stop(wanted.as_ref())?;
         let last = runs.once()?;
-        let sum = |runs: [Done; 2]| runs.iter().map(|run| run.cost(unit)).sum::<u64>();
-        let (of_without, of_with) = (sum([first, last]), sum(both));
-        ratios.push(of_with as f64 / of_without as f64);
+        let cost = |runs: [Done; 2]| runs.map(|run| run.cost(unit));
+        let (each_without, each_with) = (cost([first, last]), cost(both));
+        let (of_without, of_with) = (each_without.iter().sum::<u64>(), each_with.iter().sum::<u64>());
+        match unit {
+            Unit::Nanosecond => ratios.push(of_with as f64 / of_without as f64),
+            // They do not drift: each half of a group has a ratio of its own.
+            Unit::Instruction => {
+                let halves = each_with.iter().zip(each_without);
+                ratios.extend(halves.map(|(with, without)| *with as f64 / without as f64));
+            }
+        }
         alone.push(of_without as f64 / (2 * operations) as f64);
         let expected = wanted.map_or(0, |wanted| wanted.each * 2 * operations);
         account = account.plus(Account { expected, ..told });

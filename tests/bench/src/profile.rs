@@ -29,7 +29,7 @@ impl Profile {
         match self {
             Self::Quick => 4,
             Self::Full => 12,
-            Self::Vm => 2,
+            Self::Vm => 1,
         }
     }
 

@@ -9,7 +9,7 @@ pub(super) fn cells(cells: &[Cell]) -> String {
     format!(
         "By the clocks of the work's own processes: what they do, the kernel for them, kernel programs on the way, \
          and interrupts meanwhile. The subject's own are its process's.\n\n\
-         | one operation | alone | beside | with it, of all groups | more | expected | told | suppressed | dropped | \
+         | one operation | alone | beside | with it, and of both halves | more | expected | told | suppressed | dropped | \
          by outputs | unexplained | the subject's own for a record told | with what the work took more |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|\n{rows}"
     )

@@ -8,14 +8,17 @@ use crate::profile::Unit;
 pub(super) fn markdown(report: &Report) -> String {
     let Report { agent, unit, profile, machine, calibration, left_out, cells, trials } = report;
     let mut text = format!(
-        "{agent}, on Linux {}, {} processors ({}), {} GiB; load {} before the first run; profile {}, {} groups of four runs.\n\n",
+        "{agent}, on Linux {}, {} processors ({}), {} GiB; load {} before the first run; profile {}, {} of four runs.\n\n",
         machine.kernel,
         machine.processors,
         machine.processor,
         machine.memory_bytes >> 30,
         machine.load,
         profile.name(),
-        profile.groups(),
+        match profile.groups() {
+            1 => "one group".to_owned(),
+            groups => format!("{groups} groups"),
+        },
     );
     if let Some(calibration) = calibration {
         text.push_str(&format!(
@@ -43,7 +46,11 @@ pub(super) fn markdown(report: &Report) -> String {
 /// Ratio and interval.
 pub(super) fn ratio(cell: &Cell) -> String {
     let summary = cell.summary;
-    format!("×{:.3} ({:.3} to {:.3})", summary.median, summary.low, summary.high)
+    let digits = match cell.unit {
+        Unit::Nanosecond => 3,
+        Unit::Instruction => 4,
+    };
+    format!("×{:.digits$} ({:.digits$} to {:.digits$})", summary.median, summary.low, summary.high)
 }
 
 /// What became of what was to be told, in six columns.
