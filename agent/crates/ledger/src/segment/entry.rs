@@ -39,6 +39,12 @@ impl Entry {
         Self { family, time, seq, line, lost }
     }
 
+    /// Whether a text is a part of the line, and not only equal to one.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let (line, text) = (self.line.as_ptr_range(), text.as_bytes().as_ptr_range());
+        line.start <= text.start && text.end <= line.end
+    }
+
     /// The records of a frame, in its order.
     pub(crate) fn of_frame(frame: Frame) -> Vec<Self> {
         let payload = Bytes::from(frame.payload);
