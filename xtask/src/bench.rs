@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => {
             build::kernel_programs()?;
-            build::agent(true)?
+            build::measured_agent()?
         }
     };
     let bench = binary()?;

@@ -142,6 +142,7 @@ impl Gauges {
             knowledge,
             host,
             host_paths: _,
+            lineages: _,
             services,
             processes,
             flows,

@@ -5,6 +5,7 @@ mod image;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use watchfire_model::{
     CredentialSet, Exec, ExecDetail, ExecId, Exit, ExitStatus, Fork, Namespaces, Process, ProcessOrigin,
@@ -59,6 +60,8 @@ pub struct Processes {
     /// Ended ones, earliest first.
     exited: VecDeque<(u64, ExecId)>,
     next_order: u64,
+    /// Changes with whatever may change the ancestors of a process.
+    generation: u64,
     intake: Intake,
     counters: ProcessCounters,
 }
@@ -74,6 +77,7 @@ impl Processes {
             by_age: BTreeMap::new(),
             exited: VecDeque::new(),
             next_order: 0,
+            generation: 0,
             intake,
             counters: ProcessCounters::default(),
         }
@@ -85,6 +89,7 @@ impl Processes {
         self.part(fork.child, boot_ns);
         if let Some(known) = self.entries.get_mut(&fork.child) {
             known.process.parent = Some(fork.parent);
+            self.generation += 1;
             known.process.origin = ProcessOrigin::Observed;
             return &self.entries[&fork.child].process;
         }
@@ -115,16 +120,18 @@ impl Processes {
         let known = self.get(exec.process);
         let origin = if exec.before_start { ProcessOrigin::BeforeStart } else { ProcessOrigin::Observed };
         let (args, detail) = image::describe(&mut exec, known, &self.intake);
+        // A new image seldom begins elsewhere.
+        let cwd = known.filter(|known| *known.cwd == *exec.cwd).map(|known| Arc::clone(&known.cwd));
         let process = Process {
             exec_id: exec.process,
             // Who forked it does not change when that process ends and another adopts it.
             parent: known.and_then(|known| known.parent).or(exec.parent),
             origin: known.map_or(origin, |known| known.origin),
             state: known.map_or(ProcessState::Running, |known| known.state),
-            binary: exec.binary,
-            args,
+            binary: exec.binary.into(),
+            args: args.into(),
             args_truncated: exec.args_truncated,
-            cwd: exec.cwd,
+            cwd: cwd.unwrap_or_else(|| exec.cwd.into()),
             uid: exec.uid,
             euid: exec.euid,
             gid: exec.gid,
@@ -196,6 +203,12 @@ impl Processes {
             .take(ANCESTRY_MAX)
     }
 
+    /// As long as it is the same, so is the ancestry of every process.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Forgets the processes that ended long enough ago.
     pub fn expire(&mut self, now_boot_ns: u64) {
         let keep_ns = EXITED_KEEP_MS * 1_000_000;
@@ -204,6 +217,7 @@ impl Processes {
                 break;
             }
             self.exited.pop_front();
+            self.generation += 1;
             self.entries.remove(&id);
         }
     }
@@ -238,6 +252,7 @@ impl Processes {
     }
 
     fn put(&mut self, process: Process, boot_ns: u64) -> &Process {
+        self.generation += 1;
         let id = process.exec_id;
         let place = (process.ns_pid != 0).then_some((process.namespaces.pid, process.ns_pid));
         if let Some(entry) = self.entries.get_mut(&id) {
@@ -292,6 +307,7 @@ impl Processes {
         let ended = self.exited.iter().rposition(|&(ended_ns, ended)| ended == id && ended_ns < forked_ns);
         if let Some(at) = ended {
             self.exited.remove(at);
+            self.generation += 1;
             self.entries.remove(&id);
         }
     }
@@ -303,6 +319,7 @@ impl Processes {
             return;
         }
         if let Some((_, id)) = self.by_age.pop_first() {
+            self.generation += 1;
             let place = self.entries.remove(&id).and_then(|entry| entry.place);
             self.leave(id, place);
             self.counters.evicted_running += 1;
@@ -323,6 +340,7 @@ impl Processes {
 
     fn evict_exited(&mut self) -> bool {
         let Some((_, id)) = self.exited.pop_front() else { return false };
+        self.generation += 1;
         self.entries.remove(&id);
         self.counters.evicted_exited += 1;
         true
@@ -335,10 +353,10 @@ pub fn unknown_process(exec_id: ExecId) -> Process {
     Process {
         exec_id,
         parent: None,
-        binary: String::new(),
-        args: Vec::new(),
+        binary: Arc::default(),
+        args: Arc::default(),
         args_truncated: false,
-        cwd: String::new(),
+        cwd: Arc::default(),
         uid: INVALID_ID,
         euid: INVALID_ID,
         gid: INVALID_ID,
