@@ -14,6 +14,7 @@ mod network;
 mod pairs;
 mod profile;
 mod report;
+mod scale;
 mod statistics;
 mod subject;
 mod trial;
@@ -53,6 +54,12 @@ enum Role {
         /// What to serve
         service: Service,
     },
+    /// Keep connections open until standard input ends
+    #[command(hide = true)]
+    Hold(scale::Hold),
+    /// Make and close connections between pods
+    #[command(hide = true)]
+    Between(scale::Between),
     /// Be an agent of another design until standard input ends
     #[command(hide = true)]
     Design(design::Args),
@@ -61,7 +68,7 @@ enum Role {
 /// Arguments of `run`.
 #[derive(clap::Args)]
 struct RunArgs {
-    /// Which workloads and trials; all unless named
+    /// Which workloads and trials; all unless named, and growth only where it is named
     #[arg(value_parser = what::parser())]
     what: Vec<What>,
     /// How much and how often
@@ -70,6 +77,9 @@ struct RunArgs {
     /// Beside what; everything that a workload has unless named
     #[arg(long = "subject", value_enum)]
     subjects: Vec<Subject>,
+    /// Of what growth is measured; all unless named
+    #[arg(long = "dimension", value_enum)]
+    dimensions: Vec<scale::Dimension>,
     /// Kernel programs of the other designs
     #[arg(long)]
     designs: PathBuf,
@@ -87,6 +97,8 @@ fn main() -> Result<ExitCode> {
         Role::Run(args) => run(&args)?,
         Role::Work(work) => work.run()?,
         Role::Serve { service } => service.run()?,
+        Role::Hold(hold) => hold.run()?,
+        Role::Between(between) => between.run()?,
         Role::Design(args) => design::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -95,8 +107,14 @@ fn main() -> Result<ExitCode> {
 fn run(args: &RunArgs) -> Result<()> {
     let is_chosen = |what: What| args.what.is_empty() || args.what.contains(&what);
     let is_asked = |subject: &Subject| args.subjects.is_empty() || args.subjects.contains(subject);
-    let _network = network::Pair::create()?;
+    let network = network::Pair::create()?;
     let machine = machine::Machine::here();
+    if args.what.contains(&What::Scale) {
+        scale::run(&args.dimensions, &args.output, &machine, &network)?;
+        if args.what.iter().all(|what| *what == What::Scale) {
+            return Ok(());
+        }
+    }
     let mut cells = Vec::new();
     for workload in Workload::ALL.into_iter().filter(|workload| is_chosen(What::Workload(*workload))) {
         for subject in workload.subjects().iter().copied().filter(is_asked) {

@@ -41,6 +41,11 @@ impl Drop for Pair {
     }
 }
 
+/// Makes all addresses of a block local to the far end's namespace.
+pub(crate) fn make_local(block: &str) -> Result<()> {
+    ip(&["-n", NAMESPACE, "route", "add", "local", block, "dev", "lo"])
+}
+
 fn ip(arguments: &[&str]) -> Result<()> {
     let output =
         Command::new("ip").args(arguments).output().context("start ip(8), of the package iproute2")?;
