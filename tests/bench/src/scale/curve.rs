@@ -86,6 +86,7 @@ mod tests {
             programs_ns: 0,
             idle_share: 0.0,
             lost_by_log: 0,
+            series: 0,
             change_ns: None,
         }
     }

@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_millis(2000);
 const IDLE_WITH_LOOKS: Duration = Duration::from_millis(4000);
 /// How often connections are looked at there, seconds; by default every 60.
 const LOOK_SECONDS: u32 = 1;
+/// How often it is asked for.
+const POLL: Duration = Duration::from_millis(10);
 /// Longest wait for the agent.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,6 +78,8 @@ pub(super) struct Sample {
     pub(super) idle_share: f64,
     /// Records since the start that the event log had no room for.
     pub(super) lost_by_log: u64,
+    /// Series that the agent shows after the work.
+    pub(super) series: usize,
     /// Time on processors for one changed object, nanoseconds.
     pub(super) change_ns: Option<u64>,
 }
@@ -167,6 +171,7 @@ pub(super) fn measure(dimension: Dimension, size: u32) -> Result<Sample> {
         programs_ns: (grown("watchfire_program_run_seconds_total") * 1e9) as u64,
         idle_share,
         lost_by_log: sum(&after, "watchfire_sink_dropped_total") as u64,
+        series: after.lines().filter(|line| !line.starts_with('#')).count(),
         change_ns,
     })
 }
@@ -205,7 +210,8 @@ fn wait_until(is_done: impl Fn() -> bool, what: &str) -> Result<()> {
     let begun = Instant::now();
     while !is_done() {
         ensure!(begun.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
-        std::thread::park_timeout(Duration::from_millis(2));
+        // Asked more often, the agent would be busy with answers.
+        std::thread::park_timeout(POLL);
     }
     Ok(())
 }

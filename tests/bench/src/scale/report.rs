@@ -61,7 +61,7 @@ fn markdown(machine: &Machine, starts: &[Start], curves: &[Curve]) -> String {
     if !curves.is_empty() {
         text.push_str(
             "\n| what | so many | ready after, ms | CPU until then, ms | resident, MiB | records of the work | CPU s per million | \
-             of kernel programs | idle, % of a CPU | lost by the log | CPU of one change, ms |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+             of kernel programs | idle, % of a CPU | lost by the log | series | CPU of one change, ms |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
     }
     for curve in curves {
@@ -77,7 +77,7 @@ fn markdown(machine: &Machine, starts: &[Start], curves: &[Curve]) -> String {
 type Column = (fn(&Sample) -> f64, usize);
 
 fn table(text: &mut String, curve: &Curve) {
-    let columns: [Column; 8] = [
+    let columns: [Column; 9] = [
         (|sample| sample.ready_ns as f64 / 1e6, 0),
         (|sample| sample.ready_cpu_ns as f64 / 1e6, 0),
         (|sample| sample.resident_bytes as f64 / f64::from(1 << 20), 1),
@@ -86,6 +86,7 @@ fn table(text: &mut String, curve: &Curve) {
         (Sample::programs_each_million, 2),
         (|sample| sample.idle_share * 100.0, 2),
         (|sample| sample.lost_by_log as f64, 0),
+        (|sample| sample.series as f64, 0),
     ];
     for (size, samples) in &curve.points {
         _ = write!(text, "| {} | {size} |", curve.dimension.name());
