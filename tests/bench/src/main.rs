@@ -18,6 +18,7 @@ mod pairs;
 mod probe;
 mod profile;
 mod report;
+mod scale;
 mod statistics;
 mod subject;
 mod trial;
@@ -60,6 +61,12 @@ enum Role {
         /// What to serve
         service: Service,
     },
+    /// Keep connections open until standard input ends
+    #[command(hide = true)]
+    Hold(scale::Hold),
+    /// Make and close connections between pods
+    #[command(hide = true)]
+    Between(scale::Between),
     /// Be an agent of another design until standard input ends
     #[command(hide = true)]
     Design(design::Args),
@@ -68,7 +75,7 @@ enum Role {
 /// Arguments of `run`.
 #[derive(clap::Args)]
 struct RunArgs {
-    /// Which workloads and trials; all unless named
+    /// Which workloads and trials; all unless named, and growth only where it is named
     #[arg(value_parser = what::parser())]
     what: Vec<What>,
     /// How much and how often
@@ -77,6 +84,9 @@ struct RunArgs {
     /// Beside what; everything that a workload has unless named
     #[arg(long = "subject", value_enum)]
     subjects: Vec<Subject>,
+    /// Of what growth is measured; all unless named
+    #[arg(long = "dimension", value_enum)]
+    dimensions: Vec<scale::Dimension>,
     /// Kernel programs of the other designs
     #[arg(long)]
     designs: PathBuf,
@@ -94,6 +104,8 @@ fn main() -> Result<ExitCode> {
         Role::Run(args) => run(&args)?,
         Role::Work(work) => work.run()?,
         Role::Serve { service } => service.run()?,
+        Role::Hold(hold) => hold.run()?,
+        Role::Between(between) => between.run()?,
         Role::Design(args) => design::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -115,8 +127,9 @@ fn run(args: &RunArgs) -> Result<()> {
         Unit::Nanosecond => None,
         Unit::Instruction => Some(Calibration::measure()?),
     };
-    let needs_network = workloads.iter().flatten().any(|workload| workload.service().is_some());
-    let _network = needs_network.then(network::Pair::create).transpose()?;
+    let is_scale = args.what.contains(&What::Scale);
+    let needs_network = is_scale || workloads.iter().flatten().any(|workload| workload.service().is_some());
+    let network = needs_network.then(network::Pair::create).transpose()?;
     let mut report = Report {
         agent: version::of_agent()?,
         unit: profile.unit(),
@@ -127,6 +140,12 @@ fn run(args: &RunArgs) -> Result<()> {
         cells: Vec::new(),
         trials: Vec::new(),
     };
+    if let Some(network) = network.as_ref().filter(|_| is_scale) {
+        scale::run(&args.dimensions, &args.output, &report.machine, network)?;
+        if args.what.iter().all(|what| *what == What::Scale) {
+            return Ok(());
+        }
+    }
     for workload in workloads.into_iter().flatten() {
         for subject in workload.subjects().iter().copied().filter(is_asked) {
             let cell = cell::measure(workload, subject, profile, &args.designs)?;

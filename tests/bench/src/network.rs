@@ -47,6 +47,11 @@ pub(crate) fn is_possible() -> bool {
     said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("iproute2"))
 }
 
+/// Makes all addresses of a block local to the far end's namespace.
+pub(crate) fn make_local(block: &str) -> Result<()> {
+    ip(&["-n", NAMESPACE, "route", "add", "local", block, "dev", "lo"])
+}
+
 fn ip(arguments: &[&str]) -> Result<()> {
     let output =
         Command::new("ip").args(arguments).output().context("start ip(8), of the package iproute2")?;

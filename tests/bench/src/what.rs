@@ -1,7 +1,7 @@
-//! What can be named on the command line: a workload or a trial.
+//! What can be named on the command line: a workload, a trial, or growth.
 
 use clap::ValueEnum as _;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::network;
 use crate::profile::{Profile, Unit};
@@ -13,11 +13,16 @@ use crate::workload::Workload;
 pub(crate) enum What {
     Workload(Workload),
     Trial(Trial),
+    /// How cost and memory grow: only where it is named.
+    Scale,
 }
+
+const SCALE: &str = "scale";
 
 impl What {
     fn all() -> impl Iterator<Item = Self> {
-        Workload::ALL.into_iter().map(Self::Workload).chain(Trial::ALL.into_iter().map(Self::Trial))
+        let trials = Trial::ALL.into_iter().map(Self::Trial);
+        Workload::ALL.into_iter().map(Self::Workload).chain(trials).chain([Self::Scale])
     }
 
     /// Its name.
@@ -25,6 +30,7 @@ impl What {
         match self {
             Self::Workload(workload) => workload.name(),
             Self::Trial(trial) => trial.name(),
+            Self::Scale => SCALE,
         }
     }
 
@@ -46,6 +52,8 @@ impl What {
 pub(crate) fn parser() -> impl TypedValueParser<Value = What> {
     let values = Workload::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
     let trials = Trial::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
-    PossibleValuesParser::new(values.chain(trials))
+    let scale = PossibleValue::new(SCALE)
+        .help("How cost and memory grow with processes, flows, pods, policies and paths");
+    PossibleValuesParser::new(values.chain(trials).chain([scale]))
         .map(|name| What::all().find(|what| what.name() == name).expect("every name is of something"))
 }

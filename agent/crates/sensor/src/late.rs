@@ -1,5 +1,6 @@
 //! The programs that are attached to the root of cgroup v2, where there was none when the agent started.
 
+use std::convert::Infallible;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -22,7 +23,7 @@ use crate::objects::Objects;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::procfs;
-use crate::sockets::{self, Storage, UnmarkedListeners};
+use crate::sockets::{self, Holder, Storage, UnmarkedListeners};
 use crate::status::ProbeStatus;
 
 /// How often a root is looked for while there is none, milliseconds.
@@ -137,8 +138,14 @@ impl Waiting {
         let context = Context { boot: self.host.boot, owners_probed };
         let running = procfs::running(&self.host, now_ns / ExecId::NS_PER_TICK);
         let datagrams = self.options.flows.datagrams;
-        let (found, unmarked) =
-            sockets::take_in_later(&mut self.storage, &running, now_ns, context, datagrams);
+        let holders: Vec<Holder> = running.values().map(Holder::from).collect();
+        let mut found = Vec::new();
+        let keep = |batch| {
+            found.extend(batch);
+            Ok::<_, Infallible>(())
+        };
+        let Ok(unmarked) =
+            sockets::take_in_later(&mut self.storage, &holders, now_ns, context, datagrams, keep);
         // The reader ends when the agent does.
         _ = self.older.send(Older { found, unmarked, context });
     }

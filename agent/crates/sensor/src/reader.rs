@@ -27,7 +27,7 @@ use crate::sweep::{Sweep, SweepTotals};
 use take::RecentExits;
 
 /// Most records of one ring that are handed on at once.
-const BATCH_RECORDS_MAX: usize = 1024;
+pub(crate) const BATCH_RECORDS_MAX: usize = 1024;
 /// Shortest and longest pause between two looks at the ring, milliseconds. A filling ring wakes the reader earlier.
 const TICK_MS: (i32, i32) = (2, 50);
 /// How often lost records are looked for, milliseconds.
@@ -213,6 +213,18 @@ impl Reader {
             return Ok(());
         }
         self.batches.send(observations).map_err(|_| Closed)
+    }
+
+    /// The same of any number, in batches like those of the ring.
+    pub(crate) fn send_all(&self, observations: impl IntoIterator<Item = Observation>) -> Result<(), Closed> {
+        let mut observations = observations.into_iter();
+        loop {
+            let batch: Vec<_> = observations.by_ref().take(BATCH_RECORDS_MAX).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.send(batch)?;
+        }
     }
 
     /// Takes what is in the ring, in batches, and tells how many there were. Blocks while the channel is full: then

@@ -24,6 +24,7 @@ use crate::options::{FileFilter, Options, RING_BYTES_RANGE};
 use crate::pin::{self, Ledger, PinError, Pinned, Prepared, Unsettled};
 use crate::reader::Reader;
 use crate::self_test::{self, SelfTestError};
+use crate::sockets::Holder;
 use crate::status::{ProbeStatus, ProgramStatistics, RefusedRung};
 use crate::sweep::{Sweep, SweepCounts, SweepTotals};
 use crate::{attach, procfs, sockets};
@@ -175,17 +176,18 @@ pub fn start(
     ));
 
     let running = procfs::running(host, attached_ns / ExecId::NS_PER_TICK);
-    let (found, unmarked) =
-        sockets::take_in(&mut sockets, &running, boot_ns(), context, options.flows.datagrams);
+    let holders: Vec<Holder> = running.values().map(Holder::from).collect();
+    reader.send_all(older_processes(running.into_values().collect())).map_err(|_| StartError::Closed)?;
+    let tell = |found| reader.send(found);
+    let unmarked =
+        sockets::take_in(&mut sockets, &holders, boot_ns(), context, options.flows.datagrams, tell)
+            .map_err(|_| StartError::Closed)?;
     reader.know(unmarked);
-    let mut early: Vec<Observation> = older_processes(running.into_values().collect());
-    early.extend(found);
     let executable = options.self_test.as_deref().filter(|_| attached(attach::PROCESS_EXEC));
     let tested = executable.map(|executable| self_test::run(&mut reader, executable, host)).transpose()?;
     if let Some(pinned) = &mut pinned {
         pinned.finish()?;
     }
-    reader.send(early).map_err(|_| StartError::Closed)?;
     for older in older {
         if let Err(error) = older.take_over(since_ns, context, &filters, &batches) {
             tracing::error!("older programs stay: {}", with_source(&error));
@@ -245,13 +247,13 @@ pub fn start(
 }
 
 /// Oldest first, so that parents come before their children.
-fn older_processes(mut processes: Vec<watchfire_model::Exec>) -> Vec<Observation> {
+fn older_processes(mut processes: Vec<watchfire_model::Exec>) -> impl Iterator<Item = Observation> {
     processes.sort_by_key(|exec| (exec.process.start_ticks, exec.process.pid));
     let observation = |exec: watchfire_model::Exec| Observation {
         boot_ns: exec.process.start_ticks * ExecId::NS_PER_TICK,
         body: Body::Exec(Box::new(exec)),
     };
-    processes.into_iter().map(observation).collect()
+    processes.into_iter().map(observation)
 }
 
 impl Sensor {

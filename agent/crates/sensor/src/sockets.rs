@@ -13,7 +13,9 @@ use aya::maps::{Map, MapData, MapError, SkStorage};
 use watchfire_model::{Exec, ExecId, Observation};
 
 use crate::decode::{Context, found};
+use crate::reader::BATCH_RECORDS_MAX;
 
+use borrow::Process;
 pub(crate) use borrow::{Borrowed, internet_sockets};
 pub(crate) use facts::{Facts, record};
 
@@ -43,11 +45,26 @@ pub(crate) struct Listener {
     pub(crate) cgroup_id: u64,
 }
 
-/// A socket, and where it is to be had again.
+/// A process that may have sockets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    process: ExecId,
+    /// What is written onto its sockets.
+    owner: SocketState,
+}
+
+impl From<&Exec> for Holder {
+    fn from(exec: &Exec) -> Self {
+        Self { process: exec.process, owner: owner(exec) }
+    }
+}
+
+/// An open connection, and where it is to be had again.
 struct Found<'a> {
-    exec: &'a Exec,
+    holder: &'a Holder,
     fd: i32,
-    facts: Facts,
+    cookie: u64,
+    port: u16,
 }
 
 /// The socket map, and another descriptor of it.
@@ -59,85 +76,106 @@ pub(crate) fn storage(map: Map) -> Result<(Storage, Option<OwnedFd>), MapError> 
     Ok((SkStorage::try_from(map)?, fd))
 }
 
-/// Takes in the sockets of `processes`. Answers the connections found, and the listeners that could not be marked.
-pub(crate) fn take_in(
+/// Takes in the sockets of processes: hands on the connections found, and answers the listeners that could not be marked.
+pub(crate) fn take_in<E>(
     storage: &mut Storage,
-    processes: &HashMap<u32, Exec>,
+    holders: &[Holder],
     boot_ns: u64,
     context: Context,
     with_datagrams: bool,
-) -> (Vec<Observation>, UnmarkedListeners) {
-    take_in_those(storage, processes, boot_ns, context, with_datagrams, |_| true)
+    tell: impl FnMut(Vec<Observation>) -> Result<(), E>,
+) -> Result<UnmarkedListeners, E> {
+    let (connections, listeners) = look(storage, holders, with_datagrams);
+    tell_connections(storage, &connections, &listeners, (boot_ns, context), |_| true, tell)?;
+    Ok(unmarked_listeners(&listeners))
 }
 
 /// The same in an agent that runs: what it knows of is not told again.
-pub(crate) fn take_in_later(
+pub(crate) fn take_in_later<E>(
     storage: &mut Storage,
-    processes: &HashMap<u32, Exec>,
+    holders: &[Holder],
     boot_ns: u64,
     context: Context,
     with_datagrams: bool,
-) -> (Vec<Observation>, UnmarkedListeners) {
+    tell: impl FnMut(Vec<Observation>) -> Result<(), E>,
+) -> Result<UnmarkedListeners, E> {
     let is_new = |state: &SocketState| state.opened_ns == boot_ns && state.flags & CONNECTION_FOUND != 0;
-    take_in_those(storage, processes, boot_ns, context, with_datagrams, is_new)
+    let (connections, listeners) = look(storage, holders, with_datagrams);
+    tell_connections(storage, &connections, &listeners, (boot_ns, context), is_new, tell)?;
+    Ok(unmarked_listeners(&listeners))
 }
 
-fn take_in_those(
+/// Somebody who listens: the process, the port, and whether by multipath TCP.
+type Listening<'a> = (&'a Holder, u16, bool);
+
+/// Finds connections and listeners, and writes their owners onto all sockets but the connections, which are marked when it is
+/// known who listens.
+fn look<'a>(
     storage: &mut Storage,
-    processes: &HashMap<u32, Exec>,
-    boot_ns: u64,
-    context: Context,
+    holders: &'a [Holder],
     with_datagrams: bool,
-    is_told: impl Fn(&SocketState) -> bool,
-) -> (Vec<Observation>, UnmarkedListeners) {
+) -> (Vec<Found<'a>>, Vec<Listening<'a>>) {
     let mut seen = HashSet::new();
-    let mut all = Vec::new();
-    for (&pid, exec) in processes {
-        for Borrowed { fd, socket, is_tcp } in internet_sockets(pid, &mut seen) {
+    let (mut connections, mut listeners) = (Vec::new(), Vec::new());
+    for holder in holders {
+        let pid = holder.process.pid;
+        internet_sockets(pid, &mut seen, |Borrowed { fd, socket, is_tcp }| {
             let facts = if is_tcp { Facts::of(&socket) } else { None };
             if facts.is_none() && (is_tcp || !with_datagrams) {
-                continue;
+                return;
             }
-            // Connections are marked when it is known who listens.
-            if facts.as_ref().is_none_or(|facts| facts.open.is_none())
-                && let Err(error) = storage.insert(&socket, State(owner(exec)), BPF_NOEXIST)
-            {
+            if let Some(facts) = facts.as_ref().filter(|facts| facts.open.is_some()) {
+                let (cookie, port) = (facts.cookie, facts.local.port());
+                connections.push(Found { holder, fd, cookie, port });
+            } else if let Err(error) = storage.insert(&socket, State(holder.owner), BPF_NOEXIST) {
                 tracing::debug!("no owner on a socket of process {pid}: {error}");
             }
-            all.extend(facts.map(|facts| Found { exec, fd, facts }));
-        }
+            if let Some(facts) = facts.filter(|facts| facts.listening) {
+                listeners.push((holder, facts.local.port(), facts.multipath));
+            }
+        });
     }
-    let listening: HashSet<(u32, u16)> = (all.iter())
-        .filter(|found| found.facts.listening)
-        .map(|found| (found.exec.namespaces.net, found.facts.local.port()))
-        .collect();
-    let connections = (all.iter())
-        .filter(|found| found.facts.open.is_some())
-        .filter_map(|connection| {
-            let listens =
-                listening.contains(&(connection.exec.namespaces.net, connection.facts.local.port()));
-            let (state, facts) =
-                mark(storage, connection, listens, boot_ns).filter(|(state, _)| is_told(state))?;
-            Some(found(&record(&state, &facts, boot_ns)?, boot_ns, context))
-        })
-        .collect();
-    let unmarked = all.iter().filter(|found| found.facts.listening && found.facts.multipath);
-    let unmarked = unmarked.map(|found| (found.exec, found.facts.local.port()));
-    (connections, unmarked_listeners(unmarked))
+    (connections, listeners)
+}
+
+/// Marks connections and hands them on, a batch at a time, so that many of them take no memory that is not needed later.
+fn tell_connections<E>(
+    storage: &mut Storage,
+    connections: &[Found<'_>],
+    listeners: &[Listening<'_>],
+    (boot_ns, context): (u64, Context),
+    is_told: impl Fn(&SocketState) -> bool,
+    mut tell: impl FnMut(Vec<Observation>) -> Result<(), E>,
+) -> Result<(), E> {
+    let listening: HashSet<(u32, u16)> =
+        listeners.iter().map(|(holder, port, _)| (holder.owner.net_ns, *port)).collect();
+    let mut process = Process::default();
+    for connections in connections.chunks(BATCH_RECORDS_MAX) {
+        let mark = |connection: &Found<'_>| {
+            let listens = listening.contains(&(connection.holder.owner.net_ns, connection.port));
+            let (state, facts) = mark(storage, &mut process, connection, listens, boot_ns)?;
+            let record = is_told(&state).then(|| record(&state, &facts, boot_ns))??;
+            Some(found(&record, boot_ns, context))
+        };
+        tell(connections.iter().filter_map(mark).collect())?;
+    }
+    Ok(())
 }
 
 /// Marks a connection as found, unless the kernel side has seen its beginning: what is on the socket then, and what it counts.
 /// None where it has ended meanwhile.
 fn mark(
     storage: &mut Storage,
+    process: &mut Process,
     connection: &Found<'_>,
     listens: bool,
     boot_ns: u64,
 ) -> Option<(SocketState, Facts)> {
-    let Found { exec, fd, facts } = connection;
-    let socket = borrow::again(exec.process.pid, *fd)?;
-    let now = Facts::of(&socket).filter(|now| now.cookie == facts.cookie)?;
-    let mut state = owner(exec);
+    let Found { holder, fd, cookie, port: _ } = connection;
+    let pid = holder.process.pid;
+    let socket = process.socket(pid, *fd)?;
+    let now = Facts::of(&socket).filter(|now| now.cookie == *cookie)?;
+    let mut state = holder.owner;
     let known = storage.get(&socket, 0).ok().map(|state| state.0);
     if let Some(known) = known {
         if known.opened_ns != 0 {
@@ -155,17 +193,18 @@ fn mark(
     state.told_acked = u64::from(state.tcp_flags & FLAG_CLIENT != 0);
     let flags = if known.is_some() { BPF_EXIST } else { BPF_NOEXIST };
     if let Err(error) = storage.insert(&socket, State(state), flags) {
-        tracing::debug!("no mark on a connection of process {}: {error}", exec.process.pid);
+        tracing::debug!("no mark on a connection of process {pid}: {error}");
     }
     Some((state, now))
 }
 
 /// A port on which several processes listen tells of none of them.
-fn unmarked_listeners<'a>(listeners: impl Iterator<Item = (&'a Exec, u16)>) -> UnmarkedListeners {
+fn unmarked_listeners(listeners: &[Listening<'_>]) -> UnmarkedListeners {
     let mut found: HashMap<(u32, u16), Option<Listener>> = HashMap::new();
-    for (exec, port) in listeners {
-        let listener = Listener { process: exec.process, cgroup_id: exec.cgroup_id };
-        let entry = found.entry((exec.namespaces.net, port)).or_insert(Some(listener));
+    for (holder, port, _) in listeners.iter().filter(|(_, _, is_multipath)| *is_multipath) {
+        let Holder { process, owner } = **holder;
+        let listener = Listener { process, cgroup_id: owner.cgroup_id };
+        let entry = found.entry((owner.net_ns, *port)).or_insert(Some(listener));
         if *entry != Some(listener) {
             *entry = None;
         }

@@ -77,7 +77,7 @@ impl Reader {
             maps.set_context(context);
         }
         self.know(unmarked);
-        self.send(found)
+        self.send_all(found)
     }
 
     /// Whether the account has not moved since, and balances.

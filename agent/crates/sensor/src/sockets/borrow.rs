@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::path::Path;
 
 /// A socket of another process.
 pub(crate) struct Borrowed {
@@ -15,36 +16,47 @@ pub(crate) struct Borrowed {
     pub(crate) is_tcp: bool,
 }
 
-/// Copies of the process's internet sockets that were not seen in another process before.
-pub(crate) fn internet_sockets(pid: u32, seen: &mut HashSet<String>) -> Vec<Borrowed> {
-    let mut sockets = Vec::new();
-    let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return sockets };
-    let mut process = None;
+/// Borrows the process's internet sockets that were not seen in another process before, one after the other: a process may
+/// have more of them open than this one may. `seen` is the inode numbers of sockets.
+pub(crate) fn internet_sockets(pid: u32, seen: &mut HashSet<u64>, mut take: impl FnMut(Borrowed)) {
+    let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return };
+    let mut process = Process::default();
     for entry in fds.flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        let target = target.to_string_lossy().into_owned();
+        let Some(inode) = fs::read_link(entry.path()).ok().and_then(|target| socket_inode(&target)) else {
+            continue;
+        };
         let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if !target.starts_with("socket:") || seen.contains(&target) {
+        if seen.contains(&inode) {
             continue;
         }
-        if process.is_none() {
-            process = pidfd_open(pid);
-        }
-        let Some(socket) = process.as_ref().and_then(|process| pidfd_getfd(process, fd)) else { continue };
-        seen.insert(target);
+        let Some(socket) = process.socket(pid, fd) else { continue };
+        seen.insert(inode);
         let protocol = option(&socket, libc::SOL_SOCKET, libc::SO_PROTOCOL);
         let family = option(&socket, libc::SOL_SOCKET, libc::SO_DOMAIN);
         if matches!(family, Some(libc::AF_INET | libc::AF_INET6)) {
             let is_tcp = matches!(protocol, Some(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP));
-            sockets.push(Borrowed { fd, socket, is_tcp });
+            take(Borrowed { fd, socket, is_tcp });
         }
     }
-    sockets
 }
 
-/// The socket of this number again.
-pub(super) fn again(pid: u32, fd: i32) -> Option<OwnedFd> {
-    pidfd_getfd(&pidfd_open(pid)?, fd)
+/// The number in what a descriptor of a socket is linked to (proc(5)).
+fn socket_inode(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The process that was borrowed from last.
+#[derive(Default)]
+pub(super) struct Process(Option<(u32, OwnedFd)>);
+
+impl Process {
+    /// The socket of this number.
+    pub(super) fn socket(&mut self, pid: u32, fd: i32) -> Option<OwnedFd> {
+        if self.0.as_ref().is_none_or(|(last, _)| *last != pid) {
+            self.0 = Some((pid, pidfd_open(pid)?));
+        }
+        pidfd_getfd(&self.0.as_ref()?.1, fd)
+    }
 }
 
 fn pidfd_open(pid: u32) -> Option<OwnedFd> {
@@ -96,4 +108,40 @@ pub(super) fn address(socket: &OwnedFd, call: NameCall) -> Option<SocketAddr> {
         _ => return None,
     };
     Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_linked_to_a_socket() {
+        for (target, inode) in [
+            ("socket:[4711]", Some(4711)),
+            ("socket:4711", None),
+            ("socket:[]", None),
+            ("pipe:[4711]", None),
+            ("/tmp/socket:[4711]", None),
+        ] {
+            assert_eq!(socket_inode(Path::new(target)), inode, "{target}");
+        }
+    }
+
+    #[test]
+    fn sockets_are_borrowed_once_and_one_after_the_other() {
+        let kept = [0; 3].map(|_| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let own: HashSet<i32> = kept.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
+        let (mut seen, mut met, mut numbers) = (HashSet::new(), Vec::new(), HashSet::new());
+        for _ in 0..2 {
+            internet_sockets(std::process::id(), &mut seen, |Borrowed { fd, socket, is_tcp }| {
+                if own.contains(&fd) {
+                    assert!(!is_tcp);
+                    met.push(fd);
+                    numbers.insert(socket.as_raw_fd());
+                }
+            });
+        }
+        assert_eq!(met.iter().copied().collect::<HashSet<_>>(), own);
+        assert_eq!(met.len(), 3, "each once: {met:?}");
+    }
 }

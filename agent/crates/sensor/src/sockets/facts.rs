@@ -134,12 +134,10 @@ mod tests {
             OwnedFd::from_raw_fd(fd)
         };
         let cookie = Facts::of(&listener).unwrap().cookie;
-        let sockets = internet_sockets(std::process::id(), &mut HashSet::new());
-        let facts: Vec<_> = sockets
-            .iter()
-            .filter_map(|borrowed| Facts::of(&borrowed.socket))
-            .filter(|facts| facts.cookie == cookie)
-            .collect();
+        let mut facts = Vec::new();
+        internet_sockets(std::process::id(), &mut HashSet::new(), |borrowed| {
+            facts.extend(Facts::of(&borrowed.socket).filter(|facts| facts.cookie == cookie));
+        });
         assert!(matches!(&facts[..], [facts] if facts.listening && facts.open.is_none()));
     }
 }

@@ -16,7 +16,7 @@ const LOOK_MS: u64 = 10;
 /// A round over all processes.
 pub(super) struct Round {
     pids: Vec<u32>,
-    seen: HashSet<String>,
+    seen: HashSet<u64>,
 }
 
 impl Round {
@@ -34,9 +34,10 @@ impl Round {
             let Some(pid) = self.pids.pop() else {
                 return if records.is_empty() { None } else { Some(records) };
             };
-            let sockets = internet_sockets(pid, &mut self.seen);
-            let connections = sockets.iter().filter(|borrowed| borrowed.is_tcp);
-            records.extend(connections.filter_map(|tcp| update(storage, &tcp.socket, age_ns)));
+            internet_sockets(pid, &mut self.seen, |borrowed| {
+                let socket = borrowed.is_tcp.then_some(&borrowed.socket);
+                records.extend(socket.and_then(|socket| update(storage, socket, age_ns)));
+            });
         }
         Some(records)
     }
