@@ -1,11 +1,11 @@
-//! `bench`: what the agent costs, beside nothing and beside other designs.
+//! `bench`: what the agent costs, beside nothing, beside other designs and beside programs by others.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::process::Step;
-use crate::{build, cargo, paths, process};
+use crate::{build, cargo, paths, process, setup};
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -26,6 +26,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let output = args.output.clone().unwrap_or_else(|| paths::target().join("bench"));
     let mut command = process::as_root(&bench);
     command.env("WATCHFIRE_BIN", agent).arg("run").arg("--designs").arg(designs).arg("--output").arg(output);
+    for (name, found) in setup::peers() {
+        match found {
+            Ok(folder) => command.arg("--peer").arg(format!("{name}={}", folder.display())),
+            Err(error) => command.arg("--without").arg(format!("{name}={error:#}")),
+        };
+    }
     process::run(command.args(&args.rest))
 }
 

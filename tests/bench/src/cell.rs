@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::account::{Account, Wanted};
 use crate::pairs::Runs;
+use crate::peer::Peers;
 use crate::profile::Profile;
 use crate::statistics::{Summary, median};
-use crate::subject::Subject;
+use crate::subject::{Running, Subject};
 use crate::usage::Usage;
 use crate::workload::Workload;
 
@@ -51,6 +52,7 @@ pub(crate) fn measure(
     subject: Subject,
     profile: Profile,
     designs: &Path,
+    peers: &Peers,
 ) -> Result<Cell> {
     let folder = tempfile::tempdir().context("make a temporary folder")?;
     let file = folder.path().join("watched-file");
@@ -59,18 +61,16 @@ pub(crate) fn measure(
     let operations = profile.operations(workload.operations());
     let (mut ratios, mut alone, mut account) = (Vec::new(), Vec::new(), Account::default());
     let (mut usage, mut beside_ns) = (Usage::default(), 0);
-    for group in 0..profile.groups() {
-        eprint!(
-            "\r{} beside {}: group {} of {} ",
-            workload.name(),
-            subject.name(),
-            group + 1,
-            profile.groups()
-        );
+    let groups = if subject.peer().is_some() { profile.peer_groups() } else { profile.groups() };
+    for group in 0..groups {
+        eprint!("\r{} beside {}: group {} of {} ", workload.name(), subject.name(), group + 1, groups);
         let tag = format!("bench-{}-{}-{group}", std::process::id(), subject.name());
         let runs = Runs { workload, operations, tag: &tag, file: &file };
         let first = runs.once()?;
-        let running = subject.start(designs, &file)?;
+        let running = match subject.peer() {
+            Some(peer) => Running::Peer(peers.start(peer, workload, &file)?),
+            None => subject.start(designs, &file)?,
+        };
         let before = running.usage()?;
         let with = [runs.once()?, runs.once()?];
         // What is on its way still costs.
@@ -83,7 +83,7 @@ pub(crate) fn measure(
         let (without_ns, with_ns) = (sum([first, last]), sum(with));
         ratios.push(with_ns as f64 / without_ns as f64);
         alone.push(without_ns as f64 / (2 * operations) as f64);
-        let expected = wanted.map_or(0, |wanted| wanted.each * 2 * operations);
+        let expected = wanted.map_or(told.expected, |wanted| wanted.each * 2 * operations);
         account = account.plus(Account { expected, ..told });
         beside_ns += with_ns;
         usage = Usage {

@@ -12,6 +12,7 @@ mod machine;
 mod metrics;
 mod network;
 mod pairs;
+mod peer;
 mod profile;
 mod report;
 mod statistics;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use self::peer::{Note, Peers, Unavailable};
 use self::profile::Profile;
 use self::subject::Subject;
 use self::trial::Trial;
@@ -56,6 +58,9 @@ enum Role {
     /// Be an agent of another design until standard input ends
     #[command(hide = true)]
     Design(design::Args),
+    /// Be operations by which a peer is seen to tell what is done
+    #[command(hide = true)]
+    Probe(peer::Probe),
 }
 
 /// Arguments of `run`.
@@ -73,6 +78,12 @@ struct RunArgs {
     /// Kernel programs of the other designs
     #[arg(long)]
     designs: PathBuf,
+    /// Folder of an unpacked peer, NAME=FOLDER
+    #[arg(long = "peer")]
+    peers: Vec<String>,
+    /// Why a peer is not there, NAME=REASON
+    #[arg(long)]
+    without: Vec<String>,
     /// Folder for the results
     #[arg(long)]
     output: PathBuf,
@@ -88,6 +99,7 @@ fn main() -> Result<ExitCode> {
         Role::Work(work) => work.run()?,
         Role::Serve { service } => service.run()?,
         Role::Design(args) => design::run(&args)?,
+        Role::Probe(probe) => probe.run()?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -97,12 +109,19 @@ fn run(args: &RunArgs) -> Result<()> {
     let is_asked = |subject: &Subject| args.subjects.is_empty() || args.subjects.contains(subject);
     let _network = network::Pair::create()?;
     let machine = machine::Machine::here();
+    let peers = Peers::of(&args.peers, &args.without)?;
+    let mut notes = peers
+        .notes(|peer| args.subjects.is_empty() || args.subjects.iter().any(|s| s.peer() == Some(peer)))?;
     let mut cells = Vec::new();
     for workload in Workload::ALL.into_iter().filter(|workload| is_chosen(What::Workload(*workload))) {
         for subject in workload.subjects().iter().copied().filter(is_asked) {
-            let cell = cell::measure(workload, subject, args.profile, &args.designs)?;
-            eprintln!("{}", report::line(&cell));
-            cells.push(cell);
+            match cell::measure(workload, subject, args.profile, &args.designs, &peers) {
+                Ok(cell) => {
+                    eprintln!("{}", report::line(&cell));
+                    cells.push(cell);
+                }
+                Err(error) => notes.push(skipped(workload, subject, error)?),
+            }
         }
     }
     let mut trials = Vec::new();
@@ -113,5 +132,16 @@ fn run(args: &RunArgs) -> Result<()> {
             trials.push(finding);
         }
     }
-    report::write(&args.output, &machine, args.profile, &cells, &trials)
+    report::write(&args.output, &machine, args.profile, &cells, &trials, &notes)
+}
+
+/// A note of what cannot be measured here, where it is a peer's; anything else is an error.
+fn skipped(workload: Workload, subject: Subject, error: anyhow::Error) -> Result<Note> {
+    let Unavailable(reason) = error.downcast()?;
+    let note = Note {
+        peer: subject.name().to_owned(),
+        what: format!("SKIPPED beside {}: {reason}", workload.name()),
+    };
+    eprintln!("\r{}: {}", note.peer, note.what);
+    Ok(note)
 }

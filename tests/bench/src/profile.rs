@@ -21,6 +21,14 @@ impl Profile {
         }
     }
 
+    /// The same for peers: fewer, as no promise hangs on them, and they take seconds to start.
+    pub(crate) const fn peer_groups(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Full => 6,
+        }
+    }
+
     /// How many operations a run has, of a workload's number for a quick look.
     pub(crate) const fn operations(self, quick: u64) -> u64 {
         match self {

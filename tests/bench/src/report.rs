@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::cell::Cell;
 use crate::machine::Machine;
+use crate::peer::Note;
 use crate::profile::Profile;
 use crate::trial::Finding;
 
@@ -23,6 +24,7 @@ struct Results<'a> {
     machine: &'a Machine,
     cells: &'a [Cell],
     trials: &'a [Finding],
+    peers: &'a [Note],
 }
 
 /// Writes a table, a JSON file, and a plot for each workload into a folder.
@@ -32,13 +34,15 @@ pub(crate) fn write(
     profile: Profile,
     cells: &[Cell],
     trials: &[Finding],
+    peers: &[Note],
 ) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    let text = table::markdown(machine, profile, cells, trials);
+    let mut text = table::markdown(machine, profile, cells, trials);
+    text.push_str(&table::notes(profile, peers));
     fs::write(folder.join("bench.md"), &text)?;
     fs::write(
         folder.join("bench.json"),
-        serde_json::to_vec_pretty(&Results { profile, machine, cells, trials })?,
+        serde_json::to_vec_pretty(&Results { profile, machine, cells, trials, peers })?,
     )?;
     for of_workload in cells.chunk_by(|one, other| one.workload == other.workload) {
         plot::write(&folder.join(format!("{}.svg", of_workload[0].workload.name())), of_workload)?;

@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::machine::Machine;
+use crate::peer::Note;
 use crate::profile::Profile;
 use crate::trial::Finding;
 
@@ -37,6 +38,15 @@ pub(super) fn markdown(machine: &Machine, profile: Profile, cells: &[Cell], tria
         text.extend(trials.iter().map(|found| finding(found) + "\n"));
     }
     text
+}
+
+/// The peers and their versions, and what is left out.
+pub(super) fn notes(profile: Profile, peers: &[Note]) -> String {
+    let lines: String = peers.iter().map(|note| format!("* {}: {}\n", note.peer, note.what)).collect();
+    if peers.is_empty() {
+        return lines;
+    }
+    format!("\nPeers, {} groups of four runs each:\n\n{lines}", profile.peer_groups())
 }
 
 /// A line of a trial.
