@@ -21,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     build::kernel_programs()?;
     let designs = build::baseline_programs()?;
-    let agent = build::agent(true)?;
+    let agent = build::measured_agent()?;
     let bench = binary()?;
     let output = args.output.clone().unwrap_or_else(|| paths::target().join("bench"));
     let mut command = process::as_root(&bench);

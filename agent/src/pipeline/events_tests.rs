@@ -64,15 +64,9 @@ fn the_actor_is_as_it_was_at_that_moment() {
     assert_eq!((record.operation, record.result, record.error), (Operation::Open, Some(-13), Some("EACCES")));
     assert_eq!(record.interface, Some(Interface::IoUring));
     let process = &record.process;
-    assert_eq!(
-        (process.binary.as_str(), process.uid, process.euid, process.gid),
-        ("/bin/bash", 1000, 1001, 1002)
-    );
+    assert_eq!((&*process.binary, process.uid, process.euid, process.gid), ("/bin/bash", 1000, 1001, 1002));
     assert_eq!(&*process.pod.as_ref().unwrap().name, "db");
-    assert_eq!(
-        record.ancestors.iter().map(|one| one.binary.as_str()).collect::<Vec<_>>(),
-        ["/usr/sbin/sshd"]
-    );
+    assert_eq!(record.ancestors.iter().map(|one| &*one.binary).collect::<Vec<_>>(), ["/usr/sbin/sshd"]);
     assert_eq!((record.detail.path.as_str(), record.detail.host_path.as_ref()), ("/etc/shadow", None));
 
     let RecordBody::File(record) = take_event(&mut stages, open(id(99))) else { panic!() };

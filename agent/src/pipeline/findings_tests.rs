@@ -47,7 +47,7 @@ fn a_finding_follows_the_flow_that_it_begins_with() {
     assert_eq!(nearest.rule.path, "spec.ingress[0] from[0]");
     assert_eq!(nearest.differs, "peer but not port; ports: wants TCP 6379, found TCP 5432");
     let process = found.example.as_ref().unwrap().process.as_ref().unwrap();
-    assert_eq!((process.exec_id, process.binary.as_str()), (id(2), "/bin/curl"));
+    assert_eq!((process.exec_id, &*process.binary), (id(2), "/bin/curl"));
 
     // The same again, from the other end, and as an attempt that fails.
     let server = Flow { side: Side::Server, ..flow() };

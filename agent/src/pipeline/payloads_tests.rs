@@ -79,7 +79,7 @@ fn a_query_and_its_answer_are_one_record_with_who_asked() {
     assert_eq!(record.answers[0].data.as_deref(), Some("192.0.2.7"));
     assert_eq!(&*record.client.pod.unwrap().name, "frontend");
     assert_eq!((record.server.kind, record.protocol), ("world", Protocol::Udp));
-    assert_eq!(record.process.unwrap().binary, "/bin/curl");
+    assert_eq!(&*record.process.unwrap().binary, "/bin/curl");
     assert_eq!(stages.queries.len(), 0);
 
     // A second answer has no query any more.

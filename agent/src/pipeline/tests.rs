@@ -165,7 +165,7 @@ fn a_flow_that_the_default_denies_says_so_and_by_what() {
     assert_eq!(open.because, "isolated by NetworkPolicy/shop/default-deny");
     let names = [&open.client, &open.server].map(|end| &*end.pod.as_ref().unwrap().name);
     assert_eq!(names, ["frontend", "db"]);
-    assert_eq!(open.process.unwrap().args, ["/bin/curl", "--token=REDACTED"]);
+    assert_eq!(*open.process.unwrap().args, ["/bin/curl", "--token=REDACTED"]);
     assert_eq!(open.process_unknown, None);
 }
 
@@ -214,7 +214,7 @@ fn processes_have_parents_and_ends() {
         namespaces: Namespaces::default(),
     };
     let forked = take_process(&mut stages, Body::Fork(fork));
-    assert_eq!((forked.action, forked.process.binary.as_str()), (ProcessAction::Fork, "/sbin/init"));
+    assert_eq!((forked.action, &*forked.process.binary), (ProcessAction::Fork, "/sbin/init"));
     assert_eq!((forked.clone_flags.unwrap(), forked.exec), (vec!["CLONE_VFORK".into()], None));
     let ls = take_process(&mut stages, exec(2, &["/bin/ls", "--token=x"], false));
     let detail = ls.exec.unwrap();
@@ -225,7 +225,7 @@ fn processes_have_parents_and_ends() {
         Body::Exit(Exit { process: id(2), status, uid: 0, euid: 0, gid: 0, cgroup_id: 0 }),
     );
     assert_eq!((ended.action, ended.exit), (ProcessAction::Exit, Some(status)));
-    assert_eq!((ended.process.binary.as_str(), ended.parent.unwrap().pid), ("/bin/ls", 1));
+    assert_eq!((&*ended.process.binary, ended.parent.unwrap().pid), ("/bin/ls", 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod image;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use watchfire_model::{
     CredentialSet, Exec, ExecDetail, ExecId, Exit, ExitStatus, Fork, Namespaces, Process, ProcessOrigin,
@@ -115,16 +116,18 @@ impl Processes {
         let known = self.get(exec.process);
         let origin = if exec.before_start { ProcessOrigin::BeforeStart } else { ProcessOrigin::Observed };
         let (args, detail) = image::describe(&mut exec, known, &self.intake);
+        // A new image seldom begins elsewhere.
+        let cwd = known.filter(|known| *known.cwd == *exec.cwd).map(|known| Arc::clone(&known.cwd));
         let process = Process {
             exec_id: exec.process,
             // Who forked it does not change when that process ends and another adopts it.
             parent: known.and_then(|known| known.parent).or(exec.parent),
             origin: known.map_or(origin, |known| known.origin),
             state: known.map_or(ProcessState::Running, |known| known.state),
-            binary: exec.binary,
-            args,
+            binary: exec.binary.into(),
+            args: args.into(),
             args_truncated: exec.args_truncated,
-            cwd: exec.cwd,
+            cwd: cwd.unwrap_or_else(|| exec.cwd.into()),
             uid: exec.uid,
             euid: exec.euid,
             gid: exec.gid,
@@ -335,10 +338,10 @@ pub fn unknown_process(exec_id: ExecId) -> Process {
     Process {
         exec_id,
         parent: None,
-        binary: String::new(),
-        args: Vec::new(),
+        binary: Arc::default(),
+        args: Arc::default(),
         args_truncated: false,
-        cwd: String::new(),
+        cwd: Arc::default(),
         uid: INVALID_ID,
         euid: INVALID_ID,
         gid: INVALID_ID,

@@ -1,6 +1,7 @@
 //! What is known of records by name: the fields of filters, which are the columns of segments.
 
 mod extract;
+mod layout;
 mod table;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use watchfire_model::WallTime;
 use crate::family::Families;
 
 pub(crate) use self::extract::{Cell, cell};
+pub(crate) use self::layout::{Layout, Row, Taken};
 pub use self::table::{ALIASES, FIELDS};
 
 /// What a field's values are.

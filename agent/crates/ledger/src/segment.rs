@@ -3,6 +3,7 @@
 mod column;
 mod entry;
 mod frames;
+mod index;
 mod manifest;
 mod reader;
 mod schema;

@@ -1,5 +1,7 @@
 //! Security events: what the records of all their kinds have in common.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{
@@ -122,7 +124,7 @@ pub struct AncestorView {
     /// Process id in the initial pid namespace.
     pub pid: u32,
     /// Executable path.
-    pub binary: String,
+    pub binary: Arc<str>,
 }
 
 /// The process that something was done to.
@@ -135,7 +137,7 @@ pub struct TargetView {
     pub pid: u32,
     /// Executable path, where the process is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub binary: Option<String>,
+    pub binary: Option<Arc<str>>,
     /// Cgroup v2 id, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup_id: Option<u64>,

@@ -1,5 +1,7 @@
 //! Processes.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::ExecId;
@@ -65,7 +67,7 @@ pub enum ProcessState {
     Exited(ExitStatus),
 }
 
-/// What is known about one process.
+/// What is known about one process. Its texts are shared: with those it forks, and with every record of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Process {
     /// Identity.
@@ -73,13 +75,13 @@ pub struct Process {
     /// Identity of the process that forked it, where known.
     pub parent: Option<ExecId>,
     /// Absolute path of the executable as its mount namespace shows it; empty where it could not be read.
-    pub binary: String,
+    pub binary: Arc<str>,
     /// Argument vector, redacted.
-    pub args: Vec<String>,
+    pub args: Arc<[String]>,
     /// Whether arguments were cut at the record limit.
     pub args_truncated: bool,
     /// Working directory at exec; empty where it could not be read.
-    pub cwd: String,
+    pub cwd: Arc<str>,
     /// Real user id.
     pub uid: u32,
     /// Effective user id.

@@ -140,14 +140,14 @@ pub struct ProcessView {
     #[serde(skip_serializing_if = "is_zero")]
     pub ns_pid: u32,
     /// Executable path.
-    pub binary: String,
+    pub binary: Arc<str>,
     /// Argument vector, redacted.
-    pub args: Vec<String>,
+    pub args: Arc<[String]>,
     /// Whether arguments were cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub args_truncated: bool,
     /// Working directory at exec.
-    pub cwd: String,
+    pub cwd: Arc<str>,
     /// Real user id.
     pub uid: u32,
     /// Effective user id.

@@ -37,7 +37,7 @@ fn process() -> ProcessView {
         pid: 42,
         ns_pid: 0,
         binary: "/usr/bin/curl".into(),
-        args: vec!["curl".into(), "a,b\u{1b}[2J".into()],
+        args: ["curl", "a,b\u{1b}[2J"].map(str::to_owned).into(),
         args_truncated: false,
         cwd: "/".into(),
         uid: 0,

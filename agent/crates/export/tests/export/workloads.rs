@@ -131,7 +131,7 @@ fn programs_are_counted_by_what_they_are() {
     let metrics = metrics(SERIES_MAX, false);
     let mut record = common::process(ProcessAction::Exec, None);
     let RecordBody::Process(process) = &mut record.body else { panic!("a process record") };
-    process.process.binary = "/usr/bin/bash".to_owned();
+    process.process.binary = "/usr/bin/bash".into();
     process.process.pod = Some(pod_of(1));
     process.exec = Some(ExecDetail {
         drift: Some(true),

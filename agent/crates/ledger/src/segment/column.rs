@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use parquet::data_type::ByteArray;
-use serde_json::Value;
 
 use super::entry::Entry;
-use crate::family::Families;
-use crate::field::{Cell, Field, Kind, cell};
+use crate::family::{Families, Family};
+use crate::field::{Field, Kind, Layout, Row, Taken};
 
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +57,14 @@ impl Column {
         !matches!(self, Self::Field(_))
     }
 
+    /// The field that it is of.
+    const fn field(self) -> Option<&'static Field> {
+        match self {
+            Self::Seq | Self::Time | Self::Record => None,
+            Self::Field(field) => Some(field),
+        }
+    }
+
     /// What it tells.
     #[must_use]
     pub const fn help(self) -> &'static str {
@@ -91,22 +98,20 @@ impl ColumnValues {
     pub(crate) fn of(columns: &[Column], entries: &[Entry]) -> Vec<Self> {
         let mut values: Vec<Self> =
             columns.iter().map(|column| Self::new(column.kind(), entries.len())).collect();
-        let has_fields = columns.iter().any(|column| matches!(column, Column::Field(_)));
+        let fields: Vec<&'static Field> = columns.iter().filter_map(|column| column.field()).collect();
+        let layouts = Family::ALL.map(|family| Layout::of(fields.iter().copied(), family));
+        let mut row = Row::default();
         for entry in entries {
-            let record: Value = if has_fields {
-                serde_json::from_slice(&entry.line).unwrap_or(Value::Null)
-            } else {
-                Value::Null
-            };
+            if !fields.is_empty() {
+                layouts[entry.family as usize].read(&entry.line, &mut row);
+            }
+            let mut of_fields = row.take();
             for (column, values) in columns.iter().zip(&mut values) {
                 match column {
-                    Column::Seq => values.push(Some(Cell::Int(entry.seq.cast_signed()))),
-                    Column::Time => values.push(Some(Cell::Int(entry.time))),
+                    Column::Seq => values.push(entry, Some(Taken::Int(entry.seq.cast_signed()))),
+                    Column::Time => values.push(entry, Some(Taken::Int(entry.time))),
                     Column::Record => values.push_text(Some(ByteArray::from(entry.line.clone()))),
-                    Column::Field(field) => {
-                        let is_there = field.families.contains(entry.family);
-                        values.push(if is_there { cell(field, &record) } else { None });
-                    }
+                    Column::Field(_) => values.push(entry, of_fields.next().flatten()),
                 }
             }
         }
@@ -114,11 +119,17 @@ impl ColumnValues {
     }
 
     /// A value of another kind than the column's is none.
-    fn push(&mut self, value: Option<Cell>) {
+    fn push(&mut self, entry: &Entry, value: Option<Taken<'_>>) {
         match (self, value) {
-            (Self::Ints(numbers), Some(Cell::Int(number))) => numbers.push(Some(number)),
+            (Self::Ints(numbers), Some(Taken::Int(number))) => numbers.push(Some(number)),
             (Self::Ints(numbers), _) => numbers.push(None),
-            (values, Some(Cell::Text(text))) => values.push_text(Some(ByteArray::from(text.into_bytes()))),
+            // What stands in the line as it is, is a part of it.
+            (values, Some(Taken::Text(Cow::Borrowed(text)))) if !text.is_empty() && entry.has(text) => {
+                values.push_text(Some(ByteArray::from(entry.line.slice_ref(text.as_bytes()))));
+            }
+            (values, Some(Taken::Text(text))) => {
+                values.push_text(Some(ByteArray::from(text.into_owned().into_bytes())));
+            }
             (values, _) => values.push_text(None),
         }
     }

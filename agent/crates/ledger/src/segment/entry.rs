@@ -13,8 +13,15 @@ pub(crate) struct Entry {
     pub(crate) time: i64,
     pub(crate) seq: u64,
     pub(crate) line: Bytes,
+}
+
+/// What a record says of itself, as far as its place goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) family: Family,
+    pub(super) time: i64,
     /// Records that it says are lost.
-    pub(crate) lost: u64,
+    pub(super) lost: u64,
 }
 
 #[derive(Deserialize, Default)]
@@ -27,19 +34,26 @@ struct Head<'a> {
     suppressed: Option<u64>,
 }
 
-impl Entry {
-    /// The record of a line without newline. Without a time of its own, it happened when it was written.
-    pub(crate) fn of(line: Bytes, seq: u64, written_ns: i64) -> Self {
+impl Told {
+    /// By a line without newline. Without a time of its own, it happened when it was written.
+    pub(super) fn by(line: &[u8], written_ns: i64) -> Self {
         // What is no record of ours is kept as an event without fields.
-        let head: Head<'_> = serde_json::from_slice(&line).unwrap_or_default();
+        let head: Head<'_> = serde_json::from_slice(line).unwrap_or_default();
         let family = Family::of_type(&head.record_type);
         let lost = head.lost.unwrap_or(0).saturating_add(head.suppressed.unwrap_or(0));
         let lost = if family == Family::Loss { lost } else { 0 };
-        let time = head.time.map_or(written_ns, |WallTime(ns)| ns);
-        Self { family, time, seq, line, lost }
+        Self { family, time: head.time.map_or(written_ns, |WallTime(ns)| ns), lost }
+    }
+}
+
+impl Entry {
+    /// The record of a line without newline.
+    pub(crate) fn of(line: Bytes, seq: u64, written_ns: i64) -> Self {
+        let Told { family, time, lost: _ } = Told::by(&line, written_ns);
+        Self { family, time, seq, line }
     }
 
-    /// The records of a frame, in its order.
+    /// The records of a frame, in its order. They share its memory.
     pub(crate) fn of_frame(frame: Frame) -> Vec<Self> {
         let payload = Bytes::from(frame.payload);
         let mut entries = Vec::with_capacity(frame.facts.records as usize);
@@ -51,5 +65,11 @@ impl Entry {
             begin += length + 1;
         }
         entries
+    }
+
+    /// Whether a text is a part of the line, and not only equal to one.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let (line, text) = (self.line.as_ptr_range(), text.as_bytes().as_ptr_range());
+        line.start <= text.start && text.end <= line.end
     }
 }

@@ -5,11 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use parquet::errors::ParquetError;
 use watchfire_model::WallTime;
 
-use super::entry::Entry;
-use super::frames::{SealedFrame, write_frames};
+use super::frames::write_frames;
+use super::index::Index;
+use super::schema::ROW_GROUP_ROWS;
 use super::writer::write_table;
 use super::{
     FRAMES_FILE, FileSum, FrameRange, MANIFEST_FILE, Manifest, SEGMENTS_DIR, SIGNATURE_FILE, Segment,
@@ -20,7 +20,7 @@ use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
 use crate::identity::FORMAT;
 use crate::key::NodeKey;
-use crate::wal::{Fault, WalReader};
+use crate::wal::WalReader;
 
 /// What a new segment follows and who makes it.
 #[derive(Debug)]
@@ -36,17 +36,11 @@ pub(crate) struct Sealed<'a> {
 /// Makes the segment of a log file, on disk as a whole. The file has at least one frame; after a fault in it nothing is
 /// made. None if it has no frame.
 pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Option<Segment>, LedgerError> {
-    let mut reader = WalReader::open(wal)?;
+    let reader = WalReader::open(wal)?;
     let previous_hash = reader.header().position.previous;
     let ledger = reader.header().ledger;
-    let mut frames = Vec::new();
-    let mut entries = Vec::new();
-    while let Some(frame) = reader.next()? {
-        let frame = frame.map_err(|fault| damaged(wal, &fault))?;
-        frames.push(SealedFrame { facts: frame.facts, hash: frame.hash });
-        entries.extend(Entry::of_frame(frame));
-    }
-    let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(None) };
+    let mut index = Index::of(reader, wal)?;
+    let (Some(first), Some(last)) = (index.frames.first(), index.frames.last()) else { return Ok(None) };
     let range = FrameRange {
         first: first.facts.sequence,
         last: last.facts.sequence,
@@ -55,7 +49,6 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         previous_hash,
         last_hash: last.hash,
     };
-    entries.sort_by_key(|entry| (entry.family, entry.time, entry.seq));
 
     let segments = sealed.ledger.join(SEGMENTS_DIR);
     let dir = segments.join(format!("{UNFINISHED_PREFIX}{}", dir_name(sealed.segment)));
@@ -64,12 +57,16 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
     }
     files::make_dir(&dir)?;
     let mut tables = BTreeMap::new();
-    for entries in entries.chunk_by(|one, other| one.family == other.family) {
-        let family = entries[0].family;
-        let file = write(&dir.join(family.file_name()), |file| write_table(file, family, entries))?;
-        let [earliest, latest] = [0, entries.len() - 1].map(|at| WallTime(entries[at].time));
-        tables.insert(family, TableSum { records: entries.len() as u64, earliest, latest, file });
+    let records = std::mem::take(&mut index.records);
+    for records in records.chunk_by(|one, other| one.family == other.family) {
+        let family = records[0].family;
+        let path = dir.join(family.file_name());
+        let groups = records.chunks(ROW_GROUP_ROWS).map(|records| index.read(wal, records));
+        let file = write(&path, |file| write_table(file, &path, family, groups))?;
+        let [earliest, latest] = [0, records.len() - 1].map(|at| WallTime(records[at].time));
+        tables.insert(family, TableSum { records: records.len() as u64, earliest, latest, file });
     }
+    let frames_path = dir.join(FRAMES_FILE);
     let manifest = Manifest {
         format: FORMAT,
         ledger,
@@ -79,9 +76,9 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         sealed_at: now,
         previous_manifest: sealed.previous_manifest,
         frames: range,
-        payload_bytes: frames.iter().map(|frame| u64::from(frame.facts.payload_bytes)).sum(),
-        lost: entries.iter().map(|entry| entry.lost).sum(),
-        frames_file: write(&dir.join(FRAMES_FILE), |file| write_frames(file, &frames))?,
+        payload_bytes: index.frames.iter().map(|frame| u64::from(frame.facts.payload_bytes)).sum(),
+        lost: index.lost,
+        frames_file: write(&frames_path, |file| write_frames(file, &index.frames).in_file(&frames_path))?,
         tables,
     };
     let bytes = manifest.to_bytes();
@@ -94,18 +91,14 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
     Ok(Some(Segment { dir: whole, manifest, manifest_hash: ChainHash::of(&bytes) }))
 }
 
-fn damaged(wal: &Path, fault: &Fault) -> LedgerError {
-    LedgerError::malformed(wal, format!("frame {} at byte {}: {}", fault.sequence, fault.at, fault.why))
-}
-
 fn write(
     path: &Path,
-    fill: impl FnOnce(&mut File) -> Result<(), ParquetError>,
+    fill: impl FnOnce(&mut File) -> Result<(), LedgerError>,
 ) -> Result<FileSum, LedgerError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(FILE_MODE);
     let mut file = options.open(path).at("cannot create", path)?;
-    fill(&mut file).in_file(path)?;
+    fill(&mut file)?;
     file.sync_all().at("cannot sync", path)?;
     let (blake3, bytes) = ChainHash::of_file(path).at("cannot read", path)?;
     Ok(FileSum { bytes, blake3 })

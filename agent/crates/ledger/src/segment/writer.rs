@@ -1,6 +1,7 @@
 //! Writes tables: those of segments, and those that are taken out.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use super::column::{Column, ColumnValues};
 use super::entry::Entry;
 use super::schema::{self, ROW_GROUP_ROWS};
+use crate::error::{InFile as _, LedgerError};
 use crate::family::{Families, Family};
 use crate::search::Found;
 
@@ -57,16 +59,20 @@ impl<W: Write + Send> TableWriter<W> {
     }
 }
 
+/// Writes the table of a family, in groups that are in the order of time and number already.
 pub(super) fn write_table<W: Write + Send>(
     file: W,
+    path: &Path,
     family: Family,
-    entries: &[Entry],
-) -> Result<(), ParquetError> {
-    let mut table = TableWriter::begin(file, Families::of(&[family]), true)?;
-    for entries in entries.chunks(ROW_GROUP_ROWS) {
-        write_group(table.writer.next_row_group()?, &table.columns, entries)?;
+    groups: impl Iterator<Item = Result<Vec<Entry>, LedgerError>>,
+) -> Result<(), LedgerError> {
+    let mut table = TableWriter::begin(file, Families::of(&[family]), true).in_file(path)?;
+    for entries in groups {
+        let entries = entries?;
+        let group = table.writer.next_row_group().in_file(path)?;
+        write_group(group, &table.columns, &entries).in_file(path)?;
     }
-    table.end()
+    table.end().in_file(path)
 }
 
 fn write_group<W: Write + Send>(

@@ -1,5 +1,7 @@
 //! One of the things that a finding stands for.
 
+use std::sync::Arc;
+
 use std::net::SocketAddr;
 
 use serde::Serialize;
@@ -34,7 +36,7 @@ pub struct FindingProcess {
     /// Process id in the initial pid namespace.
     pub pid: u32,
     /// Executable path.
-    pub binary: String,
+    pub binary: Arc<str>,
     /// Pod it runs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodView>,
