@@ -1,4 +1,4 @@
-//! `bench`: what the agent costs, beside nothing and beside other designs.
+//! `bench`: what the agent costs, beside nothing, beside other designs and beside programs by others.
 
 mod emulated;
 
@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::packages::KERNELS;
 use crate::process::Step;
-use crate::{build, cargo, elf, paths, process};
+use crate::{build, cargo, elf, paths, process, setup};
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -48,6 +48,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut command = process::as_root(&bench);
     command.env("WATCHFIRE_BIN", agent).arg("run").arg("--designs").arg(designs).arg("--output").arg(output);
+    for (name, found) in setup::peers() {
+        match found {
+            Ok(folder) => command.arg("--peer").arg(format!("{name}={}", folder.display())),
+            Err(error) => command.arg("--without").arg(format!("{name}={error:#}")),
+        };
+    }
     process::run(command.args(&args.rest))
 }
 

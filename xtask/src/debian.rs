@@ -14,9 +14,19 @@ use crate::{paths, process};
 /// A view of one Debian release, apart from the machine's own package state.
 pub(crate) struct Apt {
     state: PathBuf,
+    /// The list of what is installed, so that only what is missing is fetched.
+    status: PathBuf,
 }
 
 impl Apt {
+    /// A release of which packages are taken whole, with all that they need down to the C library, whatever the machine has.
+    pub(crate) fn of_suite_alone(suite: &str) -> Result<Self> {
+        let mut apt = Self::of_suite(suite)?;
+        apt.status = apt.state.join("nothing-installed");
+        fs::write(&apt.status, "").with_context(|| format!("write {}", apt.status.display()))?;
+        Ok(apt)
+    }
+
     /// Fetches the package lists of a release, from the mirror that the machine itself uses.
     pub(crate) fn of_suite(suite: &str) -> Result<Self> {
         let state = paths::cache().join("apt").join(suite);
@@ -24,7 +34,7 @@ impl Apt {
             let folder = state.join(folder);
             fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         }
-        let apt = Self { state };
+        let apt = Self { state, status: PathBuf::from("/var/lib/dpkg/status") };
         let list = apt.state.join("sources.list");
         fs::write(&list, sources::lines_for(suite)?).with_context(|| format!("write {}", list.display()))?;
         process::run_quietly(apt.command("apt-get").arg("update"))?;
@@ -77,8 +87,7 @@ impl Apt {
         set("Dir::Etc::preferencesparts", Path::new("/dev/null"));
         set("Dir::State", &self.state);
         set("Dir::State::lists", &self.state.join("lists"));
-        // The machine's own list of what is installed, so that only what is missing is fetched.
-        set("Dir::State::status", Path::new("/var/lib/dpkg/status"));
+        set("Dir::State::status", &self.status);
         set("Dir::Cache", &self.state.join("cache"));
         command.args(["-o", "Acquire::Languages=none"]);
         if process::is_root() {

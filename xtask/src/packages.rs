@@ -203,6 +203,18 @@ const fn cluster_part(program: &'static str, package: &'static str, path: &'stat
     Tool { program, package, path, arguments: "", may_be_hosts: false }
 }
 
+/// The Debian release that peers are of, whatever release the machine runs: the newest of each that is packaged.
+pub(crate) const PEERS_SUITE: &str = "sid";
+
+/// Programs by others that the agent is measured beside: what the benchmark calls them, and their packages.
+pub(crate) const PEERS: [(&str, &str); 5] = [
+    ("bpftrace", "bpftrace"),
+    ("bcc", "libbpf-tools"),
+    ("auditd", "auditd"),
+    ("tcpdump", "tcpdump"),
+    ("softflowd", "softflowd"),
+];
+
 /// The lab's database.
 pub(crate) const REDIS_SERVER: Tool = Tool {
     program: "redis-server",

@@ -7,6 +7,7 @@ mod kernels;
 mod kubeconform;
 mod kubernetes;
 mod oracle;
+mod peers;
 mod stores;
 mod tools;
 
@@ -19,6 +20,7 @@ pub(crate) use kernels::{KernelFiles, kernel};
 pub(crate) use kubeconform::kubeconform;
 pub(crate) use kubernetes::Kubernetes;
 pub(crate) use oracle::oracle;
+pub(crate) use peers::peers;
 pub(crate) use stores::stores;
 pub(crate) use tools::{tool, tool_binary, tool_libraries, tools};
 
@@ -46,6 +48,8 @@ enum Part {
     Vm,
     /// Real servers, clients and captures of the privileged tests
     Tests,
+    /// Programs by others that the agent is measured beside
+    Peers,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -81,6 +85,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                         // Its tests are skipped, and nothing else needs it.
                         Err(error) if args.parts.is_empty() => println!("tests: SKIPPED: {error:#}"),
                         Err(error) => return Err(error),
+                    }
+                }
+            }
+            Part::Peers => {
+                for (name, found) in peers() {
+                    match found {
+                        Ok(folder) => println!("{name}: {}", folder.display()),
+                        // The benchmark leaves it out, and nothing else needs it.
+                        Err(error) => println!("{name}: SKIPPED: {error:#}"),
                     }
                 }
             }

@@ -17,8 +17,11 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Of a workload beside an agent; none where nothing is to be told.
+    /// Of a workload beside an agent or a peer; none where nothing is to be told.
     pub(crate) fn of(workload: Workload, subject: Subject, tag: &str, watched: &str) -> Option<Self> {
+        if let Some(peer) = subject.peer() {
+            return peer.wanted(workload, tag, watched);
+        }
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         if !matches!(subject, Subject::Idle | Subject::Default | Subject::All) {
             return None;

@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::account::{Account, Wanted};
 use crate::latency::{Latency, Quantiles};
 use crate::pairs::Runs;
+use crate::peer::Peers;
 use crate::probe::Probe;
 use crate::profile::{Profile, Unit};
 use crate::statistics::{Summary, median};
-use crate::subject::Subject;
+use crate::subject::{Running, Subject};
 use crate::usage::Usage;
 use crate::workload::{Done, Workload};
 
@@ -68,6 +69,7 @@ pub(crate) fn measure(
     subject: Subject,
     profile: Profile,
     designs: &Path,
+    peers: &Peers,
 ) -> Result<Cell> {
     let folder = tempfile::tempdir().context("make a temporary folder")?;
     let file = folder.path().join("watched-file");
@@ -80,18 +82,16 @@ pub(crate) fn measure(
     let unit = profile.unit();
     // The first of all finds nothing where it looks: pages, names, what the kernel makes when it is first wanted.
     Runs { workload, operations, tag: "bench-unmeasured", file: &file }.once()?;
-    for group in 0..profile.groups() {
-        eprint!(
-            "\r{} beside {}: group {} of {} ",
-            workload.name(),
-            subject.name(),
-            group + 1,
-            profile.groups()
-        );
+    let groups = if subject.peer().is_some() { profile.peer_groups() } else { profile.groups() };
+    for group in 0..groups {
+        eprint!("\r{} beside {}: group {} of {} ", workload.name(), subject.name(), group + 1, groups);
         let tag = format!("bench-{}-{}-{group}", std::process::id(), subject.name());
         let runs = Runs { workload, operations, tag: &tag, file: &file };
         let first = runs.once()?;
-        let running = subject.start(designs, &file)?;
+        let running = match subject.peer() {
+            Some(peer) => Running::Peer(peers.start(peer, workload, &file)?),
+            None => subject.start(designs, &file)?,
+        };
         let before = running.usage()?;
         let both = [runs.once()?, runs.once()?];
         // What is on its way still costs.
@@ -116,7 +116,7 @@ pub(crate) fn measure(
             }
         }
         alone.push(of_without as f64 / (2 * operations) as f64);
-        let expected = wanted.map_or(0, |wanted| wanted.each * 2 * operations);
+        let expected = wanted.map_or(told.expected, |wanted| wanted.each * 2 * operations);
         account = account.plus(Account { expected, ..told });
         without += of_without;
         with += of_with;

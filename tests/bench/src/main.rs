@@ -15,6 +15,7 @@ mod machine;
 mod metrics;
 mod network;
 mod pairs;
+mod peer;
 mod probe;
 mod profile;
 mod report;
@@ -34,6 +35,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use self::calibration::Calibration;
+use self::peer::{Note, Peers, Unavailable};
 use self::profile::{Profile, Unit};
 use self::report::Report;
 use self::subject::Subject;
@@ -70,6 +72,9 @@ enum Role {
     /// Be an agent of another design until standard input ends
     #[command(hide = true)]
     Design(design::Args),
+    /// Be operations by which a peer is seen to tell what is done
+    #[command(hide = true)]
+    Probe(peer::Probe),
 }
 
 /// Arguments of `run`.
@@ -90,6 +95,12 @@ struct RunArgs {
     /// Kernel programs of the other designs
     #[arg(long)]
     designs: PathBuf,
+    /// Folder of an unpacked peer, NAME=FOLDER
+    #[arg(long = "peer")]
+    peers: Vec<String>,
+    /// Why a peer is not there, NAME=REASON
+    #[arg(long)]
+    without: Vec<String>,
     /// Folder for the results
     #[arg(long)]
     output: PathBuf,
@@ -107,6 +118,7 @@ fn main() -> Result<ExitCode> {
         Role::Hold(hold) => hold.run()?,
         Role::Between(between) => between.run()?,
         Role::Design(args) => design::run(&args)?,
+        Role::Probe(probe) => probe.run()?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,7 +134,15 @@ fn run(args: &RunArgs) -> Result<()> {
     };
     let workloads = Workload::ALL.map(|workload| is_chosen(What::Workload(workload)).then_some(workload));
     let trials = Trial::ALL.map(|trial| is_chosen(What::Trial(trial)).then_some(trial));
-    let is_asked = |subject: &Subject| args.subjects.is_empty() || args.subjects.contains(subject);
+    let is_any = |is_it: &dyn Fn(Subject) -> bool| {
+        profile.unit() == Unit::Nanosecond
+            && (args.subjects.is_empty() || args.subjects.iter().copied().any(is_it))
+    };
+    // Peers are not carried into emulated machines.
+    let is_asked = |subject: &Subject| {
+        let is_named = args.subjects.is_empty() || args.subjects.contains(subject);
+        is_named && (subject.peer().is_none() || profile.unit() == Unit::Nanosecond)
+    };
     let calibration = match profile.unit() {
         Unit::Nanosecond => None,
         Unit::Instruction => Some(Calibration::measure()?),
@@ -130,6 +150,7 @@ fn run(args: &RunArgs) -> Result<()> {
     let is_scale = args.what.contains(&What::Scale);
     let needs_network = is_scale || workloads.iter().flatten().any(|workload| workload.service().is_some());
     let network = needs_network.then(network::Pair::create).transpose()?;
+    let peers = Peers::of(&args.peers, &args.without)?;
     let mut report = Report {
         agent: version::of_agent()?,
         unit: profile.unit(),
@@ -137,6 +158,7 @@ fn run(args: &RunArgs) -> Result<()> {
         machine: machine::Machine::here(),
         calibration,
         left_out,
+        peers: peers.notes(|peer| is_any(&|subject| subject.peer() == Some(peer)))?,
         cells: Vec::new(),
         trials: Vec::new(),
     };
@@ -148,9 +170,13 @@ fn run(args: &RunArgs) -> Result<()> {
     }
     for workload in workloads.into_iter().flatten() {
         for subject in workload.subjects().iter().copied().filter(is_asked) {
-            let cell = cell::measure(workload, subject, profile, &args.designs)?;
-            eprintln!("{}", report::line(&cell));
-            report.cells.push(cell);
+            match cell::measure(workload, subject, profile, &args.designs, &peers) {
+                Ok(cell) => {
+                    eprintln!("{}", report::line(&cell));
+                    report.cells.push(cell);
+                }
+                Err(error) => report.peers.push(skipped(workload, subject, error)?),
+            }
         }
     }
     for trial in trials.into_iter().flatten() {
@@ -161,4 +187,15 @@ fn run(args: &RunArgs) -> Result<()> {
         }
     }
     report.write(&args.output)
+}
+
+/// A note of what cannot be measured here, where it is a peer's; anything else is an error.
+fn skipped(workload: Workload, subject: Subject, error: anyhow::Error) -> Result<Note> {
+    let Unavailable(reason) = error.downcast()?;
+    let note = Note {
+        peer: subject.name().to_owned(),
+        what: format!("SKIPPED beside {}: {reason}", workload.name()),
+    };
+    eprintln!("\r{}: {}", note.peer, note.what);
+    Ok(note)
 }

@@ -28,8 +28,18 @@ impl Profile {
     pub(crate) const fn groups(self) -> usize {
         match self {
             Self::Quick => 4,
-            Self::Full => 12,
+            Self::Full => 10,
             Self::Vm => 1,
+        }
+    }
+
+    /// The same for peers: fewer, as no promise hangs on them, and they take seconds to start. None is carried into emulated
+    /// machines.
+    pub(crate) const fn peer_groups(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Full => 6,
+            Self::Vm => 0,
         }
     }
 

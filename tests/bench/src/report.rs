@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::calibration::Calibration;
 use crate::cell::Cell;
 use crate::machine::Machine;
+use crate::peer::Note;
 use crate::profile::{Profile, Unit};
 use crate::trial::Finding;
 
@@ -34,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) calibration: Option<Calibration>,
     /// What was not measured, and why.
     pub(crate) left_out: Vec<(&'static str, &'static str)>,
+    /// Programs by others with their versions, and those that were left out.
+    pub(crate) peers: Vec<Note>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) trials: Vec<Finding>,
 }

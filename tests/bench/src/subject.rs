@@ -1,4 +1,4 @@
-//! Beside what the work is done: the agent in one of its modes, or another design.
+//! Beside what the work is done: the agent in one of its modes, another design, or a program by others.
 
 mod agent;
 
@@ -13,6 +13,7 @@ pub(crate) use self::agent::Observed;
 use self::agent::RunningAgent;
 use crate::account::{Account, Wanted};
 use crate::design::{Design, Tally};
+use crate::peer::{Peer, RunningPeer};
 use crate::usage::Usage;
 
 /// Something that runs beside the work.
@@ -33,6 +34,16 @@ pub(crate) enum Subject {
     PacketRecords,
     /// Another design: a table of flows that each packet is looked up in
     FlowTable,
+    /// A peer: bpftrace, with a program of one line
+    Bpftrace,
+    /// A peer: the tools of bcc
+    Bcc,
+    /// A peer: the kernel's audit, written to a file
+    Auditd,
+    /// A peer: the beginning of each packet, written to a file
+    Tcpdump,
+    /// A peer: flows of packets, sent to a collector
+    Softflowd,
 }
 
 impl Subject {
@@ -46,16 +57,33 @@ impl Subject {
             Self::WakeupEach => "wakeup-each",
             Self::PacketRecords => "packet-records",
             Self::FlowTable => "flow-table",
+            Self::Bpftrace => Peer::Bpftrace.name(),
+            Self::Bcc => Peer::Bcc.name(),
+            Self::Auditd => Peer::Auditd.name(),
+            Self::Tcpdump => Peer::Tcpdump.name(),
+            Self::Softflowd => Peer::Softflowd.name(),
+        }
+    }
+
+    /// Of a program by others.
+    pub(crate) const fn peer(self) -> Option<Peer> {
+        match self {
+            Self::Bpftrace => Some(Peer::Bpftrace),
+            Self::Bcc => Some(Peer::Bcc),
+            Self::Auditd => Some(Peer::Auditd),
+            Self::Tcpdump => Some(Peer::Tcpdump),
+            Self::Softflowd => Some(Peer::Softflowd),
+            _ => None,
         }
     }
 
     const fn design(self) -> Option<Design> {
         match self {
-            Self::Idle | Self::Default | Self::All => None,
             Self::EarlyOut => Some(Design::EarlyOut),
             Self::WakeupEach => Some(Design::WakeupEach),
             Self::PacketRecords => Some(Design::PacketRecords),
             Self::FlowTable => Some(Design::FlowTable),
+            _ => None,
         }
     }
 
@@ -72,12 +100,16 @@ impl Subject {
 pub(crate) enum Running {
     Agent(Box<RunningAgent>),
     Design(RunningDesign),
+    Peer(RunningPeer),
 }
 
 impl Running {
     /// What it has taken so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(self.pid())
+        match self {
+            Self::Peer(peer) => peer.usage(),
+            Self::Agent(_) | Self::Design(_) => Usage::of(self.pid()),
+        }
     }
 
     /// Ends it, and says what it has told of the work.
@@ -85,6 +117,7 @@ impl Running {
         match self {
             Self::Agent(agent) => Ok(agent.stop(wanted.as_slice())?.pop().unwrap_or_default()),
             Self::Design(design) => design.stop(),
+            Self::Peer(peer) => peer.stop(wanted),
         }
     }
 
@@ -92,7 +125,7 @@ impl Running {
     pub(crate) fn stop_each(self, wanted: &[&Wanted]) -> Result<Vec<Account>> {
         match self {
             Self::Agent(agent) => agent.stop(wanted),
-            Self::Design(_) => bail!("a design tells one thing"),
+            Self::Design(_) | Self::Peer(_) => bail!("a design and a peer tell one thing"),
         }
     }
 
@@ -116,6 +149,7 @@ impl Running {
         match self {
             Self::Agent(agent) => agent.pid(),
             Self::Design(design) => design.child.id(),
+            Self::Peer(peer) => peer.pid(),
         }
     }
 }

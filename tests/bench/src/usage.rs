@@ -47,6 +47,16 @@ impl Usage {
         Ok(usage)
     }
 
+    /// Of several processes together.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            wakeups: self.wakeups + other.wakeups,
+            rss_peak_bytes: self.rss_peak_bytes + other.rss_peak_bytes,
+            map_bytes: self.map_bytes + other.map_bytes,
+        }
+    }
+
     /// What was taken since an earlier look; peaks and maps as they are.
     pub(crate) const fn since(self, earlier: Self) -> Self {
         Self {

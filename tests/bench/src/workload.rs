@@ -85,11 +85,17 @@ impl Workload {
 
     /// Beside what it is run.
     pub(crate) const fn subjects(self) -> &'static [Subject] {
-        use Subject::{All, Default, EarlyOut, FlowTable, Idle, PacketRecords, WakeupEach};
+        use Subject::{
+            All, Auditd, Bcc, Bpftrace, Default, EarlyOut, FlowTable, Idle, PacketRecords, Softflowd,
+            Tcpdump, WakeupEach,
+        };
         match self {
-            Self::Getppid | Self::Connect => &[Idle, Default, All, EarlyOut],
-            Self::Exec | Self::Open => &[Idle, Default, All, EarlyOut, WakeupEach],
-            Self::Stream | Self::Datagram => &[Idle, Default, All, PacketRecords, FlowTable],
+            Self::Getppid => &[Idle, Default, All, EarlyOut],
+            Self::Connect => &[Idle, Default, All, EarlyOut, Bpftrace, Bcc, Auditd],
+            Self::Exec | Self::Open => &[Idle, Default, All, EarlyOut, WakeupEach, Bpftrace, Bcc, Auditd],
+            Self::Stream | Self::Datagram => {
+                &[Idle, Default, All, PacketRecords, FlowTable, Tcpdump, Softflowd]
+            }
         }
     }
 

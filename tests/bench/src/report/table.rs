@@ -2,11 +2,12 @@
 
 use super::{Report, counted, probes, timed};
 use crate::cell::Cell;
-use crate::profile::Unit;
+use crate::peer::Note;
+use crate::profile::{Profile, Unit};
 
 /// All of it.
 pub(super) fn markdown(report: &Report) -> String {
-    let Report { agent, unit, profile, machine, calibration, left_out, cells, trials } = report;
+    let Report { agent, unit, profile, machine, calibration, left_out, peers, cells, trials } = report;
     let mut text = format!(
         "{agent}, on Linux {}, {} processors ({}), {} GiB; load {} before the first run; profile {}, {} of four runs.\n\n",
         machine.kernel,
@@ -37,10 +38,20 @@ pub(super) fn markdown(report: &Report) -> String {
         text.push_str(&timed::trials(trials));
     }
     text.push_str(&probes::table(cells));
+    text.push_str(&notes(*profile, peers));
     for (what, reason) in left_out {
         text.push_str(&format!("\nLeft out: {what}, because {reason}.\n"));
     }
     text
+}
+
+/// The peers and their versions, and what is left out.
+fn notes(profile: Profile, peers: &[Note]) -> String {
+    let lines: String = peers.iter().map(|note| format!("* {}: {}\n", note.peer, note.what)).collect();
+    if peers.is_empty() {
+        return lines;
+    }
+    format!("\nPeers, {} groups of four runs each:\n\n{lines}", profile.peer_groups())
 }
 
 /// Ratio and interval.
