@@ -10,6 +10,7 @@ mod host_paths;
 mod host_view;
 mod interned;
 mod judge;
+mod lineages;
 mod mesh;
 mod names;
 mod open_flows;
@@ -49,6 +50,7 @@ use waiting::Waiting;
 
 use crate::knowledge::Knowledge;
 use judge::Memory;
+use lineages::Lineages;
 use open_flows::OpenFlows;
 use payloads::PayloadCounts;
 use plaintext::Plaintext;
@@ -73,6 +75,7 @@ pub(crate) struct Stages {
     host_paths: HostPaths,
     services: Services,
     processes: Processes,
+    lineages: Lineages,
     flows: OpenFlows,
     memory: Memory,
     rejudging: Rejudging,
@@ -107,6 +110,7 @@ impl Stages {
             host_paths: HostPaths::new(),
             services,
             processes: Processes::new(intake),
+            lineages: Lineages::default(),
             flows: OpenFlows::default(),
             memory: Memory::default(),
             rejudging: Rejudging::default(),

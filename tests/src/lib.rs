@@ -9,10 +9,11 @@ mod lines;
 mod need;
 pub mod policy;
 mod running;
+pub mod scraping;
 mod suite;
 
 pub use agent::{Agent, AgentCommand, watchfire};
-pub use certificate::make_certificate;
+pub use certificate::{make_certificate, make_certificate_for};
 pub use need::{Need, cgroup2_root};
 pub use running::{
     FAMILIES, agent, ask_who, bare, command, has_argument, http_address, http_get, metric, metric_until,

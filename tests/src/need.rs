@@ -19,6 +19,8 @@ pub enum Need {
     Runs(&'static str),
     /// Something else: why the test cannot run without it, and whether it is there.
     That(&'static str, fn() -> bool),
+    /// Each of these.
+    All(&'static [Self]),
 }
 
 impl Need {
@@ -33,6 +35,7 @@ impl Need {
             }
             Self::Program(name) => (!is_in_path(name)).then(|| format!("no program {name}")),
             Self::Path(path) => missing_path(path),
+            Self::All(needs) => needs.iter().find_map(|need| need.missing()),
             Self::That(reason, is_there) => (!is_there()).then(|| reason.to_owned()),
             Self::Runs(command) => (!runs(command)).then(|| format!("`{command}` does not run here")),
         }
@@ -84,6 +87,9 @@ mod tests {
         assert_eq!(Need::Program("no-such-program").missing().unwrap(), "no program no-such-program");
         assert_eq!(Need::Runs("true").missing(), None);
         assert_eq!(Need::Runs("exit 1").missing().unwrap(), "`exit 1` does not run here");
+        assert_eq!(Need::All(&[Need::Program("sh"), Need::Path("/proc/self")]).missing(), None);
+        let all = Need::All(&[Need::Program("sh"), Need::Path("/no/such/path")]);
+        assert_eq!(all.missing().unwrap(), "no /no/such/path");
         assert_eq!(Need::That("no luck", || true).missing(), None);
         assert_eq!(Need::That("no luck", || false).missing().unwrap(), "no luck");
         assert_eq!(Need::Path("/no/such/path").missing().unwrap(), "no /no/such/path");

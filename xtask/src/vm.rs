@@ -2,29 +2,25 @@
 
 mod boot;
 mod initramfs;
+mod machine;
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 
-use crate::packages::{self, KERNELS, Kernel};
+use crate::build;
+use crate::packages::{KERNELS, Kernel};
 use crate::process::Step;
-use crate::setup::{self, KernelFiles};
 use crate::tally::Tally;
 use crate::test_binaries::{self, TestBinary};
-use crate::{build, paths, process};
-use initramfs::Initramfs;
 
-/// Programs of this machine that tests in VMs use where they are there: busybox's own know less.
-const HOST_PROGRAMS: [&str; 2] = ["tc", "ss"];
+pub(crate) use self::boot::Clock;
+pub(crate) use self::machine::Machine;
 
 /// Tests that the VM tier leaves to the host: they say nothing of the kernel, or load the machine for longer than an
 /// emulated one has time. Parts of their names.
@@ -88,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return tally.close();
     }
     for kernel in wanted {
-        let machine = Machine::prepare(*kernel, &agent, &[], &args.command.join(" "))?;
+        let machine = Machine::prepare(*kernel, Clock::Time, &agent, &[], &args.command.join(" "))?;
         let code = machine.boot(|line| println!("{line}"))?;
         if code != 0 {
             bail!("the command ended with {code} on Linux {}", machine.kernel.version);
@@ -129,7 +125,12 @@ fn tests_on(
     let suites: Vec<&TestBinary> = suites.iter().filter(|suite| suite.is_privileged()).collect();
     let job = job(suites.len(), filter, kernel.left_out);
     // A kernel or an emulator that cannot be had is no fault of the code under test.
-    let machine = match Machine::prepare(kernel, agent, &suites, &job) {
+    let suites: Vec<(String, &Path)> = suites
+        .iter()
+        .enumerate()
+        .map(|(index, suite)| (format!("suite{index}"), suite.path.as_path()))
+        .collect();
+    let machine = match Machine::prepare(kernel, Clock::Time, agent, &suites, &job) {
         Ok(machine) => machine,
         Err(error) => return tally().skip(&format!("{tier} (whole tier)"), &format!("{error:#}")),
     };
@@ -161,92 +162,4 @@ fn job(suites: usize, filter: Option<&str>, left_out: &[&str]) -> String {
     }
     job.push_str("exit $code\n");
     job
-}
-
-/// A kernel with everything that it is to run.
-struct Machine {
-    kernel: KernelFiles,
-    parameters: &'static str,
-    initramfs: PathBuf,
-    log: PathBuf,
-}
-
-impl Machine {
-    fn prepare(kernel: Kernel, agent: &Path, suites: &[&TestBinary], job: &str) -> Result<Self> {
-        let files = setup::kernel(kernel)?;
-        setup::tool(&packages::QEMU)?;
-        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
-        let mut archive = Initramfs::default();
-        archive.file("init", include_bytes!("vm/init.sh"));
-        archive.file("busybox", &read(&setup::tool_binary(&packages::BUSYBOX)?)?);
-        for (path, file) in host_programs()? {
-            archive.file(&path, &read(&file)?);
-        }
-        archive.file("watchfire", &read(agent)?);
-        archive.file("job", job.as_bytes());
-        for (index, suite) in suites.iter().enumerate() {
-            archive.file(&format!("suite{index}"), &read(&suite.path)?);
-        }
-        for (index, module) in modules(&files.modules)?.iter().enumerate() {
-            // Numbered, since they load in the order of their names.
-            let name = module.file_name().unwrap_or_default().to_string_lossy();
-            archive.file(&format!("modules/{index:02}-{name}"), &read(module)?);
-        }
-        let folder = paths::target().join("vm");
-        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        // Named after this process too: two runs at once must not change each other's files.
-        let name = format!("{}-{}", kernel.name, std::process::id());
-        let initramfs = folder.join(format!("{name}.cpio"));
-        fs::write(&initramfs, archive.finish()).with_context(|| format!("write {}", initramfs.display()))?;
-        Ok(Self {
-            kernel: files,
-            parameters: kernel.parameters,
-            initramfs,
-            log: folder.join(format!("{name}.log")),
-        })
-    }
-
-    fn boot(&self, show: impl FnMut(&str)) -> Result<i32> {
-        boot::boot(&self.kernel, self.parameters, &self.initramfs, &self.log, show)
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // It is large, and made again for every boot; the log stays.
-        let _ = fs::remove_file(&self.initramfs);
-    }
-}
-
-/// [`HOST_PROGRAMS`] with the libraries that they are linked with, by where they have to lie.
-fn host_programs() -> Result<BTreeMap<String, PathBuf>> {
-    let mut files = BTreeMap::new();
-    for name in HOST_PROGRAMS {
-        let Some(program) = process::which(name) else { continue };
-        let output = Command::new("ldd").arg(&program).output().context("start ldd")?;
-        // `libmnl.so.0 => /lib/…/libmnl.so.0 (0x…)`, `/lib64/ld-linux-x86-64.so.2 (0x…)`
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let library = line.split_whitespace().find_map(|word| word.strip_prefix('/'));
-            files.extend(library.map(|library| (library.to_owned(), Path::new("/").join(library))));
-        }
-        files.insert(format!("bin/{name}"), program);
-    }
-    Ok(files)
-}
-
-/// The files of the modules that this kernel does not have built in, in loading order.
-fn modules(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![root.join("kernel")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    // `bridge.ko`, `bridge.ko.xz`
-    let name =
-        |path: &Path| path.file_name().and_then(|name| name.to_str()?.split('.').next().map(str::to_owned));
-    let find = |module: &str| files.iter().find(|path| name(path).as_deref() == Some(module)).cloned();
-    Ok(packages::KERNEL_MODULES.iter().filter_map(|module| find(module)).collect())
 }

@@ -66,6 +66,7 @@ pub(crate) struct RemoteWriteSection {
     url: String,
     interval: Duration,
     auth: Option<RemoteWriteAuth>,
+    ca_file: Option<AbsolutePath>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +78,7 @@ struct RemoteWriteKeys {
     bearer_token_file: Option<AbsolutePath>,
     username: Option<String>,
     password_file: Option<AbsolutePath>,
+    ca_file: Option<AbsolutePath>,
 }
 
 const fn interval_seconds() -> u64 {
@@ -88,7 +90,8 @@ impl TryFrom<RemoteWriteKeys> for RemoteWriteSection {
 
     fn try_from(keys: RemoteWriteKeys) -> Result<Self, String> {
         const SECONDS_MAX: u64 = 3600;
-        let RemoteWriteKeys { url, interval_seconds, bearer_token_file, username, password_file } = keys;
+        let RemoteWriteKeys { url, interval_seconds, bearer_token_file, username, password_file, ca_file } =
+            keys;
         if !(1..=SECONDS_MAX).contains(&interval_seconds) {
             return Err(format!(
                 "found intervalSeconds {interval_seconds}, expected a whole number from 1 to {SECONDS_MAX}"
@@ -96,6 +99,9 @@ impl TryFrom<RemoteWriteKeys> for RemoteWriteSection {
         }
         if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(format!("found url `{url}`, expected one as https://host/api/v1/write"));
+        }
+        if ca_file.is_some() && !url.starts_with("https://") {
+            return Err(format!("found caFile and url `{url}`, expected one as https://host/api/v1/write"));
         }
         let auth = match (bearer_token_file, username, password_file) {
             (None, None, None) => None,
@@ -108,7 +114,7 @@ impl TryFrom<RemoteWriteKeys> for RemoteWriteSection {
                     .to_owned());
             }
         };
-        Ok(Self { url, interval: Duration::from_secs(interval_seconds), auth })
+        Ok(Self { url, interval: Duration::from_secs(interval_seconds), auth, ca_file })
     }
 }
 
@@ -116,11 +122,12 @@ impl RemoteWriteSection {
     /// As it is sent, in the name of a node.
     pub(crate) fn config(&self, node: &str) -> anyhow::Result<RemoteWriteConfig> {
         use anyhow::Context as _;
-        let Self { url, interval, auth } = self;
+        let Self { url, interval, auth, ca_file } = self;
         Ok(RemoteWriteConfig {
             url: url.parse().with_context(|| format!("metrics.remoteWrite.url `{url}`"))?,
             interval: *interval,
             auth: auth.clone(),
+            ca_file: ca_file.as_ref().map(|path| path.to_path_buf()),
             instance: node.to_owned(),
             job: "watchfire".to_owned(),
         })
@@ -150,6 +157,8 @@ mod tests {
             (json!({ "url": "http://h/", "username": "u" }), "either bearerTokenFile"),
             (token_and_name, "either bearerTokenFile"),
             (json!({ "url": "http://h/", "bearerTokenFile": "t" }), "absolute path"),
+            (json!({ "url": "http://h/", "caFile": "/ca" }), "found caFile and url `http://h/`"),
+            (json!({ "url": "https://h/", "caFile": "ca" }), "absolute path"),
             (json!({ "url": "http://h/", "labels": {} }), "unknown field `labels`"),
             (json!({ "intervalSeconds": 1 }), "missing field"),
         ] {

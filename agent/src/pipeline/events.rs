@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use watchfire_inventory::unknown_process;
 use watchfire_model::{
-    ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, ExecId, FileView, Gap, KernelView,
-    LossRecord, MemoryEvent, MemoryView, NamespaceView, PodView, Process, ProcessView, RecordBody,
-    SignalView, SocketView, TargetView,
+    ANCESTORS_MAX, Detail, Event, EventFacts, EventRecord, ExecId, FileView, Gap, KernelView, LossRecord,
+    MemoryEvent, MemoryView, NamespaceView, PodView, Process, ProcessView, RecordBody, SignalView,
+    SocketView, TargetView,
 };
 
 use super::Stages;
@@ -15,7 +15,7 @@ use super::processes::Belonging;
 impl Stages {
     pub(super) fn event(&mut self, event: Event) -> RecordBody {
         let process = self.actor(&event);
-        let ancestors = self.ancestors(event.process);
+        let ancestors = self.lineages.of(event.process, &self.processes);
         let Event { operation, result, interface, truncated, unreadable, .. } = event;
         let facts = EventFacts { operation, result, interface, truncated, unreadable };
         macro_rules! record {
@@ -89,16 +89,6 @@ impl Stages {
         (process.uid, process.euid, process.gid) = (uid, euid, gid);
         (process.cgroup_id, process.namespaces) = (cgroup_id, namespaces);
         self.view_of(&process)
-    }
-
-    fn ancestors(&self, id: ExecId) -> Vec<AncestorView> {
-        let ancestors = self.processes.ancestry(id).take(ANCESTORS_MAX);
-        let view = |process: &Process| AncestorView {
-            exec_id: process.exec_id,
-            pid: process.exec_id.pid,
-            binary: process.binary.clone(),
-        };
-        ancestors.map(view).collect()
     }
 
     /// The process that code or control went into: as the kernel names it, or as the caller did.

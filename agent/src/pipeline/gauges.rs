@@ -1,5 +1,7 @@
 //! What the stages tell of themselves.
 
+use std::time::Instant;
+
 use watchfire_export::{CounterHandle, GaugeHandle, JudgingTotals, Metrics, PayloadTotals};
 
 use watchfire_model::{EnrichmentOutcome, Missing};
@@ -11,6 +13,7 @@ use crate::knowledge::dialect_name;
 #[derive(Debug)]
 pub(super) struct Gauges {
     metrics: Metrics,
+    started: Instant,
     running: GaugeHandle,
     cgroups: GaugeHandle,
     open_flows: GaugeHandle,
@@ -48,6 +51,7 @@ impl Gauges {
         let counter = |name, help| metrics.register_counter(name, help);
         Self {
             metrics: metrics.clone(),
+            started: Instant::now(),
             running: gauge("processes_running", "Processes in the process table that run"),
             cgroups: gauge("cgroups", "Cgroups whose path is known, those removed lately included"),
             open_flows: gauge("flows_open", "Flows that were seen to open and not yet to end"),
@@ -142,6 +146,7 @@ impl Gauges {
             knowledge,
             host,
             host_paths: _,
+            lineages: _,
             services,
             processes,
             flows,
@@ -160,6 +165,7 @@ impl Gauges {
             clock,
             latest_boot_ns: _,
         } = stages;
+        self.metrics.forget_silent(self.started.elapsed());
         self.metrics.set_findings(&findings::totals(detector, knowledge));
         self.metrics.set_processes(processes.len());
         self.metrics.set_policy_objects(knowledge.objects());

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use watchfire_inventory::{Cgroup, Source};
 use watchfire_model::{
-    ANCESTORS_MAX, AncestorView, ContainerView, ExecId, Labels, Peer, Pod, PodView, ProcessOrigin,
-    ProcessState, ProcessView,
+    AncestorView, ContainerView, ExecId, Labels, Peer, Pod, PodView, ProcessOrigin, ProcessState, ProcessView,
 };
 
 use super::Stages;
+use super::lineages::ancestors;
 
 /// Most that one answer tells of.
 pub(super) const WHO_MATCHES_MAX: usize = 32;
@@ -137,13 +137,7 @@ impl Stages {
             ProcessOrigin::Unseen => "kernel: its beginning was not seen",
         };
         let running = known.state == ProcessState::Running;
-        let ancestors = self.processes.ancestry(id).take(ANCESTORS_MAX);
-        let view = |process: &watchfire_model::Process| AncestorView {
-            exec_id: process.exec_id,
-            pid: process.exec_id.pid,
-            binary: process.binary.clone(),
-        };
-        let ancestors = ancestors.map(view).collect();
+        let ancestors = ancestors(id, &self.processes);
         Some(Match::Process(Box::new(ProcessMatch { process, running, from, ancestors })))
     }
 

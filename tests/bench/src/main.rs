@@ -5,20 +5,25 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod calibration;
 mod cell;
+mod cpu_clock;
 mod design;
+mod latency;
 mod lines;
 mod machine;
 mod metrics;
 mod network;
 mod pairs;
 mod peer;
+mod probe;
 mod profile;
 mod report;
 mod statistics;
 mod subject;
 mod trial;
 mod usage;
+mod version;
 mod what;
 mod workload;
 
@@ -28,8 +33,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use self::calibration::Calibration;
 use self::peer::{Note, Peers, Unavailable};
-use self::profile::Profile;
+use self::profile::{Profile, Unit};
+use self::report::Report;
 use self::subject::Subject;
 use self::trial::Trial;
 use self::what::What;
@@ -105,34 +112,60 @@ fn main() -> Result<ExitCode> {
 }
 
 fn run(args: &RunArgs) -> Result<()> {
-    let is_chosen = |what: What| args.what.is_empty() || args.what.contains(&what);
-    let is_asked = |subject: &Subject| args.subjects.is_empty() || args.subjects.contains(subject);
-    let _network = network::Pair::create()?;
-    let machine = machine::Machine::here();
+    let profile = args.profile;
+    let mut left_out = Vec::new();
+    let mut is_chosen = |what: What| {
+        let is_named = args.what.is_empty() || args.what.contains(&what);
+        let obstacle = is_named.then(|| what.obstacle(profile)).flatten();
+        left_out.extend(obstacle.map(|reason| (what.name(), reason)));
+        is_named && obstacle.is_none()
+    };
+    let workloads = Workload::ALL.map(|workload| is_chosen(What::Workload(workload)).then_some(workload));
+    let trials = Trial::ALL.map(|trial| is_chosen(What::Trial(trial)).then_some(trial));
+    // Peers are not in the emulated machine.
+    let is_timed = profile.unit() == Unit::Nanosecond;
+    let is_asked = |subject: &Subject| {
+        (is_timed || subject.peer().is_none())
+            && (args.subjects.is_empty() || args.subjects.contains(subject))
+    };
+    let calibration = match profile.unit() {
+        Unit::Nanosecond => None,
+        Unit::Instruction => Some(Calibration::measure()?),
+    };
+    let needs_network = workloads.iter().flatten().any(|workload| workload.service().is_some());
+    let _network = needs_network.then(network::Pair::create).transpose()?;
     let peers = Peers::of(&args.peers, &args.without)?;
-    let mut notes = peers
-        .notes(|peer| args.subjects.is_empty() || args.subjects.iter().any(|s| s.peer() == Some(peer)))?;
-    let mut cells = Vec::new();
-    for workload in Workload::ALL.into_iter().filter(|workload| is_chosen(What::Workload(*workload))) {
+    let is_named = |peer| args.subjects.is_empty() || args.subjects.iter().any(|s| s.peer() == Some(peer));
+    let mut report = Report {
+        agent: version::of_agent()?,
+        unit: profile.unit(),
+        profile,
+        machine: machine::Machine::here(),
+        calibration,
+        left_out,
+        peers: if is_timed { peers.notes(is_named)? } else { Vec::new() },
+        cells: Vec::new(),
+        trials: Vec::new(),
+    };
+    for workload in workloads.into_iter().flatten() {
         for subject in workload.subjects().iter().copied().filter(is_asked) {
-            match cell::measure(workload, subject, args.profile, &args.designs, &peers) {
+            match cell::measure(workload, subject, profile, &args.designs, &peers) {
                 Ok(cell) => {
                     eprintln!("{}", report::line(&cell));
-                    cells.push(cell);
+                    report.cells.push(cell);
                 }
-                Err(error) => notes.push(skipped(workload, subject, error)?),
+                Err(error) => report.peers.push(skipped(workload, subject, error)?),
             }
         }
     }
-    let mut trials = Vec::new();
-    for trial in Trial::ALL.into_iter().filter(|trial| is_chosen(What::Trial(*trial))) {
+    for trial in trials.into_iter().flatten() {
         eprintln!("{} ...", trial.name());
-        for finding in trial.run(args.profile, &args.designs)? {
+        for finding in trial.run(profile, &args.designs)? {
             eprintln!("{}", report::finding_line(&finding));
-            trials.push(finding);
+            report.trials.push(finding);
         }
     }
-    report::write(&args.output, &machine, args.profile, &cells, &trials, &notes)
+    report.write(&args.output)
 }
 
 /// A note of what cannot be measured here, where it is a peer's; anything else is an error.

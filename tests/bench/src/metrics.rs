@@ -32,9 +32,27 @@ impl Samples {
         of(self).saturating_sub(of(before))
     }
 
+    /// All series of a name that have these labels: the labels' values and their own.
+    pub(crate) fn labelled<'a, const N: usize>(
+        &'a self,
+        name: &'a str,
+        labels: [&'a str; N],
+    ) -> impl Iterator<Item = ([&'a str; N], u64)> {
+        self.0.iter().filter_map(move |(series, value)| {
+            let rest = series.strip_prefix(name)?.strip_prefix('{')?;
+            let values = labels.map(|key| label(rest, key));
+            values.iter().all(Option::is_some).then(|| (values.map(Option::unwrap_or_default), *value))
+        })
+    }
+
     fn value(&self, series: &str) -> u64 {
         self.0.get(series).copied().unwrap_or(0)
     }
+}
+
+/// The value of a label, in which nothing is escaped.
+fn label<'a>(labels: &'a str, key: &str) -> Option<&'a str> {
+    labels.split("\",").find_map(|pair| pair.strip_prefix(key)?.strip_prefix("=\""))?.split('"').next()
 }
 
 #[cfg(test)]
@@ -50,5 +68,12 @@ mod tests {
         assert_eq!(after.grown(&before, "x_total", "a"), 4);
         assert_eq!(after.grown(&before, "x_total", "c"), 3);
         assert_eq!(after.grown_all(&before, "x_total"), 7);
+    }
+
+    #[test]
+    fn labels_by_their_names() {
+        let samples = Samples::of("x{a=\"1, 2\",b=\"/c\"} 3\nx{a=\"4\"} 5\nxy{a=\"1\",b=\"2\"} 6\n");
+        assert_eq!(samples.labelled("x", ["b", "a"]).collect::<Vec<_>>(), [(["/c", "1, 2"], 3)]);
+        assert_eq!(samples.labelled("x", ["a"]).map(|(_, value)| value).sum::<u64>(), 8);
     }
 }

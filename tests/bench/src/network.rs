@@ -65,6 +65,12 @@ fn packets_in(text: &str) -> Option<u64> {
     Some(count(1)? + count(9)?)
 }
 
+/// Whether there is a program that can make it; that of busybox cannot.
+pub(crate) fn is_possible() -> bool {
+    let said = Command::new("ip").arg("-V").output();
+    said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("iproute2"))
+}
+
 fn ip(arguments: &[&str]) -> Result<()> {
     let output =
         Command::new("ip").args(arguments).output().context("start ip(8), of the package iproute2")?;

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::cpu_clock;
 use crate::network;
 use crate::workload::{Done, Workload};
 
@@ -36,10 +37,14 @@ impl Runs<'_> {
         if let Some(service) = &service {
             command.args(["--to", &service.address]);
         }
+        let service_ns =
+            || service.as_ref().map_or(Ok(0), |service| cpu_clock::nanoseconds(service.child.id()));
+        let service_before = service_ns()?;
         let output =
             command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("start the work")?;
         ensure!(output.status.success(), "the work {} ended with {}", self.workload.name(), output.status);
-        let done: Done = serde_json::from_slice(&output.stdout).context("what the work told")?;
+        let mut done: Done = serde_json::from_slice(&output.stdout).context("what the work told")?;
+        done.own_ns += service_ns()? - service_before;
         ensure!(
             done.operations == self.operations,
             "{}: {} of {} operations were done",

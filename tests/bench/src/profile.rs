@@ -1,4 +1,4 @@
-//! How much is measured.
+//! How much is measured, and in what.
 
 use serde::Serialize;
 
@@ -10,14 +10,26 @@ pub(crate) enum Profile {
     Quick,
     /// What is quoted.
     Full,
+    /// In an emulator whose clock counts instructions, as `cargo xtask bench --kernel` starts it: few operations.
+    Vm,
 }
 
 impl Profile {
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+            Self::Vm => "vm",
+        }
+    }
+
     /// Groups of runs, each with an agent of its own.
     pub(crate) const fn groups(self) -> usize {
         match self {
             Self::Quick => 4,
             Self::Full => 12,
+            Self::Vm => 1,
         }
     }
 
@@ -26,6 +38,8 @@ impl Profile {
         match self {
             Self::Quick => 2,
             Self::Full => 6,
+            // None runs there.
+            Self::Vm => 0,
         }
     }
 
@@ -34,6 +48,23 @@ impl Profile {
         match self {
             Self::Quick => quick,
             Self::Full => quick * 3,
+            Self::Vm => quick.div_ceil(10),
         }
     }
+
+    /// What a nanosecond of the clock stands for.
+    pub(crate) const fn unit(self) -> Unit {
+        match self {
+            Self::Quick | Self::Full => Unit::Nanosecond,
+            Self::Vm => Unit::Instruction,
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    Nanosecond,
+    Instruction,
 }

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
+pub(crate) use self::agent::Observed;
 use self::agent::RunningAgent;
 use crate::account::{Account, Wanted};
 use crate::design::{Design, Tally};
@@ -137,6 +138,11 @@ impl Running {
         let output = output.context("start taskset(1), of the package util-linux")?;
         ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(())
+    }
+
+    /// What an agent says of itself since it began; of others nothing is known.
+    pub(crate) fn observed(&self) -> Option<Observed> {
+        if let Self::Agent(agent) = self { Some(agent.observed()) } else { None }
     }
 
     fn pid(&self) -> u32 {

@@ -1,10 +1,12 @@
-//! What a process takes, as /proc tells it.
+//! What a process takes.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+
+use crate::cpu_clock;
 
 /// What a process has taken so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -23,13 +25,7 @@ impl Usage {
     /// Of a process.
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let folder = Path::new("/proc").join(pid.to_string());
-        let mut usage = Self::default();
-        let ticks = rustix::param::clock_ticks_per_second();
-        let stat = read(&folder.join("stat"))?;
-        // After the name in brackets, which may hold anything: state is field 3, utime 14, stime 15 (proc(5)).
-        let after = stat.rsplit(')').next().unwrap_or_default();
-        let times = after.split_whitespace().skip(11).take(2);
-        usage.cpu_ns = times.filter_map(|time| time.parse::<u64>().ok()).sum::<u64>() * 1_000_000_000 / ticks;
+        let mut usage = Self { cpu_ns: cpu_clock::nanoseconds(pid)?, ..Self::default() };
         let status = read(&folder.join("status"))?;
         usage.rss_peak_bytes = number_after(&status, "VmHWM:").unwrap_or(0) * 1024;
         for task in fs::read_dir(folder.join("task"))?.flatten() {

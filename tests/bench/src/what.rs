@@ -3,6 +3,8 @@
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::network;
+use crate::profile::{Profile, Unit};
 use crate::trial::Trial;
 use crate::workload::Workload;
 
@@ -18,10 +20,24 @@ impl What {
         Workload::ALL.into_iter().map(Self::Workload).chain(Trial::ALL.into_iter().map(Self::Trial))
     }
 
-    const fn name(self) -> &'static str {
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Workload(workload) => workload.name(),
             Self::Trial(trial) => trial.name(),
+        }
+    }
+
+    /// Why it cannot be measured here.
+    pub(crate) fn obstacle(self, profile: Profile) -> Option<&'static str> {
+        match (self, profile.unit()) {
+            (Self::Trial(_), Unit::Instruction) => {
+                Some("it is about rates in time on two processors, and the emulator has one and no time")
+            }
+            (Self::Workload(workload), _) if workload.service().is_some() && !network::is_possible() => {
+                Some("it needs ip(8) of the package iproute2")
+            }
+            _ => None,
         }
     }
 }

@@ -15,6 +15,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::cpu_clock;
+use crate::profile::Unit;
 use crate::subject::Subject;
 
 pub(crate) use self::connections::PORT as CONNECTIONS_PORT;
@@ -134,6 +136,19 @@ pub(crate) struct Done {
     pub(crate) operations: u64,
     /// Time that all took.
     pub(crate) nanoseconds: u64,
+    /// Processor time of the work itself, of what it has started, and of its other end.
+    pub(crate) own_ns: u64,
+}
+
+impl Done {
+    /// What the work took. The emulator's one processor also runs what is beside the work, so instructions are by the
+    /// work's own clock: what its processes do, the kernel for them, kernel programs on the way, and interrupts meanwhile.
+    pub(crate) const fn cost(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Nanosecond => self.nanoseconds,
+            Unit::Instruction => self.own_ns,
+        }
+    }
 }
 
 impl Work {
@@ -141,6 +156,7 @@ impl Work {
     pub(crate) fn run(&self) -> Result<()> {
         let pace = Pace::each_second(self.each_second);
         let to = || self.to.context("the other end is missing");
+        let own_before = cpu_clock::own_and_childrens_ns()?;
         let begun = Instant::now();
         let operations = match self.workload {
             Workload::Getppid => calls::run(self.operations),
@@ -151,7 +167,8 @@ impl Work {
             Workload::Datagram => datagrams::run(self.operations, to()?)?,
         };
         let nanoseconds = u64::try_from(begun.elapsed().as_nanos())?;
-        println!("{}", serde_json::to_string(&Done { operations, nanoseconds })?);
+        let own_ns = cpu_clock::own_and_childrens_ns()? - own_before;
+        println!("{}", serde_json::to_string(&Done { operations, nanoseconds, own_ns })?);
         Ok(())
     }
 }

@@ -10,10 +10,22 @@ fn folders() -> BTreeMap<String, PathBuf> {
     serde_json::from_str(&told("WATCHFIRE_DEFINITIONS")).expect("names and folders")
 }
 
-/// Whether the production overlay's custom resources can be defined.
+/// Whether the custom resources of production and staging can be defined.
 pub(crate) fn has_monitors() -> bool {
-    crate::kube::has_kubernetes() && folders().contains_key("prometheus-operator")
+    has(MONITORS)
 }
+
+/// Whether cert-manager's can be.
+pub(crate) fn has_certificates() -> bool {
+    has(CERTIFICATES)
+}
+
+fn has(name: &str) -> bool {
+    crate::kube::has_kubernetes() && folders().contains_key(name)
+}
+
+const MONITORS: &str = "prometheus-operator";
+const CERTIFICATES: &str = "cert-manager";
 
 /// Definitions that the API server has until this is dropped.
 pub(crate) struct Defined {
@@ -29,8 +41,17 @@ impl Defined {
 
     /// Defines what Prometheus Operator works by.
     pub(crate) fn monitors() -> Self {
+        Self::of(MONITORS)
+    }
+
+    /// Defines what cert-manager works by.
+    pub(crate) fn certificates() -> Self {
+        Self::of(CERTIFICATES)
+    }
+
+    fn of(wanted: &str) -> Self {
         let mut folders = folders();
-        folders.retain(|name, _| name == "prometheus-operator");
+        folders.retain(|name, _| name == wanted);
         Self::those(folders)
     }
 

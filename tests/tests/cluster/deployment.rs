@@ -9,7 +9,7 @@ use watchfire_tests::nonce;
 use crate::kube::{Kube, PATIENCE, told};
 
 /// The namespace that the manifests name.
-const NAMESPACE: &str = "watchfire";
+pub(crate) const NAMESPACE: &str = "watchfire";
 
 /// Where the ledger is, as the agent sees it.
 pub(crate) const LEDGER: &str = "/var/lib/watchfire/ledger";
@@ -51,10 +51,17 @@ impl Deployment {
             let path = files.join(name);
             json!({ "name": name, "hostPath": { "path": path, "type": "DirectoryOrCreate" } })
         };
+        let mut volumes = vec![volume("event-log"), volume("state")];
+        let overlay = kube.run(["kustomize", &deploy().join(folder).to_string_lossy()]);
+        if overlay.contains("name: container-runtime") || components.contains(&"container-runtime") {
+            let socket = PathBuf::from(told("WATCHFIRE_CRI_SOCKET"));
+            let path = socket.parent().expect("a socket lies in a folder");
+            volumes.push(json!({ "name": "container-runtime", "hostPath": { "path": path } }));
+        }
         let patch = json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet",
             "metadata": { "name": "watchfire", "namespace": NAMESPACE },
-            "spec": { "template": { "spec": { "volumes": [volume("event-log"), volume("state")] } } },
+            "spec": { "template": { "spec": { "volumes": volumes } } },
         });
         let manifest = built(
             &kube,
@@ -81,7 +88,7 @@ impl Deployment {
 
     /// The pod of this node's agent.
     pub(crate) fn pod(&self) -> Value {
-        let pods = self.kube.json(&["--namespace", NAMESPACE, "get", "pods"]);
+        let pods = self.json(&["get", "pods"]);
         let running = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
         pods["items"].as_array().unwrap().iter().find(running).expect("an agent").clone()
     }
@@ -97,9 +104,20 @@ impl Deployment {
         self.attempt(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
     }
 
+    /// What kubectl says in JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let arguments: Vec<&str> = ["--namespace", NAMESPACE].iter().chain(arguments).copied().collect();
+        self.kube.json(&arguments)
+    }
+
+    /// The event log, on the host.
+    pub(crate) fn event_log(&self) -> PathBuf {
+        self.folder.join("event-log/events.jsonl")
+    }
+
     /// Waits for a record of the event log.
     pub(crate) fn record(&self, awaited: &str, mut matches: impl FnMut(&Value) -> bool) -> Value {
-        let log = self.folder.join("event-log/events.jsonl");
+        let log = self.event_log();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();

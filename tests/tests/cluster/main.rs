@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test panics; the message says where")]
 
+mod api_component;
 mod api_tokens;
 mod containers;
 mod control;
@@ -16,6 +17,7 @@ mod inventory;
 mod kube;
 mod manifests;
 mod node;
+mod overlays;
 mod pod;
 mod policy;
 mod process;
@@ -34,7 +36,10 @@ const AGENT: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2];
 const API: &[Need] = &[KUBERNETES, Need::Root, Need::Btf, Need::CgroupV2, Need::Program("openssl")];
 /// What a test of the agent beside a container runtime takes.
 const CONTAINERS: &[Need] = &[CONTAINERD, Need::Root, Need::Btf, Need::CgroupV2];
-/// What the production overlay takes, which has objects for the Prometheus Operator.
+/// What the API's component takes, with certificates by cert-manager's resources.
+const API_COMPONENT: &[Need] =
+    &[KUBERNETES, CERTIFICATES, Need::Root, Need::Btf, Need::CgroupV2, Need::Program("openssl")];
+/// What the overlays for production and staging take, which have objects for the Prometheus Operator.
 const PRODUCTION: &[Need] = &[KUBERNETES, MONITORS, Need::Root, Need::Btf, Need::CgroupV2];
 /// What checking manifests takes.
 const MANIFESTS: &[Need] =
@@ -50,6 +55,8 @@ const MONITORS: Need = Need::That(
     "no definitions of the Prometheus Operator's resources: Go fetches them",
     definitions::has_monitors,
 );
+const CERTIFICATES: Need =
+    Need::That("no definitions of cert-manager's resources: Go fetches them", definitions::has_certificates);
 
 fn main() {
     Suite::new()
@@ -67,6 +74,13 @@ fn main() {
         .test("rights_are_all_used", AGENT, rights::each_is_used)
         .test("rights_of_the_kubelet_component_are_used", AGENT, rights::of_the_kubelet_is_used)
         .test("production_overlay_tells_what_passed", PRODUCTION, production::overlay)
+        .test("overlay_dev_tells_more", AGENT, overlays::dev)
+        .test("overlay_staging_is_as_production", PRODUCTION, overlays::staging)
+        .test(
+            "api_component_serves_what_the_secret_has",
+            API_COMPONENT,
+            api_component::serves_what_the_secret_has,
+        )
         .test("api_tokens_of_service_accounts", API, api_tokens::of_service_accounts)
         .test("names_first_exec_of_every_container", AGENT, inventory::first_exec_of_every_container)
         .test("names_workloads_of_pods", AGENT, inventory::workloads)

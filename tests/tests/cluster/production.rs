@@ -79,6 +79,14 @@ pub(crate) fn overlay() {
     let opened =
         counted(&["watchfire_flows_total{", "stage=\"open\"", "side=\"client\"", "verdict=\"denied\""]);
     assert!(opened >= denied as f64, "{opened} of {denied}");
+    let by_policy = counted(&[
+        "watchfire_workload_flow_verdicts_total{",
+        "source_namespace=\"development\",source_workload_kind=\"Deployment\",source_workload=\"client\"",
+        "destination_namespace=\"production\",destination_workload_kind=\"Deployment\",destination_workload=\"web\"",
+        "policy_kind=\"NetworkPolicy\",policy_namespace=\"development\",policy=\"deny-all\"",
+        "verdict=\"denied\",direction=\"egress\",side=\"client\"",
+    ]);
+    assert_eq!(by_policy, 1.0, "{metrics}");
     assert_eq!(counted(&["watchfire_ledger_events_total{", "seal-failed"]), 0.0);
     println!("{}", figures());
     match scraping {
@@ -126,7 +134,7 @@ fn is_judged(deployment: &Deployment, (from, to, port, outcome, because): platfo
 }
 
 /// What whoever collects metrics is told.
-fn scraped(address: &str) -> String {
+pub(crate) fn scraped(address: &str) -> String {
     let mut stream = TcpStream::connect((address, 9464)).expect("the agent answers");
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -198,7 +198,8 @@ pub(crate) fn of_the_kubelet_is_used() {
         let (client, role) = client(&namespace, account, &granted);
         let agent = agent_unsynced(&client, &["--kubelet", &url, "--kubelet-insecure-tls", "true"]);
         if granted.is_empty() {
-            let told = agent.logged("forbidden: get nodes/");
+            let (_, resource, verb) = right;
+            let told = agent.logged(&format!("forbidden: {verb} {resource} "));
             assert!(told.contains("WARN"), "{told}");
         } else {
             // All lists of the API are forbidden, so that the kubelet is asked.

@@ -17,9 +17,48 @@ const BOOT_LIMIT: Duration = Duration::from_secs(2400);
 
 const END: &str = "@@@ watchfire-vm-end ";
 
+/// What the clock of a VM counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Time, as on this machine.
+    Time,
+    /// Instructions: each takes a nanosecond, on one processor, and the time of an idle processor is skipped.
+    Instructions,
+}
+
+impl Clock {
+    /// Arguments of the emulator. On one thread in any case: with a thread each, QEMU may run code that the other
+    /// processor has just patched as it was before. Kernels patch themselves when the agent attaches, and then panic on
+    /// a stale breakpoint.
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Time => &["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2"],
+            // Where there are fast string instructions, kernels clear and copy pages with one that counts each byte.
+            Self::Instructions if cfg!(target_arch = "x86_64") => {
+                &["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,-erms,-fsrm", "-smp", "1"]
+            }
+            Self::Instructions => {
+                &["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max", "-smp", "1"]
+            }
+        }
+    }
+
+    /// Parameters of the kernel.
+    const fn parameters(self) -> &'static str {
+        match self {
+            // The counter of the processor is the finest clock; it counts a nanosecond, which need not be found out.
+            Self::Instructions if cfg!(target_arch = "x86_64") => {
+                "clocksource=tsc tsc=reliable tsc_early_khz=1000000"
+            }
+            Self::Time | Self::Instructions => "",
+        }
+    }
+}
+
 /// Boots, passes each line of the serial console on, and returns the exit code of the job.
 pub(crate) fn boot(
     kernel: &KernelFiles,
+    clock: Clock,
     parameters: &str,
     initramfs: &Path,
     log: &Path,
@@ -28,10 +67,9 @@ pub(crate) fn boot(
     let mut emulator = Command::new(setup::tool(&packages::QEMU)?);
     let console = if cfg!(target_arch = "aarch64") { "ttyAMA0" } else { "ttyS0" };
     let machine = if cfg!(target_arch = "aarch64") { "virt" } else { "q35" };
-    // Both processors on one thread: with a thread each, QEMU may run code that the other processor has just patched
-    // as it was before. Kernels patch themselves when the agent attaches, and then panic on a stale breakpoint.
     emulator
-        .args(["-machine", machine, "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536"])
+        .args(["-machine", machine, "-m", "1536"])
+        .args(clock.arguments())
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(&kernel.image)
@@ -39,7 +77,10 @@ pub(crate) fn boot(
         .arg(initramfs)
         .args([
             "-append",
-            &format!("console={console} quiet loglevel=3 panic=-1 mitigations=off {parameters}"),
+            &format!(
+                "console={console} quiet loglevel=3 panic=-1 mitigations=off {} {parameters}",
+                clock.parameters()
+            ),
         ]);
     let mut child = emulator
         .stdin(Stdio::null())

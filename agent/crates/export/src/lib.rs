@@ -31,6 +31,7 @@ pub use metrics::{
     ApiMetrics, ApiRefusal, CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Latest, Metrics,
     MetricsOptions, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
     ProbeState, ProgramStatistics, SERIES_MAX_DEFAULT, ShipTotals, SinkCounters, SourceState,
+    WORKLOAD_SILENT_SECONDS_MAX,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,

@@ -10,6 +10,7 @@ mod inventory;
 mod labels;
 mod latest;
 mod ledger;
+mod names;
 mod observe;
 mod own_process;
 mod payloads;
@@ -21,11 +22,12 @@ mod series;
 mod shipping;
 mod sinks;
 mod stages;
+mod verdicts;
 mod workload_flows;
 mod workload_processes;
 mod workloads;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -38,7 +40,6 @@ use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, Recor
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::api::{ApiMetrics, ApiRefusal};
 pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
-pub use self::flows::POLICY_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::latest::{Latest, ProbeState};
 pub use self::payloads::PayloadTotals;
@@ -48,6 +49,8 @@ pub(crate) use self::remote_write::RemoteWriteCounters;
 pub use self::series::SERIES_MAX_DEFAULT;
 pub use self::shipping::ShipTotals;
 pub use self::sinks::SinkCounters;
+pub use self::verdicts::POLICY_LABELS_MAX;
+pub use self::workloads::WORKLOAD_SILENT_SECONDS_MAX;
 
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
@@ -65,6 +68,7 @@ use self::series::SeriesBudget;
 use self::shipping::ShippingMetrics;
 use self::sinks::SinkFamilies;
 use self::stages::StageMetrics;
+use self::verdicts::VerdictMetrics;
 use self::workload_flows::WorkloadFlowMetrics;
 use self::workload_processes::WorkloadProcessMetrics;
 use self::workloads::Workloads;
@@ -112,6 +116,8 @@ struct Families {
     series: Gauge,
     budget: SeriesBudget,
     workloads: Workloads,
+    /// Written while series of workloads are removed.
+    sweeping: RwLock<()>,
     workload_flows: WorkloadFlowMetrics,
     workload_processes: WorkloadProcessMetrics,
     stages: StageMetrics,
@@ -119,6 +125,7 @@ struct Families {
     hubble: Option<HubbleMetrics>,
     own_process: ProcessMetrics,
     flows: FlowMetrics,
+    verdicts: VerdictMetrics,
     dns: DnsMetrics,
     findings: FindingMetrics,
     payloads: PayloadMetrics,
@@ -188,13 +195,15 @@ impl Metrics {
         registry.register("workload_series_max", "Most such series, as configured", limit);
         Self(Arc::new(Families {
             workloads: Workloads::new(budget.max()),
+            sweeping: RwLock::default(),
             workload_flows: WorkloadFlowMetrics::register(&mut registry, &budget),
             workload_processes: WorkloadProcessMetrics::register(&mut registry, &budget),
             stages: StageMetrics::register(&mut registry),
             remote_write: RemoteWriteCounters::register(&mut registry),
             hubble: hubble.then(|| HubbleMetrics::register(&mut plain, &budget)),
             own_process: ProcessMetrics::register(&mut plain, &mut registry),
-            flows: FlowMetrics::register(&mut registry, &budget),
+            flows: FlowMetrics::register(&mut registry),
+            verdicts: VerdictMetrics::register(&mut registry, &budget),
             dns: DnsMetrics::register(&mut registry),
             findings: FindingMetrics::register(&mut registry, &budget),
             payloads: PayloadMetrics::register(&mut registry),

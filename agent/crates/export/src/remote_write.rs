@@ -5,12 +5,14 @@
 //! with a growing pause, what it refuses is given up. All of it is counted.
 
 mod auth;
+mod authorities;
 mod client;
 mod queue;
 mod samples;
 mod wire;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,12 +46,12 @@ pub enum RemoteWriteError {
         url: Uri,
     },
     /// No certificates of authorities are to be had.
-    #[error("remote write to {url}: cannot read the certificates that this host trusts")]
-    Roots {
+    #[error("remote write to {url}: {why}")]
+    Authorities {
         /// The URL.
         url: Uri,
-        /// Why.
-        source: std::io::Error,
+        /// Why, with the file where one is named.
+        why: String,
     },
 }
 
@@ -62,6 +64,9 @@ pub struct RemoteWriteConfig {
     pub interval: Duration,
     /// How to say who sends.
     pub auth: Option<RemoteWriteAuth>,
+    /// Certificates of the authorities that the server's may be signed by, PEM; those that this host trusts where none is named.
+    /// Read again after failures.
+    pub ca_file: Option<PathBuf>,
     /// Label `instance` of every series.
     pub instance: String,
     /// Label `job` of every series.
@@ -81,7 +86,7 @@ pub struct RemoteWrite {
 impl RemoteWrite {
     /// Checks the configuration and connects to nobody yet. `version` is the agent's.
     pub fn new(config: RemoteWriteConfig, version: &str, metrics: Metrics) -> Result<Self, RemoteWriteError> {
-        let client = Client::new(config.url.clone(), version, config.auth.clone())?;
+        let client = Client::new(config.url.clone(), version, config.auth.clone(), config.ca_file.clone())?;
         let queue = Queue::new(REMOTE_WRITE_QUEUE_BYTES_MAX, metrics.remote_write().clone());
         Ok(Self { config, client, metrics, queue, failing: false })
     }
@@ -106,6 +111,7 @@ impl RemoteWrite {
                         Answer::Later { after, .. } => {
                             not_before = Instant::now() + after.unwrap_or(pause);
                             pause = (pause * 2).min(Duration::from_secs(REMOTE_WRITE_PAUSE_SECONDS.1));
+                            self.client.renew();
                         }
                     }
                     self.note(&answer);

@@ -60,6 +60,8 @@ pub struct Processes {
     /// Ended ones, earliest first.
     exited: VecDeque<(u64, ExecId)>,
     next_order: u64,
+    /// Changes with whatever may change the ancestors of a process.
+    generation: u64,
     intake: Intake,
     counters: ProcessCounters,
 }
@@ -75,6 +77,7 @@ impl Processes {
             by_age: BTreeMap::new(),
             exited: VecDeque::new(),
             next_order: 0,
+            generation: 0,
             intake,
             counters: ProcessCounters::default(),
         }
@@ -86,6 +89,7 @@ impl Processes {
         self.part(fork.child, boot_ns);
         if let Some(known) = self.entries.get_mut(&fork.child) {
             known.process.parent = Some(fork.parent);
+            self.generation += 1;
             known.process.origin = ProcessOrigin::Observed;
             return &self.entries[&fork.child].process;
         }
@@ -199,6 +203,12 @@ impl Processes {
             .take(ANCESTRY_MAX)
     }
 
+    /// As long as it is the same, so is the ancestry of every process.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Forgets the processes that ended long enough ago.
     pub fn expire(&mut self, now_boot_ns: u64) {
         let keep_ns = EXITED_KEEP_MS * 1_000_000;
@@ -207,6 +217,7 @@ impl Processes {
                 break;
             }
             self.exited.pop_front();
+            self.generation += 1;
             self.entries.remove(&id);
         }
     }
@@ -241,6 +252,7 @@ impl Processes {
     }
 
     fn put(&mut self, process: Process, boot_ns: u64) -> &Process {
+        self.generation += 1;
         let id = process.exec_id;
         let place = (process.ns_pid != 0).then_some((process.namespaces.pid, process.ns_pid));
         if let Some(entry) = self.entries.get_mut(&id) {
@@ -295,6 +307,7 @@ impl Processes {
         let ended = self.exited.iter().rposition(|&(ended_ns, ended)| ended == id && ended_ns < forked_ns);
         if let Some(at) = ended {
             self.exited.remove(at);
+            self.generation += 1;
             self.entries.remove(&id);
         }
     }
@@ -306,6 +319,7 @@ impl Processes {
             return;
         }
         if let Some((_, id)) = self.by_age.pop_first() {
+            self.generation += 1;
             let place = self.entries.remove(&id).and_then(|entry| entry.place);
             self.leave(id, place);
             self.counters.evicted_running += 1;
@@ -326,6 +340,7 @@ impl Processes {
 
     fn evict_exited(&mut self) -> bool {
         let Some((_, id)) = self.exited.pop_front() else { return false };
+        self.generation += 1;
         self.entries.remove(&id);
         self.counters.evicted_exited += 1;
         true

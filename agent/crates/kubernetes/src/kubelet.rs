@@ -16,6 +16,10 @@ use crate::timing::{Timing, jittered};
 /// The port where kubelet serves its own API.
 pub const KUBELET_PORT: u16 = 10_250;
 
+/// What a kubelet wants whoever asks for its pods to have the right to, as Kubernetes' "Kubelet authentication/authorization"
+/// lists it (`KubeletFineGrainedAuthz`, on since 1.33). One that holds `nodes/proxy` may run commands in every pod.
+const RIGHT: &str = "get nodes/pods (before Kubernetes 1.33: get nodes/proxy)";
+
 /// How the kubelet is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KubeletSettings {
@@ -81,7 +85,7 @@ impl Poller {
 
     fn failed(&self, failure: &Failure) {
         let text = match failure {
-            Failure::Forbidden(message) => format!("forbidden: get nodes/proxy: {message}"),
+            Failure::Forbidden(message) => format!("forbidden: {RIGHT}: {message}"),
             other => format!("cannot ask the kubelet for its pods: {other}"),
         };
         let mut is_new = false;

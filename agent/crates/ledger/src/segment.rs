@@ -19,7 +19,7 @@ use crate::files;
 use crate::hash::ChainHash;
 
 pub use self::column::{Column, ColumnValues};
-pub(crate) use self::entry::Entry;
+pub(crate) use self::entry::{Entry, Told};
 pub(crate) use self::frames::read_frames;
 pub use self::manifest::{FileSum, FrameRange, Manifest, TableSum};
 pub(crate) use self::reader::{Lines, TableReader};

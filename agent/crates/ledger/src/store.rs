@@ -31,11 +31,12 @@ const SIGN_INTERVAL_SECONDS: u64 = 10;
 pub enum Fsync {
     /// With each frame, before it counts as written.
     Always,
-    /// At the latest this long after it was appended, or when so many bytes of lines are at risk.
+    /// At the latest this long after it was appended, or when so many bytes of the log are at risk, in which records are
+    /// compressed.
     Within {
         /// Longest time at risk.
         time: Duration,
-        /// Most bytes of lines at risk.
+        /// Most bytes of the log at risk.
         bytes: u64,
     },
 }

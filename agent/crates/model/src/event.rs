@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    CapabilityEvent, CredentialsEvent, ExecId, FileEvent, KernelEvent, MemoryEvent, NamespaceEvent,
-    Namespaces, Operation, PodView, ProcessView, SignalEvent, SocketEvent, StdioEvent, errno_name,
+    Ancestors, CapabilityEvent, CredentialsEvent, ExecId, FileEvent, KernelEvent, MemoryEvent,
+    NamespaceEvent, Namespaces, Operation, PodView, ProcessView, SignalEvent, SocketEvent, StdioEvent,
+    errno_name,
 };
 
 /// A process did something that matters to security.
@@ -88,17 +89,14 @@ pub struct EventRecord<D> {
     pub detail: D,
     /// Who did it, with the credentials, cgroup and namespaces of that moment.
     pub process: ProcessView,
-    /// Who forked it, who forked that one, and so on, nearest first; at most [`ANCESTORS_MAX`].
-    pub ancestors: Vec<AncestorView>,
+    /// Who forked it, who forked that one, and so on, nearest first; at most [`ANCESTORS_MAX`](crate::ANCESTORS_MAX).
+    pub ancestors: Ancestors,
 }
-
-/// Most ancestors on a record.
-pub const ANCESTORS_MAX: usize = 8;
 
 impl<D> EventRecord<D> {
     /// The record of an event with what its kind adds.
     #[must_use]
-    pub fn new(event: &EventFacts, process: ProcessView, ancestors: Vec<AncestorView>, detail: D) -> Self {
+    pub fn new(event: &EventFacts, process: ProcessView, ancestors: Ancestors, detail: D) -> Self {
         let EventFacts { operation, result, interface, truncated, unreadable } = *event;
         let error = result.and_then(i32::checked_neg).and_then(errno_name);
         Self { operation, result, error, interface, truncated, unreadable, detail, process, ancestors }
@@ -114,17 +112,6 @@ pub struct EventFacts {
     pub interface: Option<Interface>,
     pub truncated: bool,
     pub unreadable: bool,
-}
-
-/// An ancestor as records name it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct AncestorView {
-    /// Identity.
-    pub exec_id: ExecId,
-    /// Process id in the initial pid namespace.
-    pub pid: u32,
-    /// Executable path.
-    pub binary: Arc<str>,
 }
 
 /// The process that something was done to.

@@ -33,9 +33,37 @@ impl ExecId {
     }
 }
 
+/// Longest text form.
+const TEXT_BYTES_MAX: usize = "ffffffff-4294967295-18446744073709551615".len();
+
+impl ExecId {
+    /// The text form, which is on every record and so written without the formatting of the standard library: from its end.
+    fn text(self, buffer: &mut [u8; TEXT_BYTES_MAX]) -> &str {
+        let mut at = TEXT_BYTES_MAX;
+        let mut put = |byte: u8| {
+            at -= 1;
+            buffer[at] = byte;
+        };
+        for mut number in [self.start_ticks, self.pid.into()] {
+            loop {
+                put(b'0' + (number % 10) as u8);
+                number /= 10;
+                if number == 0 {
+                    break;
+                }
+            }
+            put(b'-');
+        }
+        for digit in 0..8 {
+            put(b"0123456789abcdef"[(self.boot >> (4 * digit) & 0xf) as usize]);
+        }
+        str::from_utf8(&buffer[at..]).expect("digits and hyphens are ASCII")
+    }
+}
+
 impl fmt::Display for ExecId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}-{}-{}", self.boot, self.pid, self.start_ticks)
+        f.write_str(self.text(&mut [0; TEXT_BYTES_MAX]))
     }
 }
 
@@ -71,7 +99,7 @@ impl FromStr for ExecId {
 
 impl Serialize for ExecId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; TEXT_BYTES_MAX]))
     }
 }
 
@@ -90,6 +118,15 @@ mod tests {
         let id = ExecId::from_ns(0x3f2a_91bc, 1234, 5_678_909_999_999);
         assert_eq!(id.to_string(), "3f2a91bc-1234-567890");
         assert_eq!("3f2a91bc-1234-567890".parse(), Ok(id));
+        for (id, text) in [
+            (ExecId { boot: 0, pid: 0, start_ticks: 0 }, "00000000-0-0"),
+            (
+                ExecId { boot: u32::MAX, pid: u32::MAX, start_ticks: u64::MAX },
+                "ffffffff-4294967295-18446744073709551615",
+            ),
+        ] {
+            assert_eq!((id.to_string().as_str(), text.parse()), (text, Ok(id)));
+        }
     }
 
     #[test]

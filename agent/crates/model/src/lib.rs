@@ -4,6 +4,7 @@
 //! this one imports none of them.
 #![forbid(unsafe_code)]
 
+mod ancestors;
 mod api_access;
 mod capability;
 mod container;
@@ -38,6 +39,7 @@ mod time;
 mod verdict;
 mod workload;
 
+pub use ancestors::{ANCESTORS_MAX, AncestorView, Ancestors};
 pub use api_access::{ApiAccessRecord, ApiAnswer, ApiCaller, ApiRequest};
 pub use capability::{CapabilityEvent, CapabilityView, capability_name, capability_names, capability_number};
 pub use container::ContainerView;
@@ -47,7 +49,7 @@ pub use dns_record::{DnsAnswer, DnsRecord};
 pub use endpoint::{SocketEvent, SocketView, StdioEvent, StdioView};
 pub use enrichment::{Enrichment, EnrichmentOutcome, Missing};
 pub use errno::errno_name;
-pub use event::{ANCESTORS_MAX, AncestorView, Detail, Event, EventFacts, EventRecord, Interface, TargetView};
+pub use event::{Detail, Event, EventFacts, EventRecord, Interface, TargetView};
 pub use exec_detail::ExecDetail;
 pub use exec_id::{ExecId, ParseExecIdError};
 pub use file::{FileEvent, FileView};

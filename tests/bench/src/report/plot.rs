@@ -9,6 +9,7 @@ use plotters::prelude::{
 };
 
 use crate::cell::Cell;
+use crate::profile::Unit;
 
 const WIDTH: u32 = 720;
 const HEIGHT_OF_SUBJECT: u32 = 44;
@@ -28,7 +29,11 @@ fn draw(path: &Path, cells: &[Cell]) -> Result<(), Box<dyn std::error::Error>> {
     let margin = (high - low).max(0.01) * 0.08;
     let rows = (0..cells.len()).into_segmented();
     let count = rows.size();
-    let title = format!("{}: time beside a subject over time alone", cells[0].workload.operation());
+    let what = match cells[0].unit {
+        Unit::Nanosecond => "time",
+        Unit::Instruction => "instructions",
+    };
+    let title = format!("{}: {what} beside a subject over {what} alone", cells[0].workload.operation());
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 16))
         .margin(12)

@@ -5,17 +5,9 @@ use std::process::Command;
 
 use serde_json::json;
 use tempfile::TempDir;
+use watchfire_tests::scraping::{Query, Server, of_dashboards};
 
 use crate::kube::{told, until};
-
-#[expect(dead_code, reason = "rules are asked for by the privileged tests alone")]
-#[path = "../../privileged/scraped/queries.rs"]
-mod queries;
-#[expect(dead_code, reason = "other servers are started by the privileged tests alone")]
-#[path = "../../privileged/scraped/server.rs"]
-mod server;
-
-use server::Server;
 
 /// Prometheus, and the folder that it works in.
 pub(super) struct Scraping {
@@ -40,12 +32,12 @@ impl Scraping {
 
     /// Waits until what is asked about policies and about the API has an answer; how many queries that are.
     pub(super) fn dashboards_have_data(&self) -> usize {
-        let is_asked = |query: &queries::Query| {
+        let is_asked = |query: &Query| {
             let text = &query.expression;
             let is_about = ["watchfire_policy", "verdict", "watchfire_finding", "watchfire_inventory_source"];
             is_about.iter().any(|about| text.contains(about))
         };
-        let asked: Vec<_> = queries::of_dashboards().into_iter().filter(is_asked).collect();
+        let asked: Vec<_> = of_dashboards().into_iter().filter(is_asked).collect();
         let mut lacking = Vec::new();
         let mut look = || {
             lacking = asked.iter().filter(|query| !has_data(&self.server, &query.expression)).collect();

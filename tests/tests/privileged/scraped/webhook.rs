@@ -6,8 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use serde_json::Value;
-
-use super::server::free_address;
+use watchfire_tests::scraping::free_address;
 
 /// A receiver of webhooks, which goes on until the test binary ends.
 pub(crate) struct Webhook {

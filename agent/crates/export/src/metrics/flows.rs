@@ -1,24 +1,11 @@
-//! Flows, and what policy says about them.
-
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Flows of the node.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
-use watchfire_model::{
-    BackendView, Direction, FlowRecord, FlowStage, Outcome, OwnerUnknown, PolicyRef, Protocol, Side,
-    SideVerdict, Verdict,
-};
+use watchfire_model::{BackendView, FlowRecord, FlowStage, Outcome, OwnerUnknown, Protocol, Side};
 
-use super::labels::{self, Fixed, PolicyVerdict};
-use super::series::{OVERFLOW, SeriesBudget};
-
-/// Policies that get series of their own; each has at most eight (verdict, direction and side, two values each).
-pub const POLICY_LABELS_MAX: usize = 500;
-
-const ALLOWED: &str = Outcome::Allowed.as_str();
-const DENIED: &str = Outcome::Denied.as_str();
+use super::labels::{self, Fixed};
 
 #[derive(Debug)]
 pub(super) struct FlowMetrics {
@@ -28,14 +15,10 @@ pub(super) struct FlowMetrics {
     bytes_sent: Counter,
     bytes_received: Counter,
     plaintext: Counter,
-    verdicts: Family<PolicyVerdict, Counter>,
-    verdicts_folded: Counter,
-    labelled: Mutex<HashSet<Arc<PolicyRef>>>,
-    other: Arc<PolicyRef>,
 }
 
 impl FlowMetrics {
-    pub(super) fn register(registry: &mut Registry, budget: &SeriesBudget) -> Self {
+    pub(super) fn register(registry: &mut Registry) -> Self {
         let bytes = Family::<Fixed<1>, Counter>::default();
         let metrics = Self {
             flows: Family::default(),
@@ -44,26 +27,12 @@ impl FlowMetrics {
             bytes_sent: bytes.get_or_create_owned(&[("direction", "sent")]),
             bytes_received: bytes.get_or_create_owned(&[("direction", "received")]),
             plaintext: Counter::default(),
-            verdicts: Family::default(),
-            verdicts_folded: budget.folded("flow_verdicts"),
-            labelled: Mutex::default(),
-            other: Arc::new(PolicyRef {
-                kind: OVERFLOW,
-                namespace: OVERFLOW.to_owned(),
-                name: OVERFLOW.to_owned(),
-            }),
         };
         registry.register(
             "flows",
             "Flow records by the moment they tell, the observed end, and the verdict of policy intent. A \
              connection between two pods of one node has both its ends here",
             metrics.flows.clone(),
-        );
-        registry.register(
-            "flow_verdicts",
-            "Verdicts per direction by the policy that gave them, once per connection end. A default denial \
-             counts for every policy that isolates; policies beyond the limit share policy=\"overflow\"",
-            metrics.verdicts.clone(),
         );
         registry.register_with_unit(
             "flow",
@@ -114,48 +83,17 @@ impl FlowMetrics {
         if ended && flow.plaintext {
             self.plaintext.inc();
         }
-        // The others repeat the verdict that the opening was counted with.
-        if matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
-            self.observe_verdict(&flow.verdict, labels::side(flow.side));
-            if let Some(backend) = flow.server.backend {
-                self.service_backends.get_or_create(&[("by", backend.by)]).inc();
-            }
-        }
-    }
-
-    fn observe_verdict(&self, verdict: &Verdict, side: &'static str) {
-        for (direction, half) in
-            [(Direction::Egress, &verdict.egress), (Direction::Ingress, &verdict.ingress)]
+        if begins(flow)
+            && let Some(backend) = flow.server.backend
         {
-            let count = |verdict, policy| {
-                let direction = labels::direction(direction);
-                let policy = self.labelled(policy);
-                self.verdicts.get_or_create(&PolicyVerdict { verdict, direction, side, policy }).inc();
-            };
-            match half {
-                SideVerdict::Allow { rule } => count(ALLOWED, &rule.policy),
-                SideVerdict::DenyRule { rule } => count(DENIED, &rule.policy),
-                SideVerdict::DenyDefault { isolating } => {
-                    isolating.iter().for_each(|policy| count(DENIED, policy));
-                }
-                SideVerdict::NotCovered | SideVerdict::Exempt { .. } | SideVerdict::Unknown { .. } => {}
-            }
+            self.service_backends.get_or_create(&[("by", backend.by)]).inc();
         }
     }
+}
 
-    /// The policy to label with: itself while there is room, the shared one beyond.
-    fn labelled(&self, policy: &Arc<PolicyRef>) -> Arc<PolicyRef> {
-        let mut labelled = self.labelled.lock().unwrap_or_else(PoisonError::into_inner);
-        if labelled.contains(policy) {
-            return Arc::clone(policy);
-        }
-        if labelled.len() >= POLICY_LABELS_MAX {
-            self.verdicts_folded.inc();
-            return Arc::clone(&self.other);
-        }
-        labelled.insert(Arc::clone(policy));
-        Arc::clone(policy)
-    }
+/// Whether a record tells of a flow for the first time. The others repeat the verdict that this was counted with.
+pub(super) const fn begins(flow: &FlowRecord) -> bool {
+    matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed)
 }
 
 fn every_flow() -> impl Iterator<Item = (FlowStage, Side, Outcome)> {

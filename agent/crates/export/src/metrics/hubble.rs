@@ -16,6 +16,7 @@ use watchfire_model::{
     Direction, DnsRecord, FlowRecord, FlowStage, LossRecord, Outcome, Protocol, Side, SideVerdict,
 };
 
+use super::flows::begins;
 use super::labels::{self, Fixed};
 use super::series::{Foldable, OVERFLOW, OpenFamily, SeriesBudget};
 
@@ -114,7 +115,7 @@ impl HubbleMetrics {
         if let Some(drop) = &flow.drop {
             self.drops.get_or_create(&Drop { reason: self.reason(&drop.reason), protocol }).inc();
         }
-        if !matches!(flow.stage, FlowStage::Open | FlowStage::Found | FlowStage::Failed) {
+        if !begins(flow) {
             return;
         }
         for (direction, half) in
@@ -247,5 +248,9 @@ impl Foldable for Port {
 
     fn folded(&self) -> Self {
         Self { port: None, ..self.clone() }
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 }

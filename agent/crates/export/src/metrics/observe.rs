@@ -1,9 +1,12 @@
 //! What each record counts for.
 
-use watchfire_model::{Operation, ProcessAction, ProcessView, Record, RecordBody};
+use std::sync::{PoisonError, RwLockReadGuard};
+use std::time::Duration;
+
+use watchfire_model::{FlowStage, Operation, ProcessAction, ProcessView, Record, RecordBody};
 
 use super::labels::Fixed;
-use super::{Metrics, stages};
+use super::{Metrics, flows, stages};
 
 impl Metrics {
     /// Counts records that leave the agent now.
@@ -12,14 +15,39 @@ impl Metrics {
             return;
         }
         let now_ns = stages::boot_ns();
+        let _kept = self.keep_workloads();
         for record in records {
             self.0.stages.observe(record, now_ns);
-            self.observe(record);
+            self.count(record);
         }
     }
 
     /// Counts what a record tells.
     pub fn observe(&self, record: &Record) {
+        let _kept = self.keep_workloads();
+        self.count(record);
+    }
+
+    /// Takes in how long the agent runs, and removes the series of workloads of which nothing was told for
+    /// [`WORKLOAD_SILENT_SECONDS_MAX`](super::WORKLOAD_SILENT_SECONDS_MAX), within a minute. Where one is told of again, its
+    /// series begin at 0.
+    pub fn forget_silent(&self, running: Duration) {
+        let families = &*self.0;
+        let _swept = families.sweeping.write().unwrap_or_else(PoisonError::into_inner);
+        if families.workloads.forget_silent(running.as_secs()) {
+            families.workload_flows.sweep();
+            families.workload_processes.sweep();
+            families.verdicts.sweep();
+        }
+    }
+
+    /// No workload is forgotten between the moment that it is found and the one that it is counted: its series would be there
+    /// twice when it comes back.
+    fn keep_workloads(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.sweeping.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, record: &Record) {
         let families = &*self.0;
         let workloads = &families.workloads;
         match &record.body {
@@ -35,7 +63,15 @@ impl Metrics {
             }
             RecordBody::Flow(flow) => {
                 families.flows.observe(flow);
-                families.workload_flows.observe(flow, workloads);
+                // Whatever its stage, it tells that both are there.
+                let ends = workloads.of_ends(flow);
+                if flows::begins(flow) {
+                    families.workload_flows.began(flow, &ends);
+                    families.verdicts.observe(flow, &ends);
+                }
+                if matches!(flow.stage, FlowStage::Close | FlowStage::Failed) {
+                    families.workload_flows.ended(flow, workloads);
+                }
                 if let Some(hubble) = &families.hubble {
                     hubble.observe(flow);
                 }

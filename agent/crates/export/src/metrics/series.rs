@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::TypedMetric;
@@ -58,6 +58,10 @@ impl SeriesBudget {
         let take = |left: usize| left.checked_sub(series);
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
+
+    fn give_back(&self, series: usize) {
+        self.left.fetch_add(series, Ordering::Relaxed);
+    }
 }
 
 /// Labels of which some are names of the cluster.
@@ -68,6 +72,8 @@ pub(super) trait Foldable:
     fn is_folded(&self) -> bool;
     /// The same with the names of the shared series.
     fn folded(&self) -> Self;
+    /// Whether somebody whom it names is gone.
+    fn is_gone(&self) -> bool;
 }
 
 /// A metric that is several series in the exposition.
@@ -84,6 +90,8 @@ pub(super) struct OpenFamily<K, M> {
     width: usize,
     budget: SeriesBudget,
     folded: Counter,
+    /// Of the series that the budget has given room for.
+    labels: Mutex<Vec<K>>,
 }
 
 impl<K: Foldable> OpenFamily<K, Counter> {
@@ -130,7 +138,7 @@ impl<K: Foldable, M: Cell> OpenFamily<K, M> {
     ) -> Self {
         let family = Family::new_with_constructor(make);
         registry.register(name, help, family.clone());
-        Self { family, width, budget: budget.clone(), folded: budget.folded(name) }
+        Self { family, width, budget: budget.clone(), folded: budget.folded(name), labels: Mutex::default() }
     }
 
     /// For labels that are known already it neither allocates nor writes a lock.
@@ -142,11 +150,37 @@ impl<K: Foldable, M: Cell> OpenFamily<K, M> {
         if let Some(metric) = self.family.get(labels) {
             return act(&metric);
         }
-        if self.budget.take(self.width) {
+        if self.make(labels) {
             return act(&self.family.get_or_create(labels));
         }
         self.folded.inc();
         act(&self.family.get_or_create(&labels.folded()));
+    }
+
+    /// Makes series; whether there was room.
+    fn make(&self, labels: &K) -> bool {
+        let mut known = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been faster.
+        if self.family.get(labels).is_some() {
+            return true;
+        }
+        if !self.budget.take(self.width) {
+            return false;
+        }
+        drop(self.family.get_or_create(labels));
+        known.push(labels.clone());
+        true
+    }
+
+    /// Removes the series that name somebody who is gone.
+    pub(super) fn sweep(&self) {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).retain(|labels| {
+            let is_gone = labels.is_gone();
+            if is_gone && self.family.remove(labels) {
+                self.budget.give_back(self.width);
+            }
+            !is_gone
+        });
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use watchfire_model::{DnsRecord, FlowCounters, FlowRecord, FlowStage, Packets, Side};
+use watchfire_model::{DnsRecord, FlowCounters, FlowRecord, Packets, Side};
 
 use super::dns;
 use super::labels;
 use super::series::{OpenFamily, SeriesBudget};
-use super::workloads::{OfOne, OfPair, Workload, Workloads};
+use super::workloads::{Ends, OfOne, OfPair, Workload, Workloads};
 
 /// Upper bounds of round-trip times, seconds: within a node to across the world.
 const RTT_SECONDS: [f64; 8] = [0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.3, 1.0];
@@ -83,16 +83,16 @@ impl WorkloadFlowMetrics {
         }
     }
 
-    pub(super) fn observe(&self, flow: &FlowRecord, workloads: &Workloads) {
-        match flow.stage {
-            FlowStage::Open | FlowStage::Found => self.began(flow, workloads),
-            FlowStage::Failed => {
-                self.began(flow, workloads);
-                self.ended(flow, workloads);
-            }
-            FlowStage::Close => self.ended(flow, workloads),
-            FlowStage::Update | FlowStage::Dropped | FlowStage::VerdictChanged => {}
-        }
+    /// Removes the series of workloads that are gone.
+    pub(super) fn sweep(&self) {
+        let Self { flows, bytes, ended, rtt, retransmits, tls, dns } = self;
+        flows.sweep();
+        bytes.sweep();
+        ended.sweep();
+        rtt.sweep();
+        retransmits.sweep();
+        tls.sweep();
+        dns.sweep();
     }
 
     pub(super) fn observe_dns(&self, record: &DnsRecord, workloads: &Workloads) {
@@ -103,17 +103,16 @@ impl WorkloadFlowMetrics {
         self.dns.add(&OfOne { workload, closed: [("rcode", dns::rcode(record))] }, 1);
     }
 
-    fn began(&self, flow: &FlowRecord, workloads: &Workloads) {
+    pub(super) fn began(&self, flow: &FlowRecord, ends: &Ends) {
         let closed = [
             ("side", labels::side(flow.side)),
             ("protocol", labels::protocol(flow.protocol)),
             ("verdict", flow.verdict.outcome.as_str()),
         ];
-        let (source, destination) = (workloads.of_end(&flow.client), workloads.of_end(&flow.server));
-        self.flows.add(&OfPair { source, destination, closed }, 1);
+        self.flows.add(&OfPair { ends: ends.clone(), closed }, 1);
     }
 
-    fn ended(&self, flow: &FlowRecord, workloads: &Workloads) {
+    pub(super) fn ended(&self, flow: &FlowRecord, workloads: &Workloads) {
         let here = here(flow, workloads);
         let side = ("side", labels::side(flow.side));
         let of = |label| OfOne { workload: Arc::clone(&here), closed: [side, label] };

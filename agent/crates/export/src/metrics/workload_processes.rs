@@ -57,6 +57,16 @@ impl WorkloadProcessMetrics {
         }
     }
 
+    /// Removes the series of workloads that are gone.
+    pub(super) fn sweep(&self) {
+        let Self { execs, traits, events, privileges, findings } = self;
+        execs.sweep();
+        traits.sweep();
+        events.sweep();
+        privileges.sweep();
+        findings.sweep();
+    }
+
     pub(super) fn observe_process(&self, record: &ProcessRecord, workloads: &Workloads) {
         if record.action != ProcessAction::Exec {
             return;

@@ -1,15 +1,19 @@
 //! Workloads as labels: never a pod that belongs to something, an address or a process.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashTable;
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
-use watchfire_model::{EndpointView, Party, PodView, ProcessView};
+use watchfire_model::{EndpointView, FlowRecord, Party, PartyKind, PodView, ProcessView};
 
 use super::labels::Fixed;
-use super::series::{Foldable, OVERFLOW};
+use super::names::{NameTable, Named, Names};
+use super::series::Foldable;
+
+/// For so long nothing may be told of a workload before its series are removed: longer than an hour, so that what runs
+/// every hour keeps them.
+pub const WORKLOAD_SILENT_SECONDS_MAX: u64 = 2 * 60 * 60;
 
 /// Kind of what runs on the node outside of pods.
 const HOST: &str = "host";
@@ -17,60 +21,21 @@ const HOST: &str = "host";
 const POD: &str = "Pod";
 
 /// What the pods of one Deployment, StatefulSet, … have in common, as labels show it.
-pub(super) struct Workload {
-    id: usize,
-    namespace: Box<str>,
-    kind: Box<str>,
-    name: Box<str>,
-}
+pub(super) type Workload = Named;
 
-impl Workload {
-    fn new(id: usize, (namespace, kind, name): Names<'_>) -> Arc<Self> {
-        Arc::new(Self { id, namespace: namespace.into(), kind: kind.into(), name: name.into() })
-    }
+/// How often silent ones are looked for, seconds.
+const LOOK_SECONDS: u64 = 60;
 
-    fn names(&self) -> Names<'_> {
-        (&self.namespace, &self.kind, &self.name)
-    }
-}
-
-/// Namespace, kind and name.
-type Names<'a> = (&'a str, &'a str, &'a str);
-
-/// Numbered, so that no name is looked at twice.
-impl PartialEq for Workload {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for Workload {}
-
-impl Hash for Workload {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
-
-impl fmt::Debug for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
-    }
-}
-
-/// Every workload that has been met, up to a limit.
+/// Every workload of which something was told lately, up to a limit.
 #[derive(Debug)]
 pub(super) struct Workloads {
-    known: RwLock<HashTable<Arc<Workload>>>,
-    hasher: RandomState,
-    max: usize,
-    overflow: Arc<Workload>,
+    names: NameTable,
+    looked_s: AtomicU64,
 }
 
 impl Workloads {
     pub(super) fn new(max: usize) -> Self {
-        let overflow = Workload::new(0, (OVERFLOW, OVERFLOW, OVERFLOW));
-        Self { known: RwLock::default(), hasher: RandomState::new(), max, overflow }
+        Self { names: NameTable::new(max), looked_s: AtomicU64::new(0) }
     }
 
     /// Who runs a process.
@@ -83,6 +48,11 @@ impl Workloads {
         end.pod.as_ref().map_or_else(|| self.get(("", end.kind, "")), |pod| self.of_pod(pod))
     }
 
+    /// Who stands at both ends.
+    pub(super) fn of_ends(&self, flow: &FlowRecord) -> Ends {
+        Ends { source: self.of_end(&flow.client), destination: self.of_end(&flow.server) }
+    }
+
     /// Who is on a side of a finding.
     pub(super) fn of_party(&self, party: &Party) -> Arc<Workload> {
         let namespace = party.namespace.as_deref().unwrap_or_default();
@@ -91,11 +61,21 @@ impl Workloads {
             // Of what lies outside the cluster, and of nodes, the names are too many.
             None if party.namespace.is_none() => self.get(("", party.kind.as_str(), "")),
             None => {
-                let kind =
-                    if party.kind == watchfire_model::PartyKind::Pod { POD } else { party.kind.as_str() };
+                let kind = if party.kind == PartyKind::Pod { POD } else { party.kind.as_str() };
                 self.get((namespace, kind, party.name.as_deref().unwrap_or_default()))
             }
         }
+    }
+
+    /// Takes in how long the agent runs and forgets those that are silent for too long; whether there were any.
+    pub(super) fn forget_silent(&self, running_s: u64) -> bool {
+        self.names.set_now(running_s);
+        let Some(since_s) = running_s.checked_sub(WORKLOAD_SILENT_SECONDS_MAX) else { return false };
+        if since_s < self.looked_s.load(Ordering::Relaxed) + LOOK_SECONDS {
+            return false;
+        }
+        self.looked_s.store(since_s, Ordering::Relaxed);
+        self.names.forget(since_s)
     }
 
     fn of_pod(&self, pod: &PodView) -> Arc<Workload> {
@@ -107,21 +87,7 @@ impl Workloads {
     }
 
     fn get(&self, names: Names<'_>) -> Arc<Workload> {
-        let hash = self.hasher.hash_one(names);
-        let is_it = |workload: &Arc<Workload>| workload.names() == names;
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(workload) = known.find(hash, is_it) {
-            return Arc::clone(workload);
-        }
-        drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= self.max {
-            return Arc::clone(&self.overflow);
-        }
-        let workload = Workload::new(known.len() + 1, names);
-        let hash_of = |workload: &Arc<Workload>| self.hasher.hash_one(workload.names());
-        known.insert_unique(hash, Arc::clone(&workload), hash_of);
-        workload
+        self.names.get(names)
     }
 }
 
@@ -147,34 +113,61 @@ impl<const N: usize> EncodeLabelSet for OfOne<N> {
 
 impl<const N: usize> Foldable for OfOne<N> {
     fn is_folded(&self) -> bool {
-        self.workload.id == 0
+        self.workload.is_overflow()
     }
 
     fn folded(&self) -> Self {
-        Self { workload: overflow(), closed: self.closed }
+        Self { workload: Workload::overflow(), closed: self.closed }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.workload.is_gone()
     }
 }
 
-/// Labels of two workloads and of a closed set.
+/// Who stands at the ends of a flow.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct OfPair<const N: usize> {
+pub(super) struct Ends {
     pub(super) source: Arc<Workload>,
     pub(super) destination: Arc<Workload>,
-    pub(super) closed: Fixed<N>,
 }
 
-impl<const N: usize> EncodeLabelSet for OfPair<N> {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+impl Ends {
+    fn labels(&self) -> [(&'static str, &str); 6] {
         let (source, destination) = (self.source.names(), self.destination.names());
-        let names = [
+        [
             ("source_namespace", source.0),
             ("source_workload_kind", source.1),
             ("source_workload", source.2),
             ("destination_namespace", destination.0),
             ("destination_workload_kind", destination.1),
             ("destination_workload", destination.2),
-        ];
-        for label in names.into_iter().chain(self.closed) {
+        ]
+    }
+
+    fn overflow() -> Self {
+        Self { source: Workload::overflow(), destination: Workload::overflow() }
+    }
+
+    fn is_overflow(&self) -> bool {
+        self.source.is_overflow() && self.destination.is_overflow()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.source.is_gone() || self.destination.is_gone()
+    }
+}
+
+/// Labels of two workloads and of a closed set.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct OfPair<const N: usize> {
+    pub(super) ends: Ends,
+    pub(super) closed: Fixed<N>,
+}
+
+impl<const N: usize> EncodeLabelSet for OfPair<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        for label in self.ends.labels().into_iter().chain(self.closed) {
             label.encode(encoder.encode_label())?;
         }
         Ok(())
@@ -183,14 +176,49 @@ impl<const N: usize> EncodeLabelSet for OfPair<N> {
 
 impl<const N: usize> Foldable for OfPair<N> {
     fn is_folded(&self) -> bool {
-        self.source.id == 0 && self.destination.id == 0
+        self.ends.is_overflow()
     }
 
     fn folded(&self) -> Self {
-        Self { source: overflow(), destination: overflow(), closed: self.closed }
+        Self { ends: Ends::overflow(), closed: self.closed }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.ends.is_gone()
     }
 }
 
-fn overflow() -> Arc<Workload> {
-    Workload::new(0, (OVERFLOW, OVERFLOW, OVERFLOW))
+/// Labels of two workloads, of the policy that decided for them, where one did, and of a closed set.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct OfPairByPolicy<const N: usize> {
+    pub(super) ends: Ends,
+    pub(super) policy: Option<Arc<Named>>,
+    pub(super) closed: Fixed<N>,
+}
+
+impl<const N: usize> EncodeLabelSet for OfPairByPolicy<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let (namespace, kind, name) = self.policy.as_ref().map(|policy| policy.names()).unwrap_or_default();
+        let policy = [("policy_kind", kind), ("policy_namespace", namespace), ("policy", name)];
+        for label in self.ends.labels().into_iter().chain(policy).chain(self.closed) {
+            label.encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> Foldable for OfPairByPolicy<N> {
+    fn is_folded(&self) -> bool {
+        self.ends.is_overflow() && self.policy.as_ref().is_none_or(|policy| policy.is_overflow())
+    }
+
+    fn folded(&self) -> Self {
+        // That there is no policy is no name.
+        let policy = self.policy.as_ref().map(|_| Named::overflow());
+        Self { ends: Ends::overflow(), policy, closed: self.closed }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.ends.is_gone()
+    }
 }

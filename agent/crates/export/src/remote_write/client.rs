@@ -1,18 +1,21 @@
 //! One request and what became of it.
 
+use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
 use super::auth::RemoteWriteAuth;
+use super::authorities::{AuthorityFile, advice, connector};
 use super::{REMOTE_WRITE_REQUEST_SECONDS_MAX, RemoteWriteError};
 
 /// What is read of the reason that a server gives, bytes.
@@ -36,6 +39,7 @@ pub(super) struct Client {
     url: Uri,
     user_agent: String,
     auth: Option<RemoteWriteAuth>,
+    authorities: Option<AuthorityFile>,
     http: Http,
 }
 
@@ -45,23 +49,40 @@ enum Http {
     Tls(HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
+impl Http {
+    fn tls(authorities: Option<&AuthorityFile>) -> Result<Self, String> {
+        let connector = connector(authorities)?;
+        Ok(Self::Tls(HttpClient::builder(TokioExecutor::new()).build(connector)))
+    }
+}
+
 impl Client {
     pub(super) fn new(
         url: Uri,
         version: &str,
         auth: Option<RemoteWriteAuth>,
+        ca_file: Option<PathBuf>,
     ) -> Result<Self, RemoteWriteError> {
-        let builder = HttpClient::builder(TokioExecutor::new());
+        let authorities = |why| RemoteWriteError::Authorities { url: url.clone(), why };
+        let file = ca_file.map(AuthorityFile::open).transpose().map_err(authorities)?;
         let http = match (url.scheme_str(), url.host()) {
-            (Some("http"), Some(_)) => Http::Plain(builder.build_http()),
-            (Some("https"), Some(_)) => {
-                let roots = HttpsConnectorBuilder::new().with_native_roots();
-                let roots = roots.map_err(|source| RemoteWriteError::Roots { url: url.clone(), source })?;
-                Http::Tls(builder.build(roots.https_only().enable_http1().build()))
-            }
+            (Some("http"), Some(_)) => Http::Plain(HttpClient::builder(TokioExecutor::new()).build_http()),
+            (Some("https"), Some(_)) => Http::tls(file.as_ref()).map_err(authorities)?,
             _ => return Err(RemoteWriteError::Url { url }),
         };
-        Ok(Self { url, user_agent: format!("watchfire/{version}"), auth, http })
+        Ok(Self { url, user_agent: format!("watchfire/{version}"), auth, authorities: file, http })
+    }
+
+    /// Takes in another file of authorities, after a failure. One that says nothing of use leaves what there was.
+    pub(super) fn renew(&mut self) {
+        if let Some(file) = &mut self.authorities
+            && file.look()
+        {
+            match Http::tls(Some(file)) {
+                Ok(http) => self.http = http,
+                Err(error) => tracing::warn!(error, "the changed file of authorities is not used"),
+            }
+        }
     }
 
     pub(super) async fn send(&self, body: Bytes) -> Answer {
@@ -75,7 +96,7 @@ impl Client {
                 Http::Plain(client) => client.request(request).await,
                 Http::Tls(client) => client.request(request).await,
             };
-            let (head, body) = response.map_err(|error| with_sources(&error))?.into_parts();
+            let (head, body) = response.map_err(|error| why(&error))?.into_parts();
             let body =
                 Limited::new(body, REASON_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes);
             Ok::<_, String>((head.status, head.headers, body.unwrap_or_default()))
@@ -116,7 +137,8 @@ fn judge(status: StatusCode, headers: &HeaderMap, reason: &[u8]) -> Answer {
     Answer::Refused(why)
 }
 
-fn with_sources(error: &dyn std::error::Error) -> String {
+/// Why a request failed, from the outside in, and what to do about it.
+fn why(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -124,7 +146,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         source = error.source();
     }
-    text
+    advice(error).map_or_else(|| text.clone(), |advice| format!("{advice} ({text})"))
 }
 
 #[cfg(test)]
@@ -156,7 +178,7 @@ mod tests {
             ("/api/v1/write", false),
             ("h:9090", false),
         ] {
-            assert_eq!(Client::new(url.parse().unwrap(), "1", None).is_ok(), is_good, "{url}");
+            assert_eq!(Client::new(url.parse().unwrap(), "1", None, None).is_ok(), is_good, "{url}");
         }
     }
 }

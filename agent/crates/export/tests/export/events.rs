@@ -1,10 +1,10 @@
 //! Security events for tests, one of each type.
 
 use watchfire_model::{
-    AncestorView, CapabilityEvent, CredentialSet, CredentialsEvent, Device, EventFacts, EventRecord, ExecId,
-    FileEvent, FileView, Interface, KernelEvent, KernelView, MemoryEvent, MemoryView, NamespaceEvent,
-    NamespaceView, Operation, Record, RecordBody, SignalEvent, SignalView, SocketEvent, SocketView,
-    StdioEvent, TargetView,
+    AncestorView, Ancestors, CapabilityEvent, CredentialSet, CredentialsEvent, Device, EventFacts,
+    EventRecord, ExecId, FileEvent, FileView, Interface, KernelEvent, KernelView, MemoryEvent, MemoryView,
+    NamespaceEvent, NamespaceView, Operation, Record, RecordBody, SignalEvent, SignalView, SocketEvent,
+    SocketView, StdioEvent, TargetView,
 };
 
 use crate::common::{pod, process_view, record};
@@ -27,11 +27,11 @@ fn event<D>(operation: Operation, result: Option<i32>, detail: D) -> Box<EventRe
         truncated: result.is_some(),
         unreadable: result.is_some(),
     };
-    let ancestors = vec![AncestorView {
+    let ancestors = Ancestors::new(vec![AncestorView {
         exec_id: ExecId { boot: 0x3f2a_91bc, pid: 1, start_ticks: 12 },
         pid: 1,
         binary: "/sbin/init".into(),
-    }];
+    }]);
     Box::new(EventRecord::new(&facts, process_view(), ancestors, detail))
 }
 

@@ -1,9 +1,11 @@
 //! Series with names of workloads: what they count, and that there are never too many.
 
-use watchfire_export::{Metrics, MetricsOptions};
+use std::time::Duration;
+
+use watchfire_export::{Metrics, MetricsOptions, WORKLOAD_SILENT_SECONDS_MAX};
 use watchfire_model::{
-    CloseReason, ExecDetail, FlowCounters, FlowRecord, FlowStage, Packets, PodView, ProcessAction, Record,
-    RecordBody, SideVerdict, Verdict, WorkloadRef,
+    CloseReason, Direction, ExecDetail, FlowCounters, FlowRecord, FlowStage, Packets, PodView, ProcessAction,
+    Record, RecordBody, SideVerdict, Verdict, WorkloadRef,
 };
 
 use crate::common;
@@ -190,4 +192,142 @@ fn hubbles_names_and_labels() {
     ] {
         assert!(shown.iter().any(|shown| shown.starts_with(line)), "{line} in {shown:#?}");
     }
+}
+
+/// A flow of a workload that begins.
+fn begun(client: PodView, verdict: Verdict) -> Record {
+    let mut flow = FlowRecord { process: None, ..common::flow(FlowStage::Open, verdict) };
+    flow.client.pod = Some(client);
+    flow.server.pod = Some(PodView::named("shop", "db"));
+    common::flow_record(flow)
+}
+
+#[test]
+fn verdicts_name_both_workloads_and_the_policies_that_decide() {
+    let metrics = metrics(SERIES_MAX, false);
+    let allow = || common::allow(Direction::Egress, "to-db");
+    for verdict in [
+        Verdict::combine(allow(), common::deny(&["default-deny", "db"])),
+        Verdict::combine(allow(), SideVerdict::NotCovered),
+        Verdict::combine(SideVerdict::NotCovered, SideVerdict::NotCovered),
+    ] {
+        metrics.observe(&begun(pod_of(1), verdict));
+    }
+    // Told by its end once more.
+    let verdict = Verdict::combine(allow(), common::deny(&["db"]));
+    metrics.observe(&common::flow_record(common::flow(FlowStage::Close, verdict)));
+    let text = metrics.render();
+    let mut told: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("watchfire_workload_flow_verdicts_total{"))
+        .map(|line| line.split_once("destination_workload=\"db\",").expect("a pod that belongs to nothing"))
+        .collect();
+    told.sort_unstable();
+    let ends = "source_namespace=\"shop\",source_workload_kind=\"Deployment\",source_workload=\"workload-1\",\
+                destination_namespace=\"shop\",destination_workload_kind=\"Pod\",";
+    let by =
+        |name: &str| format!("policy_kind=\"NetworkPolicy\",policy_namespace=\"shop\",policy=\"{name}\"");
+    let none = "policy_kind=\"\",policy_namespace=\"\",policy=\"\"".to_owned();
+    let expected: Vec<_> = [
+        (none.clone(), "not-covered", "egress", 1),
+        (none, "not-covered", "ingress", 2),
+        (by("db"), "denied", "ingress", 1),
+        (by("default-deny"), "denied", "ingress", 1),
+        (by("to-db"), "allowed", "egress", 2),
+    ]
+    .into_iter()
+    .map(|(policy, verdict, direction, count)| {
+        let closed = format!("verdict=\"{verdict}\",direction=\"{direction}\",side=\"client\"");
+        format!("{policy},{closed}}} {count}")
+    })
+    .collect();
+    assert!(told.iter().all(|line| line.0 == ends), "{told:#?}");
+    assert_eq!(told.iter().map(|line| line.1).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn verdicts_without_room_are_in_one_series_each() {
+    let metrics = metrics(0, false);
+    for n in 0..3 {
+        let verdict = Verdict::combine(SideVerdict::NotCovered, common::deny(&[&format!("policy-{n}")]));
+        metrics.observe(&begun(pod_of(n), verdict));
+    }
+    let text = metrics.render();
+    let denied = "watchfire_workload_flow_verdicts_total{source_namespace=\"overflow\",\
+                  source_workload_kind=\"overflow\",source_workload=\"overflow\",destination_namespace=\"overflow\",\
+                  destination_workload_kind=\"overflow\",destination_workload=\"overflow\",";
+    // That there is no policy is no name, and takes no room.
+    for policy in ["", "overflow"] {
+        let policy = format!("policy_kind=\"{policy}\",policy_namespace=\"{policy}\",policy=\"{policy}\"");
+        assert_eq!(values(&text, &format!("{denied}{policy}")), [3.0]);
+    }
+    assert_eq!(values(&text, "watchfire_workload_flow_verdicts_total{").len(), 2);
+    assert_eq!(values(&text, "watchfire_series_folded_total{family=\"workload_flow_verdicts\"}"), [6.0]);
+}
+
+#[test]
+fn series_of_silent_workloads_make_room_for_others() {
+    const ROOM: usize = 55;
+    let metrics = metrics(ROOM, false);
+    let silent = Duration::from_secs(WORKLOAD_SILENT_SECONDS_MAX);
+    let denied = || Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
+    let tell = |n: usize| {
+        metrics.observe(&begun(pod_of(n), denied()));
+        metrics.observe(&ended(pod_of(n)));
+    };
+    let ends = |text: &str, n: usize| {
+        let named = format!(
+            "watchfire_workload_flows_ended_total{{namespace=\"shop\",workload_kind=\"Deployment\",\
+             workload=\"workload-{n}\",side=\"client\",reason=\"fin\"}}"
+        );
+        values(text, &named)
+    };
+    let named = |text: &str, n: usize| text.contains(&format!("workload=\"workload-{n}\""));
+    let folded = |text: &str| values(text, "watchfire_series_folded_total{").iter().sum::<f64>() as usize;
+    // There is room for all series of the first two, and for none of the last.
+    (0..4).for_each(tell);
+    let text = metrics.render();
+    assert_eq!(ends(&text, 0), [1.0]);
+    assert!(!named(&text, 3) && folded(&text) > 0, "{text}");
+    let used = value(&text, "watchfire_workload_series");
+
+    // The first goes on; of the others nothing is told.
+    let mut now = silent / 2;
+    metrics.forget_silent(now);
+    tell(0);
+    now = silent + Duration::from_secs(120);
+    metrics.forget_silent(now);
+    let text = metrics.render();
+    assert_eq!(ends(&text, 0), [2.0], "it was never away");
+    assert!(!named(&text, 1), "{text}");
+    assert!(value(&text, "watchfire_workload_series") < used);
+
+    // What was folded has series of its own when it is told of again.
+    let before = folded(&text);
+    tell(3);
+    let text = metrics.render();
+    assert_eq!(ends(&text, 3), [1.0]);
+    assert!(named(&text, 3) && folded(&text) == before, "{text}");
+    let verdicts = "watchfire_workload_flow_verdicts_total{source_namespace=\"shop\",\
+                    source_workload_kind=\"Deployment\",source_workload=\"workload-3\"";
+    assert_eq!(values(&text, verdicts), [1.0, 1.0], "denied by a policy, and not covered where it leaves");
+
+    // All gone, all room is there again, and who comes back begins at 0.
+    now += silent + Duration::from_secs(120);
+    metrics.forget_silent(now);
+    let text = metrics.render();
+    assert_eq!(value(&text, "watchfire_workload_series") as usize, 0, "{text}");
+    tell(0);
+    assert_eq!(ends(&metrics.render(), 0), [1.0]);
+    // An update of an open flow tells that both ends are there.
+    now += silent;
+    metrics.forget_silent(now);
+    metrics.observe(&{
+        let mut flow = FlowRecord { process: None, ..common::flow(FlowStage::Update, denied()) };
+        flow.client.pod = Some(pod_of(0));
+        common::flow_record(flow)
+    });
+    now += Duration::from_secs(120);
+    metrics.forget_silent(now);
+    assert_eq!(ends(&metrics.render(), 0), [1.0], "it was never away");
 }

@@ -92,9 +92,13 @@ impl Layout {
     /// Takes the values out of a line. What is no JSON has none.
     pub(crate) fn read<'a>(&self, line: &'a [u8], row: &mut Row<'a>) {
         row.clear(self);
-        let mut json = serde_json::Deserializer::from_slice(line);
-        let read = Place { node: &self.root, row, in_list: false }.deserialize(&mut json);
-        if read.and_then(|()| json.end()).is_err() {
+        // Looked through once as a whole, and not text by text.
+        let is_read = str::from_utf8(line).is_ok_and(|line| {
+            let mut json = serde_json::Deserializer::from_str(line);
+            let read = Place { node: &self.root, row, in_list: false }.deserialize(&mut json);
+            read.and_then(|()| json.end()).is_ok()
+        });
+        if !is_read {
             row.clear(self);
         }
         for (parts, (of, rank)) in row.objects.iter_mut().zip(&self.objects) {
@@ -170,7 +174,11 @@ impl Node {
     }
 
     fn find(&self, key: &str) -> Option<&Self> {
-        self.children.iter().find(|(known, _)| *known == key).map(|(_, child)| child)
+        // Most keys of a length begin otherwise.
+        let first = key.as_bytes().first();
+        let is_it =
+            |known: &str| known.len() == key.len() && known.as_bytes().first() == first && known == key;
+        self.children.iter().find(|(known, _)| is_it(known)).map(|(_, child)| child)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::vec;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::Value;
 use watchfire_model::WallTime;
 
@@ -13,17 +12,11 @@ use super::stop::StopSign;
 use super::{Found, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
+use crate::segment::Told;
 use crate::wal::{FramePlace, WalReader};
 
-#[derive(Deserialize, Default)]
-struct Head {
-    #[serde(default)]
-    time: Option<WallTime>,
-}
-
 pub(super) fn time_of(line: &[u8], wall_ns: i64) -> WallTime {
-    let head: Head = serde_json::from_slice(line).unwrap_or_default();
-    head.time.unwrap_or(WallTime(wall_ns))
+    WallTime(Told::by(line, wall_ns).time)
 }
 
 /// The times of the earliest and the latest record; none if there is no record.

@@ -1,7 +1,11 @@
 //! A record with the place that it has in a table.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use watchfire_model::WallTime;
 
 use crate::family::Family;
@@ -17,31 +21,65 @@ pub(crate) struct Entry {
 
 /// What a record says of itself, as far as its place goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) family: Family,
-    pub(super) time: i64,
+pub(crate) struct Told {
+    pub(crate) family: Family,
+    pub(crate) time: i64,
     /// Records that it says are lost.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Head<'a> {
+/// The beginning of a record, as far as its place goes.
+#[derive(Default)]
+struct Head {
     time: Option<WallTime>,
-    #[serde(rename = "type", borrow)]
-    record_type: std::borrow::Cow<'a, str>,
-    lost: Option<u64>,
-    suppressed: Option<u64>,
+    record_type: Option<Family>,
+    lost: u64,
+}
+
+impl Head {
+    /// Nothing more is asked of the rest.
+    fn is_enough(&self) -> bool {
+        self.time.is_some() && self.record_type.is_some_and(|family| family != Family::Loss)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Head {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "time" => self.time = map.next_value()?,
+                "type" => self.record_type = Some(Family::of_type(&map.next_value::<Cow<'de, str>>()?)),
+                "lost" | "suppressed" => {
+                    let lost = map.next_value::<Option<u64>>()?.unwrap_or(0);
+                    self.lost = self.lost.saturating_add(lost);
+                }
+                _ => _ = map.next_value::<IgnoredAny>()?,
+            }
+            if self.is_enough() {
+                return Err(M::Error::custom("the rest is not read"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Told {
     /// By a line without newline. Without a time of its own, it happened when it was written.
-    pub(super) fn by(line: &[u8], written_ns: i64) -> Self {
-        // What is no record of ours is kept as an event without fields.
-        let head: Head<'_> = serde_json::from_slice(line).unwrap_or_default();
-        let family = Family::of_type(&head.record_type);
-        let lost = head.lost.unwrap_or(0).saturating_add(head.suppressed.unwrap_or(0));
-        let lost = if family == Family::Loss { lost } else { 0 };
+    pub(crate) fn by(line: &[u8], written_ns: i64) -> Self {
+        let mut head = Head::default();
+        let read = serde_json::Deserializer::from_slice(line).deserialize_map(&mut head);
+        if read.is_err() && !head.is_enough() {
+            // What is no record of ours is kept as an event without fields.
+            head = Head::default();
+        }
+        let family = head.record_type.unwrap_or(Family::Event);
+        let lost = if family == Family::Loss { head.lost } else { 0 };
         Self { family, time: head.time.map_or(written_ns, |WallTime(ns)| ns), lost }
     }
 }

@@ -180,7 +180,7 @@ impl WalReader {
         if self.position.previous.next(&facts, &payload) != header.hash {
             return Ok(Err("its hash does not follow from the frame before and what it holds"));
         }
-        let newlines = payload.iter().filter(|byte| **byte == b'\n').count();
+        let newlines = count_lines(&payload);
         if newlines != facts.records as usize {
             return Ok(Err("it does not hold as many records as it says"));
         }
@@ -202,4 +202,10 @@ impl WalReader {
             stored.is_some_and(|(header, stored)| header.checksum_is_right(head, stored))
         }))
     }
+}
+
+/// Newlines, counted in bytes as far as these go: many at once on processors that can.
+fn count_lines(bytes: &[u8]) -> usize {
+    let of_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
+    bytes.chunks(u8::MAX.into()).map(|chunk| usize::from(of_chunk(chunk))).sum()
 }

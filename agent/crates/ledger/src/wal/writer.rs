@@ -34,7 +34,7 @@ pub(crate) struct WalWriter {
 #[derive(Clone, Copy, Debug)]
 struct Unsynced {
     since: Instant,
-    payload_bytes: u64,
+    bytes: u64,
 }
 
 impl WalWriter {
@@ -102,9 +102,9 @@ impl WalWriter {
         self.begun
     }
 
-    /// Since when, and how much of what was appended, could be lost with the power.
+    /// Since when, and how many bytes of the file, could be lost with the power.
     pub(crate) fn at_risk(&self) -> Option<(Instant, u64)> {
-        self.unsynced.map(|unsynced| (unsynced.since, unsynced.payload_bytes))
+        self.unsynced.map(|unsynced| (unsynced.since, unsynced.bytes))
     }
 
     /// Writes one frame of these lines. On an error nothing of it is in the file.
@@ -135,8 +135,8 @@ impl WalWriter {
             next_record: facts.first_record + u64::from(records),
             previous: hash,
         };
-        let unsynced = self.unsynced.get_or_insert(Unsynced { since: Instant::now(), payload_bytes: 0 });
-        unsynced.payload_bytes += u64::from(payload_bytes);
+        let unsynced = self.unsynced.get_or_insert(Unsynced { since: Instant::now(), bytes: 0 });
+        unsynced.bytes += frame_bytes;
         Ok(())
     }
 

@@ -175,7 +175,7 @@ fn syncs_follow_the_policy() {
         (Fsync::Within { time: Duration::from_secs(3600), bytes: u64::MAX }, 0..=0),
         (Fsync::Within { time: Duration::from_secs(3600), bytes: 1 }, 10..=10),
         (Fsync::Within { time: Duration::ZERO, bytes: u64::MAX }, 10..=10),
-        (Fsync::Within { time: Duration::from_secs(3600), bytes: 40 }, 5..=5),
+        (Fsync::Within { time: Duration::from_secs(3600), bytes: 150 }, 5..=5),
     ] {
         let dir = folder();
         let (mut ledger, _) =

@@ -6,18 +6,25 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 /// What a user may ask for, and where it is written.
-pub(crate) struct Query {
-    pub(crate) from: String,
-    pub(crate) expression: String,
+pub struct Query {
+    /// The panel or the rule.
+    pub from: String,
+    /// In PromQL.
+    pub expression: String,
 }
 
 /// The folder of what is deployed.
-pub(crate) fn deploy() -> PathBuf {
+#[must_use]
+pub fn deploy() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy"))
 }
 
 /// All queries of all dashboards.
-pub(crate) fn of_dashboards() -> Vec<Query> {
+///
+/// # Panics
+/// When a dashboard is none.
+#[must_use]
+pub fn of_dashboards() -> Vec<Query> {
     let mut queries = Vec::new();
     let entries = std::fs::read_dir(deploy().join("dashboards")).expect("list the dashboards");
     for path in entries.map(|entry| entry.expect("an entry").path()) {
@@ -50,7 +57,11 @@ fn filled(expression: &str) -> String {
 
 /// All queries of the rules, as Prometheus' list of rules has them. Of an alert both sides of its comparison are asked for: as
 /// a whole it has data only when it fires.
-pub(crate) fn of_rules(list: &Value) -> Vec<Query> {
+///
+/// # Panics
+/// When the list is none.
+#[must_use]
+pub fn of_rules(list: &Value) -> Vec<Query> {
     let groups = array(&list["data"]["groups"]).iter();
     let rules = groups.flat_map(|group| array(&group["rules"]));
     let queries = rules.flat_map(|rule| {
@@ -84,7 +95,8 @@ fn sides(expression: &str) -> Vec<&str> {
 }
 
 /// The names of metrics in an expression: words that stand before a brace or are no function's.
-pub(crate) fn metrics(expression: &str) -> BTreeSet<&str> {
+#[must_use]
+pub fn metrics(expression: &str) -> BTreeSet<&str> {
     let outside = expression.split('"').step_by(2);
     let words = outside.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     words.filter(|word| word.starts_with("watchfire_") || word.starts_with("process_")).collect()
