@@ -126,15 +126,15 @@ impl<'a> Row<'a> {
         self.objects.resize(layout.objects.len(), [None, None]);
     }
 
-    fn text(&mut self, leaf: Leaf, text: &Cow<'a, str>) {
+    fn text(&mut self, leaf: Leaf, text: Cow<'a, str>) {
         let taken = match leaf.part {
-            Part::Value => Some(Taken::Text(text.clone())),
+            Part::Value => Some(Taken::Text(text)),
             Part::Ip => ip_of(text).map(Taken::Text),
             Part::Port => text.parse().ok().map(|address: SocketAddr| Taken::Int(address.port().into())),
             Part::Words => None,
             Part::Namespace | Part::Name => {
                 let part = usize::from(leaf.part == Part::Name);
-                self.objects[leaf.of][part] = Some(text.clone());
+                self.objects[leaf.of][part] = Some(text);
                 None
             }
         };
@@ -198,14 +198,17 @@ fn of_kind(kind: Kind, taken: Taken<'_>) -> Option<Taken<'_>> {
 }
 
 /// The address of an `address:port` or of an address alone.
-fn ip_of<'a>(text: &Cow<'a, str>) -> Option<Cow<'a, str>> {
+fn ip_of(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let ip = match text.parse::<SocketAddr>() {
         // Of IPv4 there is one way to write it.
         Ok(SocketAddr::V4(_)) => {
             let length = text.rfind(':')?;
             return Some(match text {
                 Cow::Borrowed(text) => Cow::Borrowed(&text[..length]),
-                Cow::Owned(text) => Cow::Owned(text[..length].to_owned()),
+                Cow::Owned(mut text) => {
+                    text.truncate(length);
+                    Cow::Owned(text)
+                }
             });
         }
         Ok(SocketAddr::V6(address)) => IpAddr::V6(*address.ip()),
@@ -223,12 +226,12 @@ struct Place<'p, 'r, 'a> {
 }
 
 impl<'a> Place<'_, '_, 'a> {
-    fn text(self, text: &Cow<'a, str>) {
+    fn text(self, text: Cow<'a, str>) {
         for leaf in &self.node.leaves {
             match (self.in_list, leaf.part) {
-                (true, Part::Words) => self.row.word(*leaf, text),
+                (true, Part::Words) => self.row.word(*leaf, &text),
                 (true, _) => {}
-                (false, _) => self.row.text(*leaf, text),
+                (false, _) => self.row.text(*leaf, text.clone()),
             }
         }
     }
@@ -284,12 +287,12 @@ impl<'a> Visitor<'a> for Place<'_, '_, 'a> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
-        self.text(&Cow::Borrowed(text));
+        self.text(Cow::Borrowed(text));
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.text(&Cow::Owned(text.to_owned()));
+        self.text(Cow::Owned(text.to_owned()));
         Ok(())
     }
 
