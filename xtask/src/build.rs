@@ -31,7 +31,13 @@ pub(crate) fn kernel_programs() -> Result<()> {
     let _step = Step::new("building the kernel programs");
     let agent = &KERNEL_PACKAGES[..1];
     process::run(kernel_flags(toolchain.cargo().arg("build"), agent, &toolchain).arg("--quiet"))?;
-    let object = kernel_output().join("watchfire-bpf");
+    let mut object = kernel_output().join("watchfire-bpf");
+    // BTF has been made of it by now, and nobody reads it any more: three quarters of the object.
+    if let Some(mut strip) = toolchain.strip() {
+        let stripped = object.with_extension("stripped");
+        process::run(strip.args(["--strip-debug", "-o"]).args([&stripped, &object]))?;
+        object = stripped;
+    }
     let bytes = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     let place = paths::bpf_object();
     // An unchanged object keeps its time: the agent is then not built again.

@@ -65,6 +65,21 @@ impl BpfToolchain {
         (command, "check")
     }
 
+    /// What takes debug information out of an object; none where the user has no such program.
+    pub(crate) fn strip(&self) -> Option<Command> {
+        match self {
+            Self::Unpacked(folder) => {
+                let libraries = folder.join("root/usr/lib");
+                let llvm = libraries.join(format!("llvm-{}", packages::LLVM_MAJOR));
+                let paths = [libraries.join(paths::multiarch()), llvm.join("lib")];
+                let mut command = Command::new(llvm.join("bin/llvm-strip"));
+                command.env("LD_LIBRARY_PATH", std::env::join_paths(paths).ok()?);
+                Some(command)
+            }
+            Self::Nightly { .. } => process::which("llvm-strip").map(Command::new),
+        }
+    }
+
     /// A cargo that uses this compiler.
     pub(crate) fn cargo(&self) -> Command {
         match self {
