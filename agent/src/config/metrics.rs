@@ -127,7 +127,7 @@ impl RemoteWriteSection {
             url: url.parse().with_context(|| format!("metrics.remoteWrite.url `{url}`"))?,
             interval: *interval,
             auth: auth.clone(),
-            ca_file: ca_file.as_ref().map(super::lists::AbsolutePath::to_path_buf),
+            ca_file: ca_file.as_ref().map(AbsolutePath::to_path_buf),
             instance: node.to_owned(),
             job: "watchfire".to_owned(),
         })
