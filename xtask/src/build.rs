@@ -37,6 +37,8 @@ pub(crate) fn kernel_programs() -> Result<()> {
         let stripped = object.with_extension("stripped");
         process::run(strip.args(["--strip-debug", "-o"]).args([&stripped, &object]))?;
         object = stripped;
+    } else {
+        eprintln!("no llvm-strip: the kernel programs keep their DWARF, and the agent is 10 MB larger");
     }
     let bytes = std::fs::read(&object).with_context(|| format!("read {}", object.display()))?;
     let place = paths::bpf_object();
