@@ -110,7 +110,15 @@ fn asked(cred: *const u8, ns: *const u8, capability: u32, result: i32, quiet: bo
     // SAFETY: a value of the map, of which another CPU may tell the same; and room for a whole CapabilityRecord.
     unsafe {
         *told |= 1 << capability;
-        write_head(&raw mut (*record).head, Kind::CAPABILITY, Operation::CAPABLE, outcome, size, task);
+        write_head(
+            &raw mut (*record).head,
+            Kind::CAPABILITY,
+            Operation::CAPABLE,
+            outcome,
+            size,
+            task,
+            cgroup_id,
+        );
         (*record).capability = capability;
         (*record).user_ns = field!(ns, user_ns_inum as u32);
     }

@@ -53,7 +53,7 @@ fn report(ctx: &BtfTracePointContext, flags: u32, which: Scratch) -> i32 {
     let record = buffer.cast::<CgroupRecord>();
     // SAFETY: the scratch buffer is larger than a CgroupRecord.
     unsafe {
-        task::write_header(&raw mut (*record).header, Kind::CGROUP, bytes as u32, current);
+        task::write_header(&raw mut (*record).header, Kind::CGROUP, bytes as u32, current, cgroup_id);
         (*record).id = field!(node, kernfs_id as u64);
         (*record).flags = flags;
         (*record).path_bytes = path_bytes as u32;

@@ -100,7 +100,7 @@ fn tell(task: Task, operation: Operation, outcome: Outcome, old: Option<&Credent
     let size = size_of::<CredentialsRecord>() as u32;
     // SAFETY: `record` is room for a whole CredentialsRecord.
     unsafe {
-        write_head(&raw mut (*record).head, Kind::CREDENTIALS, operation, outcome, size, task);
+        write_head(&raw mut (*record).head, Kind::CREDENTIALS, operation, outcome, size, task, cgroup_id);
         (*record).old = old.copied().unwrap_or_default();
         (*record).new = set_of(new);
         (*record).user_ns = field!(user_ns, user_ns_inum as u32);

@@ -208,7 +208,8 @@ fn begins(skb: *mut __sk_buff, key: &FlowKey, datagrams: u64, seen: &Seen) {
         (*state).datagrams_received = if seen.sent { 0 } else { datagrams };
         (*state).first_ns = now;
         (*state).last_ns = now;
-        (*state).owner = *owner;
+        // As one of places that do not overlap, which is copied by words; an assignment becomes a loop over bytes.
+        core::ptr::copy_nonoverlapping(owner, &raw mut (*state).owner, 1);
         (*state).flags = flags;
         (*state).reserved = 0;
     }

@@ -139,7 +139,7 @@ fn tell(told: &Told) {
         let path_bytes = told.path.path(text, &mut outcome);
         let size = (size_of::<SocketRecord>() + path_bytes) as u32;
         let record = &raw mut (*room).record;
-        write_head(&raw mut (*record).head, Kind::SOCKET, told.operation, outcome, size, task);
+        write_head(&raw mut (*record).head, Kind::SOCKET, told.operation, outcome, size, task, cgroup_id);
         (*record).family = told.family;
         (*record).socket_type = told.socket_type;
         (*record).protocol = told.protocol;

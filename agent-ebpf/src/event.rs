@@ -47,10 +47,11 @@ pub(crate) fn write_head(
     outcome: Outcome,
     size: u32,
     task: Task,
+    cgroup_id: u64,
 ) {
     // SAFETY: the caller's record begins with this head; the verifier checks the bounds.
     unsafe {
-        task::write_header(&raw mut (*head).header, kind, size, task);
+        task::write_header(&raw mut (*head).header, kind, size, task, cgroup_id);
         (*head).operation = operation;
         (*head).flags = outcome.flags;
         (*head).result = outcome.result;

@@ -73,7 +73,7 @@ pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let record = buffer.cast::<ExecRecord>();
     // SAFETY: the scratch buffer is larger than an ExecRecord.
     unsafe {
-        task::write_header(&raw mut (*record).header, Kind::PROCESS_EXEC, end as u32, task);
+        task::write_header(&raw mut (*record).header, Kind::PROCESS_EXEC, end as u32, task, cgroup_id);
         (*record).parent_pid = task::tgid(parent);
         (*record).args_bytes = read_args.bytes as u16;
         (*record).binary_bytes = (cwd - binary) as u16;

@@ -4,10 +4,21 @@ use crate::path::read;
 use crate::settings::{field, offset};
 use crate::task::Task;
 
+/// The descriptors of a task.
+#[inline(always)]
+pub(crate) fn files(task: Task) -> *const u8 {
+    field!(task, task_files as *const u8)
+}
+
 /// The `struct file` of a descriptor; null where there is none.
 #[inline(always)]
 pub(crate) fn file(task: Task, fd: i32) -> *const u8 {
-    let files = field!(task, task_files as *const u8);
+    file_of(files(task), fd)
+}
+
+/// The same, of descriptors.
+#[inline(always)]
+pub(crate) fn file_of(files: *const u8, fd: i32) -> *const u8 {
     if files.is_null() || fd < 0 {
         return core::ptr::null();
     }

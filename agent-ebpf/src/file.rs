@@ -9,6 +9,7 @@ use agent_common::{FILTER_READ, FILTER_WRITE, Kind, Operation};
 
 use crate::account::{Count, count};
 use crate::event::Outcome;
+use crate::fd;
 use crate::filter;
 use crate::maps::Scratch;
 use crate::memory;
@@ -138,18 +139,32 @@ fn mapped(file: &OpenFile, protection: u32, which: Scratch, outcome: Outcome) {
     tell(which, task::current(), &details, Source::Resolved(file.at), Source::Resolved(Location::NONE));
 }
 
-/// The folder that a relative path starts from, or the root of the process.
-#[inline(always)]
-pub(crate) fn start_of(task: Task, folder: i32, absolute: bool) -> Location {
-    /// `AT_FDCWD` of the UAPI.
-    const AT_FDCWD: i32 = -100;
-    let fs = field!(task, task_fs as *const u8);
-    if absolute {
-        Location::of_path(fs.wrapping_add(offset!(fs_root)))
-    } else if folder == AT_FDCWD {
-        Location::of_path(fs.wrapping_add(offset!(fs_pwd)))
-    } else {
-        let file = crate::fd::file(task, folder);
-        Location::of_path(file.wrapping_add(offset!(file_path)))
+/// Where the paths of a process start.
+#[derive(Clone, Copy)]
+pub(crate) struct Starts {
+    fs: *const u8,
+    files: *const u8,
+}
+
+impl Starts {
+    /// Read before anything branches: the verifier pays for it once ([`task::write_header`]).
+    #[inline(always)]
+    pub(crate) fn of(task: Task) -> Self {
+        Self { fs: field!(task, task_fs as *const u8), files: fd::files(task) }
+    }
+
+    /// The folder that a relative path starts from, or the root of the process.
+    #[inline(always)]
+    pub(crate) fn of_path(self, folder: i32, absolute: bool) -> Location {
+        /// `AT_FDCWD` of the UAPI.
+        const AT_FDCWD: i32 = -100;
+        if absolute {
+            Location::of_path(self.fs.wrapping_add(offset!(fs_root)))
+        } else if folder == AT_FDCWD {
+            Location::of_path(self.fs.wrapping_add(offset!(fs_pwd)))
+        } else {
+            let file = fd::file_of(self.files, folder);
+            Location::of_path(file.wrapping_add(offset!(file_path)))
+        }
     }
 }

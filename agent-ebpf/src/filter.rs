@@ -46,11 +46,11 @@ pub(crate) struct Position {
 impl Position {
     /// The root of the tree in force; `below` is 0, in whatever way the verifier likes it.
     #[inline(always)]
-    fn root(below: u32) -> Self {
+    fn root() -> Self {
         // SAFETY: a value of the map.
         let node =
             slot(&raw const FILTER_ROOT, 0).map_or(0, |root| unsafe { (*root.cast::<FilterRoot>()).node });
-        Self { node, mask: mask_of(node), below }
+        Self { node, mask: mask_of(node), below: 0 }
     }
 
     /// A path that could not be followed to its end: told, whatever it is.

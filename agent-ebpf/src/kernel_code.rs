@@ -158,7 +158,15 @@ fn finished(operation: Operation, call: &Call) {
     // SAFETY: `room` begins with a whole KernelRecord.
     unsafe {
         let record = &raw mut (*room).record;
-        write_head(&raw mut (*record).head, Kind::KERNEL, asked.operation, outcome, end as u32, task);
+        write_head(
+            &raw mut (*record).head,
+            Kind::KERNEL,
+            asked.operation,
+            outcome,
+            end as u32,
+            task,
+            cgroup_id,
+        );
         (*record).value = asked.value;
         (*record).command = asked.command;
         (*record).target_pid = asked.target_pid;

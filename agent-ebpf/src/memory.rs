@@ -134,7 +134,7 @@ fn tell(operation: Operation, outcome: Outcome, asked: &Asked) {
         let name_bytes = user_text(text, asked.name, NAME_BYTES_MAX, &mut outcome);
         let size = size_of::<MemoryRecord>() + name_bytes;
         let record = &raw mut (*room).record;
-        write_head(&raw mut (*record).head, Kind::MEMORY, operation, outcome, size as u32, task);
+        write_head(&raw mut (*record).head, Kind::MEMORY, operation, outcome, size as u32, task, cgroup_id);
         (*record).target_start_ns = asked.target_start_ns;
         (*record).target_pid = asked.target_pid;
         (*record).target_ns_pid = asked.target_ns_pid;

@@ -6,7 +6,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::account::{Count, count};
 use crate::event::{Outcome, write_head};
-use crate::file::start_of;
+use crate::file::Starts;
 use crate::limit;
 use crate::path::{self, Location, bounded};
 use crate::ring::{reserve, submit};
@@ -89,7 +89,7 @@ fn finished(operation: Operation, call: &Call) {
         return;
     }
     let Some(room) = reserve::<NamespaceRoom>(Kind::NAMESPACE, cgroup_id) else { return };
-    let asked = Asked::of(operation, call);
+    let (asked, starts) = (Asked::of(operation, call), Starts::of(task));
     let mut outcome = Outcome::of(call);
     let buffer = room.cast::<u8>();
     let text = |at: usize, address: u64, outcome: &mut Outcome| {
@@ -100,7 +100,7 @@ fn finished(operation: Operation, call: &Call) {
     let at_target = bounded::<ROOM_BYTES>(text(at_source, asked.source, &mut outcome));
     let at_base = text(at_target, asked.target, &mut outcome);
     let is_relative = at_base != at_target && own::<u8>(buffer, at_target) != b'/';
-    let base = if is_relative { start_of(task, asked.folder, false) } else { Location::NONE };
+    let base = if is_relative { starts.of_path(asked.folder, false) } else { Location::NONE };
     let mut at_type = bounded::<ROOM_BYTES>(at_base);
     if !base.dentry.is_null() {
         at_type = path::append::<ROOM_BYTES>(buffer, at_base, base, Location::NONE, BASE_BYTES_MAX);
@@ -109,7 +109,7 @@ fn finished(operation: Operation, call: &Call) {
     // SAFETY: `room` begins with a whole NamespaceRecord.
     unsafe {
         let record = &raw mut (*room).record;
-        write_head(&raw mut (*record).head, Kind::NAMESPACE, operation, outcome, end as u32, task);
+        write_head(&raw mut (*record).head, Kind::NAMESPACE, operation, outcome, end as u32, task, cgroup_id);
         (*record).flags = asked.flags;
         (*record).source_bytes = (at_target - at_source) as u16;
         (*record).target_bytes = (at_base - at_target) as u16;

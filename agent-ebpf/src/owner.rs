@@ -9,7 +9,7 @@ use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 
 use crate::maps::socket_state;
-use crate::settings::{OWNERS_IN_SOCK_OPS, WITH_DATAGRAMS};
+use crate::settings::{OWNERS_IN_SOCK_OPS, WITH_DATAGRAMS, field};
 use crate::task::{self, current};
 
 /// The owner where none is known. Not on the stack, of which there is little.
@@ -61,7 +61,7 @@ pub(crate) fn take_unowned(state: &mut SocketState) {
 #[inline(always)]
 fn write_current(state: &mut SocketState) {
     let task = current();
-    let (uid, euid, gid) = task::credentials(task);
+    let (uid, euid, gid) = task::ids(field!(task, task_cred as *const u8));
     state.start_ns = task::start_ns(task);
     state.cgroup_id = task::cgroup_id(task);
     state.pid = task::tgid(task);

@@ -18,6 +18,26 @@ pub(crate) fn bounded<const BUFFER: usize>(position: usize) -> usize {
     position
 }
 
+/// Zero that the verifier takes for any number: a shift by 64 has no result that it knows (kernel/bpf/verifier.c,
+/// `is_safe_to_compute_dst_reg_range()`), and zero stays zero wherever it is shifted to.
+#[inline(always)]
+pub(crate) fn unknown_zero() -> usize {
+    let zero;
+    // SAFETY: registers alone.
+    unsafe { core::arch::asm!("{1} = 64", "{0} = 0", "{0} <<= {1}", out(reg) zero, out(reg) _) };
+    zero
+}
+
+/// The same value, of which the verifier knows nothing any more. It compares the turns of a loop by what it knows; so they are
+/// alike, and it follows one where it would follow each combination of branches on the way.
+#[inline(always)]
+pub(crate) fn forgotten(value: usize, zero: usize) -> usize {
+    let mut value = value;
+    // SAFETY: an XOR of two registers.
+    unsafe { core::arch::asm!("{0} ^= {1}", inout(reg) value, in(reg) zero) };
+    value
+}
+
 /// Reads a kernel value of integers or pointers; zero where the address is bad. One path through the program, not two: the
 /// helper itself clears what it could not read.
 #[inline(always)]
@@ -64,11 +84,13 @@ pub(crate) fn append<const BUFFER: usize>(
 ) -> usize {
     let Location { mut dentry, mut vfsmount } = location;
     let Location { dentry: root_dentry, vfsmount: root_vfsmount } = root;
-    let limit = bounded::<BUFFER>(start + most - NAME_BYTES_MAX);
+    let zero = unknown_zero();
+    let limit = bounded::<BUFFER>(forgotten(start + most - NAME_BYTES_MAX, zero));
     let mut end = start;
     for _ in 0..PATH_COMPONENTS_MAX {
-        // Also makes every turn look alike to the verifier, which then needs to follow only one.
-        end = bounded::<BUFFER>(end);
+        end = bounded::<BUFFER>(forgotten(end, zero));
+        dentry = forgotten(dentry as usize, zero) as *const u8;
+        vfsmount = forgotten(vfsmount as usize, zero) as *const u8;
         if dentry == root_dentry && vfsmount == root_vfsmount {
             break;
         }
@@ -101,7 +123,7 @@ pub(crate) fn append<const BUFFER: usize>(
         }
         dentry = parent;
     }
-    bounded::<BUFFER>(end)
+    bounded::<BUFFER>(forgotten(end, zero))
 }
 
 /// [`append`] to a scratch buffer, up to the root of the mount namespace: a global function, which the verifier follows

@@ -25,7 +25,8 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
         count(Kind::PROCESS_FORK, Count::Filtered);
         return 0;
     }
-    let Some(record) = reserve::<ForkRecord>(Kind::PROCESS_FORK, task::cgroup_id(child)) else { return 0 };
+    let cgroup_id = task::cgroup_id(child);
+    let Some(record) = reserve::<ForkRecord>(Kind::PROCESS_FORK, cgroup_id) else { return 0 };
     let parent = task::current();
     // SAFETY: `record` is room for a whole ForkRecord.
     unsafe {
@@ -34,6 +35,7 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
             Kind::PROCESS_FORK,
             size_of::<ForkRecord>() as u32,
             child,
+            cgroup_id,
         );
         (*record).parent_pid = task::tgid(parent);
         (*record).ns_pid = task::ns_pid(child);
@@ -68,7 +70,8 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
     } else {
         field!(leader, task_exit_code as u32)
     };
-    let Some(record) = reserve::<ExitRecord>(Kind::PROCESS_EXIT, task::cgroup_id(task)) else { return 0 };
+    let cgroup_id = task::cgroup_id(task);
+    let Some(record) = reserve::<ExitRecord>(Kind::PROCESS_EXIT, cgroup_id) else { return 0 };
     // SAFETY: `record` is room for a whole ExitRecord.
     unsafe {
         task::write_header(
@@ -76,6 +79,7 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
             Kind::PROCESS_EXIT,
             size_of::<ExitRecord>() as u32,
             task,
+            cgroup_id,
         );
         (*record).wait_status = wait_status;
         (*record).reserved = 0;

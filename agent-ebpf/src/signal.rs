@@ -55,7 +55,7 @@ pub(crate) fn signal_sent(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: `record` is room for a whole SignalRecord.
     unsafe {
         let head = &raw mut (*record).head;
-        write_head(head, Kind::SIGNAL, Operation::SIGNAL, Outcome::UNKNOWN, size, sender);
+        write_head(head, Kind::SIGNAL, Operation::SIGNAL, Outcome::UNKNOWN, size, sender, cgroup_id);
         (*record).target_start_ns = task::start_ns(target);
         (*record).target_cgroup_id = target_cgroup_id;
         (*record).target_pid = target_pid;

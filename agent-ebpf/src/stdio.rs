@@ -58,7 +58,7 @@ fn finished(operation: Operation, call: &Call) {
     let size = size_of::<StdioRecord>() as u32;
     // SAFETY: `record` is room for a whole StdioRecord.
     unsafe {
-        write_head(&raw mut (*record).head, Kind::STDIO, operation, Outcome::of(call), size, task);
+        write_head(&raw mut (*record).head, Kind::STDIO, operation, Outcome::of(call), size, task, cgroup_id);
         (*record).from_fd = from;
         (*record).to_fd = to as i32;
         (*record).family = socket.family();

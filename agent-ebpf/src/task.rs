@@ -53,31 +53,37 @@ pub(crate) fn net_ns(task: Task) -> u32 {
     if nsproxy.is_null() {
         return 0;
     }
+    net_ns_of(nsproxy)
+}
+
+#[inline(always)]
+fn net_ns_of(nsproxy: *const u8) -> u32 {
     let net = field!(nsproxy, nsproxy_net as *const u8);
     field!(net, net_ns_inum as u32)
 }
 
-/// Real user, effective user and real group.
+/// Real user, effective user and real group of credentials.
 #[inline(always)]
-pub(crate) fn credentials(task: Task) -> (u32, u32, u32) {
-    let cred = field!(task, task_cred as *const u8);
+pub(crate) fn ids(cred: *const u8) -> (u32, u32, u32) {
     (field!(cred, cred_uid as u32), field!(cred, cred_euid as u32), field!(cred, cred_gid as u32))
 }
 
-/// Fills a header about a task, in place.
+/// Fills a header about a task, in place. What callers know already is not read again: each read of a pointer out of a task costs
+/// the verifier several searches through all types of the kernel (kernel/bpf/btf.c, `btf_nested_type_is_trusted()`).
 #[inline(always)]
-pub(crate) fn write_header(header: *mut Header, kind: Kind, size: u32, task: Task) {
+pub(crate) fn write_header(header: *mut Header, kind: Kind, size: u32, task: Task, cgroup_id: u64) {
     let cred = field!(task, task_cred as *const u8);
     let user_ns = field!(cred, cred_user_ns as *const u8);
     let nsproxy = field!(task, task_nsproxy as *const u8);
-    let (mut mnt_ns, mut pid_ns) = (0, 0);
+    let (mut net_ns, mut mnt_ns, mut pid_ns) = (0, 0, 0);
     if !nsproxy.is_null() {
+        net_ns = net_ns_of(nsproxy);
         let mnt = field!(nsproxy, nsproxy_mnt as *const u8);
         mnt_ns = field!(mnt, mnt_ns_inum as u32);
         let pid = field!(nsproxy, nsproxy_pid as *const u8);
         pid_ns = field!(pid, pid_ns_inum as u32);
     }
-    let (uid, euid, gid) = credentials(task);
+    let (uid, euid, gid) = ids(cred);
     // SAFETY: the caller's record begins with this header; the verifier checks the bounds.
     unsafe {
         header.write(Header {
@@ -88,8 +94,8 @@ pub(crate) fn write_header(header: *mut Header, kind: Kind, size: u32, task: Tas
             pid: tgid(task),
             uid,
             start_ns: start_ns(task),
-            cgroup_id: cgroup_id(task),
-            net_ns: net_ns(task),
+            cgroup_id,
+            net_ns,
             mnt_ns,
             pid_ns,
             user_ns: field!(user_ns, user_ns_inum as u32),

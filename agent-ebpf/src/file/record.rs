@@ -122,7 +122,7 @@ pub(super) fn tell(which: Scratch, task: Task, details: &Details, path: Source, 
     // SAFETY: the scratch buffer is larger than a FileRecord.
     unsafe {
         let head = &raw mut (*record).head;
-        write_head(head, Kind::FILE, details.operation, outcome, end as u32, task);
+        write_head(head, Kind::FILE, details.operation, outcome, end as u32, task, cgroup_id);
         (*record).inode = details.inode;
         (*record).length = details.length;
         (*record).device = details.device;

@@ -10,7 +10,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use super::record::{Details, Source, Text, tell};
-use super::{O_ACCMODE, O_TRUNC, OpenFile, PROT_EXEC, mapped, opened, start_of, touched};
+use super::{O_ACCMODE, O_TRUNC, OpenFile, PROT_EXEC, Starts, mapped, opened, touched};
 use crate::account::{Count, count};
 use crate::event::Outcome;
 use crate::fd;
@@ -142,12 +142,15 @@ pub(super) struct Paths {
 #[inline(always)]
 pub(super) fn named(details: &Details, paths: &Paths, access: u32, which: Scratch) {
     let Some(buffer) = scratch(which) else { return count(Kind::FILE, Count::Filtered) };
-    let (base, mut wanted) = place(buffer, paths.text, paths.folder, access, which);
+    let task = task::current();
+    let starts = Starts::of(task);
+    let (base, mut wanted) = place(buffer, starts, paths.text, paths.folder, access, which);
     let mut other = Source::Resolved(Location::NONE);
     if paths.other.at != 0 {
         let mut other_base = Location::NONE;
         if paths.other_is_path {
-            let (place_base, is_wanted) = place(buffer, paths.other, paths.other_folder, access, which);
+            let (place_base, is_wanted) =
+                place(buffer, starts, paths.other, paths.other_folder, access, which);
             other_base = place_base;
             wanted |= is_wanted;
         }
@@ -156,17 +159,24 @@ pub(super) fn named(details: &Details, paths: &Paths, access: u32, which: Scratc
     if !wanted {
         return count(Kind::FILE, Count::Filtered);
     }
-    tell(which, task::current(), details, Source::Text(paths.text, base), other);
+    tell(which, task, details, Source::Text(paths.text, base), other);
 }
 
 /// The folder that a text starts from, and whether what it leads to is watched.
 #[inline(always)]
-fn place(buffer: *mut u8, text: Text, folder: i32, access: u32, which: Scratch) -> (Location, bool) {
+fn place(
+    buffer: *mut u8,
+    starts: Starts,
+    text: Text,
+    folder: i32,
+    access: u32,
+    which: Scratch,
+) -> (Location, bool) {
     // The upper half is free until the record is put together.
     let room = buffer.wrapping_add(SCRATCH_BYTES / 2);
     let read = text.read(room);
     let absolute = read > 0 && load::<u8>(room, 0) == b'/';
-    let base = start_of(task::current(), folder, absolute);
+    let base = starts.of_path(folder, absolute);
     let from = filter::place(which, base);
     // What cannot be read cannot have led to a file.
     let wanted = if read < 0 { from } else { filter::follow(which, from) };

@@ -10,7 +10,7 @@ use aya_ebpf::macros::btf_map;
 
 use super::Position;
 use crate::maps::{SCRATCH_BYTES, SCRATCHES, Scratch, scratch_at, slot};
-use crate::path::{Location, read};
+use crate::path::{Location, forgotten, read, unknown_zero};
 use crate::settings::{offset, own};
 
 /// Bytes of a text that are compared; a longer text is told whatever it names.
@@ -29,9 +29,6 @@ struct Walk {
     key: FilterKey,
     /// Bytes of the component in the key.
     length: u64,
-    /// Always zero, which the verifier does not know: it follows a loop once for all values of what it does not know, but
-    /// once for each value that it does.
-    zero: u64,
 }
 
 #[btf_map]
@@ -95,10 +92,14 @@ fn walk_from(walk: *mut Walk, dentry: *const u8, vfsmount: *const u8) -> Positio
     let names = walk.cast::<u64>();
     let (mut dentry, mut vfsmount) = (dentry, vfsmount);
     let mut mount_root: *const u8 = read(vfsmount, offset!(vfsmount_root));
-    let mut count = zero(walk);
+    let zero = unknown_zero();
+    let mut count = 0;
     let mut complete = false;
     for _ in 0..PATH_COMPONENTS_MAX {
-        count = index(count);
+        count = index(forgotten(count, zero));
+        dentry = forgotten(dentry as usize, zero) as *const u8;
+        vfsmount = forgotten(vfsmount as usize, zero) as *const u8;
+        mount_root = forgotten(mount_root as usize, zero) as *const u8;
         if dentry == mount_root {
             // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
             let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
@@ -126,8 +127,10 @@ fn walk_from(walk: *mut Walk, dentry: *const u8, vfsmount: *const u8) -> Positio
     if !complete {
         return Position::UNKNOWN;
     }
-    let mut position = Position::root(zero(walk) as u32);
+    let mut position = Position::root();
     for _ in 0..PATH_COMPONENTS_MAX {
+        position = forgotten_position(position, zero);
+        count = forgotten(count, zero);
         if count == 0 {
             break;
         }
@@ -158,11 +161,11 @@ fn index(index: usize) -> usize {
     index
 }
 
-/// Zero that the verifier takes for any number.
+/// The same position, of which the verifier knows nothing any more.
 #[inline(always)]
-fn zero(walk: *mut Walk) -> usize {
-    // SAFETY: a value of the map, which nothing writes.
-    index(unsafe { core::ptr::read_volatile(&raw const (*walk).zero) } as usize)
+fn forgotten_position(position: Position, zero: usize) -> Position {
+    let forget = |value: u32| forgotten(value as usize, zero) as u32;
+    Position { node: forget(position.node), mask: forget(position.mask), below: forget(position.below) }
 }
 
 #[inline(always)]
@@ -179,8 +182,10 @@ fn clear_name(walk: *mut Walk) {
 
 #[inline(always)]
 fn walk_text(walk: *mut Walk, from: Position, text: *const u8) -> u64 {
+    let zero = unknown_zero();
     let mut position = from;
     for at in 0..PART_BYTES {
+        position = forgotten_position(position, zero);
         // The caller's text has room for as many bytes.
         let byte: u8 = own(text, at);
         // SAFETY: the walk's own memory, whose values the verifier takes for any; the index is masked.

@@ -43,7 +43,15 @@ pub(crate) fn opened(inode: *const u8, location: Location, flags: u32, outcome: 
     // SAFETY: `room` begins with a whole MemoryRecord.
     unsafe {
         let record = &raw mut (*room).record;
-        write_head(&raw mut (*record).head, Kind::MEMORY, Operation::MEM_OPEN, outcome, end as u32, task);
+        write_head(
+            &raw mut (*record).head,
+            Kind::MEMORY,
+            Operation::MEM_OPEN,
+            outcome,
+            end as u32,
+            task,
+            cgroup_id,
+        );
         (*record).target_start_ns = target_start_ns;
         (*record).target_pid = target_pid;
         (*record).target_ns_pid = 0;
