@@ -94,14 +94,23 @@ pub(super) fn filter_of(words: &[String], families: Families) -> Result<Filter> 
     Ok(filter)
 }
 
-/// Says what a search read, and always what it could not.
-pub(super) fn explain(search: &Search, is_asked: bool) {
+/// Says what a search read, and always what it could not. What is damaged is a failure, behind all that could be read.
+pub(super) fn explain(search: &Search, is_asked: bool) -> Result<()> {
     for what in &search.explanation().unreadable {
         eprintln!("watchfire: {what}");
     }
     if is_asked {
         eprintln!("{}", search.explanation());
     }
+    refuse_damaged(&search.explanation().damaged)
+}
+
+/// Fails where parts of the ledger could not be read.
+pub(super) fn refuse_damaged(damaged: &[String]) -> Result<()> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    bail!("what stands in damaged parts of the ledger is left out: {}", damaged.join("; "))
 }
 
 pub(crate) fn run(args: &EventsArgs, families: Families) -> Result<ExitCode> {
@@ -129,8 +138,7 @@ fn show(args: &EventsArgs, families: Families) -> Result<()> {
     let mut search = Search::open(&place.dir, query)?;
     write(args, search.by_ref().map(|found| Ok(found?)), &mut output)?;
     output.end()?;
-    explain(&search, *is_asked);
-    Ok(())
+    explain(&search, *is_asked)
 }
 
 fn write<W: Write + Send>(

@@ -68,7 +68,14 @@ pub(crate) async fn search<T: Send + 'static>(
     }
 }
 
+/// What searches found damaged, for whoever reads the agent's log.
+pub(crate) fn say_damaged(damaged: &[String]) {
+    for what in damaged {
+        tracing::warn!(what, "a search for the API left out a damaged part of the ledger");
+    }
+}
+
 pub(crate) fn ledger_problem(error: &LedgerError) -> Problem {
     tracing::warn!(%error, "a search for the API failed");
-    Problem::new(ProblemKind::Ledger, error.to_string())
+    Problem::new(ProblemKind::Ledger, error.in_full())
 }

@@ -137,7 +137,7 @@ impl Work {
                 Err(error) => {
                     self.stats.seal_failures.add(1);
                     if !std::mem::replace(&mut self.is_failing, true) {
-                        let error = chain(&error);
+                        let error = error.in_full();
                         tracing::error!(
                             error,
                             "a part of the ledger cannot be sealed; it stays in the log and is tried again"
@@ -201,16 +201,9 @@ impl Work {
     fn keep_within_limits(&mut self) {
         if let Err(error) = self.keeper.round(&self.key, &self.stats, wall_now()) {
             tracing::error!(
-                error = chain(&error),
+                error = error.in_full(),
                 "the ledger cannot be kept within its limits; it is tried again"
             );
         }
-    }
-}
-
-fn chain(error: &LedgerError) -> String {
-    match error.io() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

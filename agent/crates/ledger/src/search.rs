@@ -145,7 +145,13 @@ impl Search {
 
     fn advance(&mut self, mut cursor: Cursor) -> Result<(), LedgerError> {
         let found = match &mut cursor {
-            Cursor::Table(cursor) => cursor.next(&self.query, &mut self.explanation, &self.stop)?,
+            Cursor::Table(cursor) => match cursor.next(&self.query, &mut self.explanation, &self.stop) {
+                Err(error) if error.is_damage() => {
+                    self.explanation.tell_damage(&error);
+                    None
+                }
+                found => found?,
+            },
             Cursor::Wal(cursor) => cursor.next(&self.query),
         };
         self.open.extend(found.map(|found| Reverse(Next { found, cursor })));

@@ -26,8 +26,7 @@ pub(super) fn show<W: Write + Send>(
 ) -> Result<()> {
     let mut search = Search::open(dir, query(args)?)?;
     write(args, search.by_ref().map(|found| Ok(found?)), flags, printer)?;
-    explain(&search, args.explain);
-    Ok(())
+    explain(&search, args.explain)
 }
 
 /// The same of a running agent.

@@ -127,7 +127,7 @@ impl FlowArgs {
         for found in search.by_ref() {
             take(str::from_utf8(&found?.line)?)?;
         }
-        explain(&search, false);
+        explain(&search, false)?;
         Ok(format!("--ledger {}", self.ledger.display()))
     }
 }

@@ -1,5 +1,6 @@
 //! An API over a ledger of a few records, asked without a network.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use watchfire_api::{Build, Peer, Setup, router};
 use watchfire_export::{
     Answer, EncodedRecord, Health, LedgerSink, Metrics, ObserveHub, QUESTIONS_MAX, Question, RecordType,
 };
-use watchfire_ledger::LedgerConfig;
+use watchfire_ledger::{LedgerConfig, Retention, SegmentLimits};
 use watchfire_model::ApiAccessRecord;
 
 /// Records in the ledger, at seconds of their own.
 pub(crate) const RECORDS: usize = 250;
+const RECORDS_AT_ONCE: usize = 50;
 
 pub(crate) struct Api {
     pub(crate) setup: Setup,
@@ -60,12 +62,20 @@ pub(crate) fn encoded(record: &Value) -> EncodedRecord {
 impl Api {
     /// With a ledger, unless `records` is none.
     pub(crate) async fn new(records: Option<usize>) -> Self {
+        Self::with_segments(records, SegmentLimits::default().bytes_max).await
+    }
+
+    /// The same with segments of so many bytes.
+    pub(crate) async fn with_segments(records: Option<usize>, bytes_max: u64) -> Self {
         let metrics = Metrics::new("0.1.0", "abc");
         let ledger = records.map(|records| {
             let dir = tempfile::tempdir().unwrap();
-            let config = LedgerConfig::new(dir.path().to_owned(), "n1", "0.1.0");
+            let mut config = LedgerConfig::new(dir.path().to_owned(), "n1", "0.1.0");
+            config.segment.bytes_max = bytes_max;
+            config.retention = Retention { age_max: None, free_bytes_min: None, ..config.retention };
             let sink = LedgerSink::start(config, metrics.sink("ledger")).unwrap();
-            sink.send(&(0..records).map(|n| encoded(&record(n))).collect::<Vec<_>>());
+            let records: Vec<EncodedRecord> = (0..records).map(|n| encoded(&record(n))).collect();
+            records.chunks(RECORDS_AT_ONCE).for_each(|records| sink.send(records));
             (sink, dir)
         });
         let facts = ledger.as_ref().map(|(sink, _)| sink.facts().clone());
@@ -82,6 +92,11 @@ impl Api {
         let health = Arc::new(Health::new());
         let setup = Setup::new(build, facts, Arc::clone(&hub), asked, audit, metrics.clone(), health);
         Self { router: router(setup.clone()), setup, hub, metrics, accesses, ledger }
+    }
+
+    /// Where its ledger is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.ledger.as_ref().unwrap().1.path()
     }
 
     pub(crate) fn append(&self, records: &[Value]) {

@@ -59,6 +59,41 @@ async fn a_stream_has_everything_that_matches() {
     assert_eq!(lines.lines().count(), 7);
 }
 
+/// A page says what it lacks; a stream, which cannot, is cut behind all that could be read.
+#[tokio::test]
+async fn a_damaged_part_of_the_ledger_is_told_and_the_rest_is_answered() {
+    let api = Api::with_segments(Some(RECORDS), 10 * 1024).await;
+    let table = api.dir().join("segments/000000000001/event.parquet");
+    while !table.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let whole = std::fs::read(&table).unwrap();
+    std::fs::write(&table, &whole[..whole.len() / 2]).unwrap();
+    let (status, page) = api.json("/api/v1/events?limit=1000").await;
+    assert_eq!(status, StatusCode::OK);
+    let found = numbers(&page).len();
+    assert!(RECORDS / 2 < found && found < RECORDS, "{found}");
+    let damaged = page["damaged"].as_array().unwrap();
+    assert_eq!(damaged.len(), 1, "{damaged:?}");
+    assert!(damaged[0].as_str().unwrap().starts_with(table.to_str().unwrap()), "{damaged:?}");
+    let (_, flows) = api.json("/api/v1/flows?limit=1000").await;
+    assert!(flows.get("damaged").is_none(), "{flows}");
+    let (_, tree) = api.json("/api/v1/processes/3f2a91bc-102-5/tree").await;
+    assert_eq!(tree["damaged"].as_array().unwrap().len(), 1, "{tree}");
+
+    let request = Request::get("/api/v1/events").header("accept", "application/x-ndjson").extension(local());
+    let mut body = api.send(request.body(Body::empty()).unwrap()).await.into_body();
+    let (mut text, mut cut) = (String::new(), None);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => text.push_str(str::from_utf8(frame.data_ref().unwrap()).unwrap()),
+            Err(error) => cut = Some(error.to_string()),
+        }
+    }
+    assert_eq!(text.lines().count(), found);
+    assert!(cut.is_some_and(|why| why.contains("event.parquet")));
+}
+
 #[tokio::test]
 async fn who_follows_gets_new_records_and_is_told_of_gaps() {
     let api = Api::new(None).await;

@@ -75,6 +75,9 @@ pub struct TableSum {
     pub earliest: WallTime,
     /// Time of the latest.
     pub latest: WallTime,
+    /// BLAKE3 of its footer with the eight bytes behind that; none in segments of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<ChainHash>,
     /// Its file.
     #[serde(flatten)]
     pub file: FileSum,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use watchfire_model::WallTime;
 
+use super::footer::footer_hash;
 use super::frames::write_frames;
 use super::index::Index;
 use super::schema::ROW_GROUP_ROWS;
@@ -63,8 +64,9 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         let path = dir.join(family.file_name());
         let groups = records.chunks(ROW_GROUP_ROWS).map(|records| index.read(wal, records));
         let file = write(&path, |file| write_table(file, &path, family, groups))?;
+        let footer = Some(footer_hash(&File::open(&path).at("cannot open", &path)?, &path)?);
         let [earliest, latest] = [0, records.len() - 1].map(|at| WallTime(records[at].time));
-        tables.insert(family, TableSum { records: records.len() as u64, earliest, latest, file });
+        tables.insert(family, TableSum { records: records.len() as u64, earliest, latest, footer, file });
     }
     let frames_path = dir.join(FRAMES_FILE);
     let manifest = Manifest {
