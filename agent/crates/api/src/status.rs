@@ -63,6 +63,7 @@ fn ledger(facts: &LedgerFacts) -> Value {
         "seal_failures": stats.seal_failures.get(),
         "stored_bytes": stats.stored_bytes.get(),
         "segments": stats.segments.get(),
+        "held_segments": stats.held.get(),
         "unsealed_files": stats.unsealed_files.get(),
         "removed_records": stats.removed_records.get(),
     })

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use watchfire_model::WallTime;
 
+use crate::clock::wall_now;
 use crate::error::{At as _, LedgerError};
 use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
@@ -22,7 +23,6 @@ use crate::sealed::SealedSegment;
 use crate::search::{Explanation, Search, SearchQuery, time_range};
 use crate::segment::{self, FileSum, SEGMENTS_DIR, Segment};
 use crate::signed_head::SIGNED_HEAD_FILE;
-use crate::store::wall_now;
 use crate::wal::{self, WAL_DIR, WalReader};
 
 /// What was asked, and checksums of everything in the bundle.

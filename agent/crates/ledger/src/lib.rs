@@ -6,6 +6,7 @@
 
 mod bloom;
 mod bundle;
+mod clock;
 mod error;
 mod family;
 mod field;
@@ -32,6 +33,7 @@ mod verify;
 mod wal;
 
 pub use bundle::{Bundle, BundleQuery, QUERY_FILE, RECORDS_FILE, close_bundle, export};
+pub use clock::{Clock, SetClock};
 pub use error::LedgerError;
 pub use family::{Families, Family};
 pub use field::{ALIASES, Alias, FIELDS, Field, Kind, Take};

@@ -60,6 +60,8 @@ pub struct Stats {
     pub stored_bytes: Count,
     /// Sealed segments on disk now.
     pub segments: Count,
+    /// Segments that are too old by the wall clock, and stay since the ledger was not open for so long.
+    pub held: Count,
     /// Log files that wait to be sealed.
     pub unsealed_files: Count,
 }
@@ -85,6 +87,7 @@ impl Stats {
             removed_records: Count::default(),
             stored_bytes: Count::default(),
             segments: Count::default(),
+            held: Count::default(),
             unsealed_files: Count::default(),
         }
     }

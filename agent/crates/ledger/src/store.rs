@@ -3,10 +3,9 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use watchfire_model::WallTime;
-
+use crate::clock::{Clock, LedgerTime, wall_now};
 use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::frame::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
@@ -81,6 +80,8 @@ pub struct LedgerConfig {
     pub agent_version: String,
     /// Where sealed segments are shipped to, by whoever asks for [`Ledger::shipment`]; none if they are not.
     pub ship_to: Option<String>,
+    /// By what its segments grow old.
+    pub clock: Clock,
 }
 
 impl LedgerConfig {
@@ -96,6 +97,7 @@ impl LedgerConfig {
             node: node.into(),
             agent_version: agent_version.into(),
             ship_to: None,
+            clock: Clock::default(),
         }
     }
 }
@@ -134,7 +136,7 @@ impl Ledger {
         let key = NodeKey::read_or_create(dir, config.key.as_deref())?;
         let public_key = key.public();
         let recovered = recovery::recover(dir, &identity, &public_key)?;
-        let Recovered { recovery, position, full, current, last_number, last_sealed, last_manifest } =
+        let Recovered { recovery, position, full, current, last_number, last_sealed, last_manifest, time } =
             recovered;
         let stats = Arc::new(Stats::new(head(&position), last_sealed));
         stats.damaged.add(recovery.damage.len() as u64);
@@ -145,6 +147,7 @@ impl Ledger {
             node: config.node.clone(),
             agent_version: config.agent_version.clone(),
             retention: config.retention,
+            time: LedgerTime::new(config.clock.clone(), time),
             last_number,
             last_manifest,
             shipment: shipment.clone(),
@@ -398,9 +401,4 @@ fn lock(dir: &Path) -> Result<File, LedgerError> {
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(LedgerError::Io { what: "cannot lock", path, source }),
     }
-}
-
-pub(crate) fn wall_now() -> WallTime {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -67,7 +67,8 @@ fn read_all(path: &Path) -> Result<Vec<SealedFrame>, LedgerError> {
         let rows_max = bytes / HASH_BYTES;
         let rows = u64::try_from(group.metadata().num_rows()).ok().filter(|rows| *rows <= rows_max);
         let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()) else {
-            let why = format!("a group has {} rows, expected at most {rows_max}", group.metadata().num_rows());
+            let why =
+                format!("a group has {} rows, expected at most {rows_max}", group.metadata().num_rows());
             return Err(LedgerError::malformed(path, why));
         };
         let mut numbers: [Vec<i64>; 5] = Default::default();

@@ -16,6 +16,7 @@ use super::{
     FRAMES_FILE, FileSum, FrameRange, MANIFEST_FILE, Manifest, SEGMENTS_DIR, SIGNATURE_FILE, Segment,
     TableSum, UNFINISHED_PREFIX, dir_name,
 };
+use crate::clock::LedgerTime;
 use crate::error::{At as _, InFile as _, LedgerError};
 use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
@@ -36,7 +37,11 @@ pub(crate) struct Sealed<'a> {
 
 /// Makes the segment of a log file, on disk as a whole. The file has at least one frame; after a fault in it nothing is
 /// made. None if it has no frame.
-pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Option<Segment>, LedgerError> {
+pub(crate) fn seal(
+    wal: &Path,
+    sealed: &Sealed<'_>,
+    time: &LedgerTime,
+) -> Result<Option<Segment>, LedgerError> {
     let reader = WalReader::open(wal)?;
     let previous_hash = reader.header().position.previous;
     let ledger = reader.header().ledger;
@@ -75,7 +80,8 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         segment: sealed.segment,
         node: sealed.node.to_owned(),
         agent_version: sealed.agent_version.to_owned(),
-        sealed_at: now,
+        sealed_at: time.wall(),
+        ledger_time: Some(time.now()),
         previous_manifest: sealed.previous_manifest,
         frames: range,
         payload_bytes: index.frames.iter().map(|frame| u64::from(frame.facts.payload_bytes)).sum(),

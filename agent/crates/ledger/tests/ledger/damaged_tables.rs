@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
+};
 use serde_json::Value;
 use watchfire_ledger::{
     BundleQuery, ChainHash, Column, Families, Family, OpenPiece, Scan, Search, SearchQuery, Verdict, export,
@@ -74,9 +76,10 @@ fn with_rows(table: &Path, rows: i64) -> Vec<u8> {
 }
 
 fn absurd(group: &RowGroupMetaData, rows: i64) -> RowGroupMetaData {
-    let columns = group.columns().iter().map(|column| {
-        column.clone().into_builder().set_num_values(rows).build().unwrap()
-    });
+    let columns = group
+        .columns()
+        .iter()
+        .map(|column| column.clone().into_builder().set_num_values(rows).build().unwrap());
     let columns = columns.collect();
     group.clone().into_builder().set_num_rows(rows).set_column_metadata(columns).build().unwrap()
 }
