@@ -74,7 +74,7 @@ impl PlaceArgs {
         {
             bail!("--since {since} is after --until {until}");
         }
-        Ok(SearchQuery { families, filter, since: self.since, until: self.until })
+        Ok(SearchQuery { families, filter, since: self.since, until: self.until, ..SearchQuery::default() })
     }
 }
 

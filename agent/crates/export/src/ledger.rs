@@ -13,8 +13,8 @@ use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, LedgerId, Publi
 use watchfire_model::WallTime;
 
 use self::opening::{Opening, why_later};
-use crate::backlog::Capacity;
-use crate::sink_queue::{Patience, SinkQueue};
+use crate::backlog::{Capacity, Taken};
+use crate::sink_queue::{Patience, Pushed, SinkQueue};
 use crate::sink_thread::SinkThread;
 use crate::{EncodedRecord, SINK_QUEUE_BYTES_MAX, SINK_QUEUE_RECORDS_MAX, SinkCounters};
 
@@ -45,6 +45,7 @@ pub struct LedgerFacts {
     pub counters: SinkCounters,
     failing: Arc<AtomicBool>,
     opened: Arc<OnceLock<Opened>>,
+    queue: Arc<SinkQueue>,
 }
 
 /// What is known of a ledger once it is open.
@@ -67,6 +68,12 @@ impl LedgerFacts {
         self.opened.get()
     }
 
+    /// The last number that was given to a record: it may wait to be written.
+    #[must_use]
+    pub fn numbered(&self) -> u64 {
+        self.queue.numbered()
+    }
+
     /// Whether the last write failed, so that records wait.
     #[must_use]
     pub fn is_failing(&self) -> bool {
@@ -82,19 +89,20 @@ impl LedgerSink {
             *time = time.saturating_sub(Duration::from_millis(LEDGER_GATHER_MS));
         }
         let (dir, node) = (config.dir.clone(), config.node.clone());
+        let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
+        let queue = Arc::new(SinkQueue::new(capacity));
         let facts = LedgerFacts {
             dir: dir.clone(),
             counters: counters.clone(),
             failing: Arc::default(),
             opened: Arc::default(),
+            queue: Arc::clone(&queue),
         };
         let opening = Opening { config, facts: facts.clone() };
         let opened = match opening.open() {
             Err(error) if why_later(&error).is_none() => return Err(error),
             opened => opened,
         };
-        let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
-        let queue = Arc::new(SinkQueue::new(capacity));
         let (work_queue, shown_failing) = (Arc::clone(&queue), Arc::clone(&facts.failing));
         let work_counters = counters.clone();
         let work = move || {
@@ -130,9 +138,14 @@ impl LedgerSink {
         &self.facts
     }
 
-    /// Queues records; never waits. What does not fit is dropped and counted.
-    pub fn send(&self, records: &[EncodedRecord]) {
-        self.thread.send(records);
+    /// Queues records; never waits. What does not fit is dropped and counted; the others are given the numbers that they will
+    /// have in the ledger, once that is open.
+    pub fn send(&self, records: &mut [EncodedRecord]) {
+        let Pushed { queued, lost: _, first_number } = self.thread.send(records);
+        let Some(first) = first_number else { return };
+        for (number, record) in (first..).zip(&mut records[..queued]) {
+            record.number = Some(number);
+        }
     }
 
     /// Writes and syncs what is queued and ends the thread. Says whether that was done in time; if not, the thread is left
@@ -168,9 +181,16 @@ impl Worker {
         let gather = Duration::from_millis(LEDGER_GATHER_MS);
         let mut patience = Patience::UntilAny(None);
         let mut spare = VecDeque::new();
-        while let Some(mut taken) = self.queue.take(spare, patience) {
+        let shipment = self.ledger.shipment().cloned();
+        loop {
+            let mut unshipped = 0;
+            let own = |taken: &Taken| {
+                unshipped = shipment.as_ref().map_or(0, |shipment| shipment.take_untold());
+                u64::from(taken.lost > 0) + u64::from(unshipped > 0)
+            };
+            let Some(mut taken) = self.queue.take_with(spare, patience, own) else { break };
             let is_gathered = taken.records.is_empty() || matches!(patience, Patience::Linger(_));
-            self.take(&mut taken.records, taken.lost);
+            self.take(&mut taken.records, [("ledger", taken.lost), ("ship", unshipped)]);
             spare = taken.records;
             if is_gathered {
                 self.write();
@@ -193,18 +213,21 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, records: &mut VecDeque<EncodedRecord>, lost: u64) {
+    /// Each is one line, and so is each kind of loss: as many numbers were given for them.
+    fn take(&mut self, records: &mut VecDeque<EncodedRecord>, losses: [(&str, u64); 2]) {
         for record in records.drain(..) {
             let line = record.line.slice(..record.line.len().saturating_sub(1));
             if Ledger::accepts(&line) {
                 self.pending.push_back((line, true));
             } else {
                 self.counters.dropped.inc();
+                self.note("ledger", 1);
             }
         }
         // Where the gap is, for whoever reads the ledger later.
-        self.note("ledger", lost);
-        self.note("ship", self.ledger.shipment().map_or(0, |shipment| shipment.take_untold()));
+        for (kind, lost) in losses {
+            self.note(kind, lost);
+        }
     }
 
     fn note(&mut self, kind: &str, lost: u64) {

@@ -135,8 +135,8 @@ fn check_ledger(disk: &Disk) {
     config.retention.free_bytes_min = None;
     let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room yet");
     let mut encoder = Encoder::new();
-    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
-    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    let mut records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at_mut(RECORDS as usize / 2);
     sink.send(first);
     eventually("the first half is written", || counters.written() == first.len() as u64);
     let ballast = disk.path("ballast");
@@ -166,8 +166,8 @@ fn check_read_only(disk: &Disk) {
     config.segment.age_max = Duration::from_millis(200);
     let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room");
     let mut encoder = Encoder::new();
-    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
-    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    let mut records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at_mut(RECORDS as usize / 2);
     sink.send(first);
     eventually("the first half is written", || counters.written() == first.len() as u64);
     // Then it is sealed, and no file is open for writing.
@@ -195,9 +195,9 @@ fn check_begin(disk: &Disk) {
     eventually("it is shown", || sink.facts().is_failing());
     // More than waits.
     let mut encoder = Encoder::new();
-    let records: Vec<_> =
+    let mut records: Vec<_> =
         (0..SINK_QUEUE_RECORDS_MAX as u64 + 7).map(|n| encoder.encode(&record(n))).collect();
-    sink.send(&records);
+    sink.send(&mut records);
     assert_eq!((counters.written(), counters.dropped()), (0, 7));
     fs::remove_file(&ballast).expect("the ballast is ours");
     eventually("it is begun", || sink.facts().opened().is_some() && !sink.facts().is_failing());
@@ -220,7 +220,7 @@ fn check_begin(disk: &Disk) {
     let counters = Metrics::new("", "").sink("ledger");
     config.dir = disk.path("other");
     let sink = LedgerSink::start(config, counters.clone()).expect("a full disk is no mistake");
-    sink.send(&records[..5]);
+    sink.send(&mut records[..5]);
     assert!(sink.stop(PATIENCE), "nothing holds up the end");
     assert_eq!((counters.written(), counters.dropped()), (0, 5));
 }
@@ -249,7 +249,7 @@ fn numbers(path: &Path) -> Vec<u64> {
     text.lines().map(number).collect()
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "never came true: {what}");

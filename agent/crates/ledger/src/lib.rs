@@ -46,7 +46,7 @@ pub use recovery::{DAMAGED_DIR, Recovery};
 pub use retention::Retention;
 pub use scan::{LogTable, OpenPiece, Piece, Scan, SealedTable};
 pub use sealed::{SealedSegment, SignedHorizon};
-pub use search::{Explanation, Found, LogIndex, Search, SearchQuery, Skipped};
+pub use search::{Explanation, Found, LogIndex, Numbers, Search, SearchQuery, Skipped};
 pub use segment::{Column, ColumnValues, FileSum, FrameRange, Manifest, TableSum, TableWriter};
 pub use shipment::{SHIP_FILE, Shipment};
 pub use stats::{Count, Head, SealedHead, Stats};

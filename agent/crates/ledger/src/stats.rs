@@ -32,6 +32,8 @@ pub struct Stats {
     pub frames: Count,
     /// Records written.
     pub records: Count,
+    /// Number of the newest record.
+    pub last_record: Count,
     /// Bytes of lines written.
     pub payload_bytes: Count,
     /// Bytes written to the log.
@@ -73,6 +75,7 @@ impl Stats {
             sealed_head: Mutex::new(sealed),
             frames: Count::default(),
             records: Count::default(),
+            last_record: Count::default(),
             payload_bytes: Count::default(),
             wal_bytes: Count::default(),
             segment_bytes: Count::default(),

@@ -140,6 +140,7 @@ impl Ledger {
             recovered;
         let stats = Arc::new(Stats::new(head(&position), last_sealed));
         stats.damaged.add(recovery.damage.len() as u64);
+        stats.last_record.set(position.next_record - 1);
         let shipment = config.ship_to.as_deref().map(|to| Shipment::open(dir, identity.id, to).map(Arc::new));
         let shipment = shipment.transpose()?;
         let sealer = SealerConfig {
@@ -252,6 +253,7 @@ impl Ledger {
         self.stats.records.add(records.into());
         self.stats.payload_bytes.add(payload.len() as u64);
         self.stats.wal_bytes.add(written);
+        self.stats.last_record.set(position.next_record - 1);
         self.stats.set_head(head(&position));
         // The frame is in the file: a failed sync is tried again, and does not make it be appended twice.
         if fsync == Fsync::Always || self.is_sync_due() {

@@ -42,7 +42,7 @@ pub(super) fn show_remote<W: Write + Send>(
 fn query(args: &FlowsArgs) -> Result<SearchQuery> {
     let families = Families::of(&[Family::Flow, Family::Dns]);
     let filter = filter_of(&args.expression, families)?;
-    Ok(SearchQuery { families, filter, since: args.since, until: args.until })
+    Ok(SearchQuery { families, filter, since: args.since, until: args.until, ..SearchQuery::default() })
 }
 
 fn write<W: Write + Send>(

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use serde::Deserialize;
 use watchfire_api::moment;
 use watchfire_export::FlowFilter;
-use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
+use watchfire_ledger::{Families, Family, Search, SearchQuery};
 use watchfire_model::{Peer, Pod, Protocol, WallTime};
 
 use super::pairs::pairs;
@@ -122,7 +122,7 @@ impl FlowArgs {
 
     fn search_ledger(&self, take: &mut impl FnMut(&str) -> Result<()>) -> Result<String> {
         let families = Families::of(&[Family::Flow]);
-        let query = SearchQuery { families, filter: Filter::default(), since: self.since, until: self.until };
+        let query = SearchQuery { families, since: self.since, until: self.until, ..SearchQuery::default() };
         let mut search = Search::open(&self.ledger, query)?;
         for found in search.by_ref() {
             take(str::from_utf8(&found?.line)?)?;

@@ -56,7 +56,7 @@ pub(crate) fn record(n: usize) -> Value {
 
 pub(crate) fn encoded(record: &Value) -> EncodedRecord {
     let record_type = serde_json::from_value::<RecordType>(record["type"].clone()).unwrap();
-    EncodedRecord { record_type, line: format!("{record}\n").into() }
+    EncodedRecord { record_type, line: format!("{record}\n").into(), number: None }
 }
 
 impl Api {
@@ -74,16 +74,18 @@ impl Api {
             config.segment.bytes_max = bytes_max;
             config.retention = Retention { age_max: None, free_bytes_min: None, ..config.retention };
             let sink = LedgerSink::start(config, metrics.sink("ledger")).unwrap();
-            let records: Vec<EncodedRecord> = (0..records).map(|n| encoded(&record(n))).collect();
-            records.chunks(RECORDS_AT_ONCE).for_each(|records| sink.send(records));
+            let mut records: Vec<EncodedRecord> = (0..records).map(|n| encoded(&record(n))).collect();
+            // Frame by frame, so that small segments are filled.
+            for records in records.chunks_mut(RECORDS_AT_ONCE) {
+                let before = sink.facts().counters.written();
+                sink.send(records);
+                while sink.facts().counters.written() < before + records.len() as u64 {
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+            }
             (sink, dir)
         });
         let facts = ledger.as_ref().map(|(sink, _)| sink.facts().clone());
-        if let (Some(facts), Some(records)) = (&facts, records) {
-            while facts.counters.written() < records as u64 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
         let hub = Arc::new(ObserveHub::new(metrics.sink("observe")));
         let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
         tokio::spawn(answer(questions));
@@ -100,8 +102,19 @@ impl Api {
     }
 
     pub(crate) fn append(&self, records: &[Value]) {
+        _ = self.record(records);
+    }
+
+    fn record(&self, records: &[Value]) -> Vec<EncodedRecord> {
         let (sink, _) = self.ledger.as_ref().unwrap();
-        sink.send(&records.iter().map(encoded).collect::<Vec<_>>());
+        let mut records: Vec<EncodedRecord> = records.iter().map(encoded).collect();
+        sink.send(&mut records);
+        records
+    }
+
+    /// As the pipeline does: into the ledger, and to whoever follows.
+    pub(crate) fn publish(&self, records: &[Value]) {
+        self.hub.publish(&self.record(records));
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {

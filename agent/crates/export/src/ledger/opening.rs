@@ -30,7 +30,7 @@ pub(super) struct Opening {
 impl Opening {
     /// Opens it, and tells what was found.
     pub(super) fn open(&self) -> Result<Ledger, LedgerError> {
-        let LedgerFacts { counters, failing, opened, dir } = &self.facts;
+        let LedgerFacts { counters, failing, opened, dir, queue } = &self.facts;
         let (ledger, recovery) =
             Ledger::open(self.config.clone()).inspect_err(|_| _ = counters.errors.inc())?;
         for damage in &recovery.damage {
@@ -48,6 +48,7 @@ impl Opening {
             "ledger opened"
         );
         failing.store(false, Ordering::Relaxed);
+        queue.number_from(ledger.stats().last_record.get() + 1);
         _ = opened.set(Opened {
             id: ledger.identity().id,
             public_key: *ledger.public_key(),

@@ -33,6 +33,8 @@ pub struct Explanation {
     pub unreadable: Vec<String>,
     /// Files of segments that are not as they were sealed, and why: what they hold is not found, as far as it was not before.
     pub damaged: Vec<String>,
+    /// Number of the oldest record that is there still, as far as manifests and log files tell; none where there is none.
+    pub oldest: Option<u64>,
     /// What was found.
     pub found: u64,
     /// What was skipped and why, the first of them.

@@ -12,7 +12,7 @@ use super::wal::WalCursor;
 use super::{Cursor, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
-use crate::segment::{Segment, TableSum};
+use crate::segment::{FrameRange, Segment, TableSum};
 use crate::snapshot::Snapshot;
 use crate::wal::{FramePlace, WalReader};
 
@@ -95,6 +95,8 @@ pub(super) fn plan(
     let mut sources = Vec::new();
     for Segment { dir, manifest, .. } in segments {
         explanation.segments += 1;
+        let FrameRange { first_record, last_record, .. } = manifest.frames;
+        explanation.oldest.get_or_insert(first_record);
         for (family, table) in &manifest.tables {
             let skip = |why| Skipped { segment: manifest.segment, family: *family, group: None, why };
             if !query.families.contains(*family) {
@@ -103,6 +105,8 @@ pub(super) fn plan(
                 explanation.skip(skip("all of it is older"));
             } else if query.until.is_some_and(|until| table.earliest > until) {
                 explanation.skip(skip("all of it is newer"));
+            } else if !query.numbers.overlaps(first_record, last_record) {
+                explanation.skip(skip("its numbers are not asked for"));
             } else {
                 let path = dir.join(family.file_name());
                 let place = Place::Table { segment: manifest.segment, family: *family, path, sum: *table };
@@ -118,7 +122,9 @@ pub(super) fn plan(
         for frame in index.frames(&log, explanation, stop)? {
             let is_old = query.since.is_some_and(|since| frame.latest < since);
             let is_new = query.until.is_some_and(|until| frame.earliest > until);
-            if !is_old && !is_new {
+            let (first, last) = frame.numbers;
+            explanation.oldest.get_or_insert(first);
+            if !is_old && !is_new && query.numbers.overlaps(first, last) {
                 let place = Place::Frame { log: at, place: frame.place };
                 sources.push(Source { earliest: frame.earliest, place });
             }

@@ -137,6 +137,7 @@ impl TableCursor {
             for row in &mut rows {
                 row.seq = numbers.get(row.at).copied().unwrap_or_default().cast_unsigned();
             }
+            rows.retain(|row| query.numbers.has(row.seq));
         }
         Ok(rows)
     }

@@ -39,7 +39,7 @@ fn searched(dir: &Path) -> (usize, Vec<String>) {
 
 fn found_of(dir: &Path, query: SearchQuery) -> (usize, Vec<String>) {
     let mut search = Search::open(dir, query).unwrap();
-    let found = search.by_ref().map(|found| found.unwrap()).count();
+    let found = search.by_ref().map(Result::unwrap).fold(0, |found, _| found + 1);
     (found, search.explanation().damaged.clone())
 }
 

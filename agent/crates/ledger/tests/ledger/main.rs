@@ -6,6 +6,7 @@ mod bundle;
 mod common;
 #[cfg(test)]
 mod damage;
+#[cfg(test)]
 mod damaged_tables;
 #[cfg(test)]
 mod made;
