@@ -94,18 +94,17 @@ pub(super) fn filter_of(words: &[String], families: Families) -> Result<Filter> 
     Ok(filter)
 }
 
-/// Says what a search read, and always what it could not. What is damaged is a failure, behind all that could be read.
-pub(super) fn explain(search: &Search, is_asked: bool) -> Result<()> {
+/// Says what a search read, and always what it could not.
+pub(super) fn explain(search: &Search, is_asked: bool) {
     for what in &search.explanation().unreadable {
         eprintln!("watchfire: {what}");
     }
     if is_asked {
         eprintln!("{}", search.explanation());
     }
-    refuse_damaged(&search.explanation().damaged)
 }
 
-/// Fails where parts of the ledger could not be read.
+/// Fails where parts of the ledger could not be read; to be asked when everything else is written.
 pub(super) fn refuse_damaged(damaged: &[String]) -> Result<()> {
     if damaged.is_empty() {
         return Ok(());
@@ -138,7 +137,8 @@ fn show(args: &EventsArgs, families: Families) -> Result<()> {
     let mut search = Search::open(&place.dir, query)?;
     write(args, search.by_ref().map(|found| Ok(found?)), &mut output)?;
     output.end()?;
-    explain(&search, *is_asked)
+    explain(&search, *is_asked);
+    refuse_damaged(&search.explanation().damaged)
 }
 
 fn write<W: Write + Send>(

@@ -130,9 +130,6 @@ pub(crate) fn full_disk_of_the_ledger() {
     disk.fill();
     let agent = command(&["--ledger", &disk.path("other")]).start();
     assert!(agent.logged("the ledger cannot be opened").contains("its disk is full"));
-    let nonce = nonce("waits");
-    run_shell(&nonce);
-    _ = agent.record("what has another way out", |record| has_argument(record, &nonce));
     while !http_get(&agent, "/readyz")
         .1
         .lines()
@@ -140,6 +137,9 @@ pub(crate) fn full_disk_of_the_ledger() {
     {
         std::thread::park_timeout(Duration::from_millis(20));
     }
+    let nonce = nonce("waits");
+    run_shell(&nonce);
+    _ = agent.record("what has another way out", |record| has_argument(record, &nonce));
     assert!(http_get(&agent, "/healthz").0.contains("200") && metric(&agent, errors) > 0);
     assert_eq!(metric(&agent, written), 0);
     disk.empty();

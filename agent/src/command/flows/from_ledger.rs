@@ -17,16 +17,17 @@ use crate::command::remote;
 /// Route of the API.
 const FLOWS_PATH: &str = "/api/v1/flows";
 
-/// Shows what matches both the filters by flag and the expression.
+/// Shows what matches both the filters by flag and the expression; says what is damaged of the ledger.
 pub(super) fn show<W: Write + Send>(
     args: &FlowsArgs,
     dir: &Path,
     flags: &FlowFilter,
     printer: &mut Printer<W>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let mut search = Search::open(dir, query(args)?)?;
     write(args, search.by_ref().map(|found| Ok(found?)), flags, printer)?;
-    explain(&search, args.explain)
+    explain(&search, args.explain);
+    Ok(search.explanation().damaged.clone())
 }
 
 /// The same of a running agent.

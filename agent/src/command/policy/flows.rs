@@ -15,7 +15,7 @@ use watchfire_model::{Peer, Pod, Protocol, WallTime};
 
 use super::pairs::pairs;
 use super::state::{Party, State, Talk};
-use crate::command::events::explain;
+use crate::command::events::{explain, refuse_damaged};
 use crate::command::flows::files::each_record;
 use crate::config::LEDGER_DIR;
 
@@ -127,7 +127,8 @@ impl FlowArgs {
         for found in search.by_ref() {
             take(str::from_utf8(&found?.line)?)?;
         }
-        explain(&search, false)?;
+        explain(&search, false);
+        refuse_damaged(&search.explanation().damaged)?;
         Ok(format!("--ledger {}", self.ledger.display()))
     }
 }
