@@ -12,7 +12,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field as Cell, Row};
 use serde_json::Value;
 use tempfile::TempDir;
-use watchfire_ledger::{FIELDS, Families, Family, Kind, Ledger, LedgerConfig, Retention};
+use watchfire_ledger::{FIELDS, Families, Family, Field, Kind, Ledger, LedgerConfig, Retention};
 use watchfire_model::WallTime;
 
 /// Golden lines of every type of record.
@@ -62,7 +62,7 @@ fn rows(parquet: Vec<u8>) -> (Vec<String>, Vec<BTreeMap<String, String>>) {
     let schema = reader.metadata().file_metadata().schema_descr();
     let columns = schema.columns().iter().map(|column| column.name().to_owned()).collect();
     let times: Vec<String> =
-        FIELDS.iter().filter(|field| field.kind == Kind::Time).map(|field| field.column()).collect();
+        FIELDS.iter().filter(|field| field.kind == Kind::Time).map(Field::column).collect();
     let row = |row: Row| {
         let cells = row.into_columns().into_iter().filter_map(|(name, cell)| {
             let text = match cell {
