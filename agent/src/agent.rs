@@ -1,11 +1,11 @@
 //! The life of the agent: start, watch, drain.
 
 mod account;
+mod recording;
 mod shipping;
 
 use std::cell::RefCell;
 use std::env;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use watchfire_conntrack::Conntrack;
 use watchfire_export::{
-    Condition, Destination, Health, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, MetricsOptions,
-    Outputs, SinkCounters,
+    Condition, Destination, Health, JsonLinesSink, LogFileConfig, Metrics, MetricsOptions, Outputs,
+    SinkCounters,
 };
 use watchfire_sensor::{FileFilter, Host, LateRoot, Sensor};
 
 use self::account::{Account, log_totals, say_probes, show_probes};
-use self::shipping::Shipping;
+use self::recording::Recording;
+use self::shipping::ToShip;
 use crate::build_info::{COMMIT, VERSION};
 use crate::config::{Config, ConfigSource, Output};
 use crate::control_plane::{ControlPlane, Event};
@@ -31,8 +32,6 @@ use crate::sources::{Asked, Sources};
 
 /// Longest time a record waits in the event log's buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
-/// Name of the ledger among the sinks.
-const LEDGER_SINK: &str = "ledger";
 /// How often the kernel's counters are read.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the servers get to close when there is nothing to drain.
@@ -71,16 +70,13 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     let mut plane = ControlPlane::start(config, &metrics, &health, events_sender.clone())?;
     plane.send_metrics(config, &metrics, &knowledge.node)?;
     let node = knowledge.node.to_string();
-    let ledger = ledger(config, &metrics, &node)?;
+    let ledger = recording::open(config, &metrics, &node)?;
     let facts = ledger.as_ref().map(|ledger| ledger.facts().clone());
-    plane.serve_api(config, &metrics, &health, &knowledge.node, facts)?;
+    plane.serve_api(config, &metrics, &health, &knowledge.node, facts.clone())?;
     let (outputs, sink) = outputs(config, &metrics, &plane)?;
-    let ledger_account =
-        ledger.as_ref().map(|ledger| (Arc::clone(&ledger.facts().stats), metrics.sink(LEDGER_SINK)));
-    let shipping = match &ledger {
-        Some(ledger) => Shipping::start(config, &node, ledger, &mut plane)?,
-        None => None,
-    };
+    let to_ship = if ledger.is_some() { ToShip::of(config, &node)? } else { None };
+    let mut recording = Recording::new(facts, to_ship, &metrics, &health);
+    recording.show(&mut plane);
     let outputs = outputs.with_ledger(ledger);
 
     let asked = Asked { questions: plane.questions(), accesses: plane.accesses() };
@@ -118,9 +114,10 @@ pub(crate) fn run(config: &Config, source: ConfigSource<'_>) -> Result<ExitCode>
     }
     pipeline.tell(Control::SensorStarted);
 
-    let account = Account::register(&metrics, sink, ledger_account, shipping);
+    let account = Account::register(&metrics, sink);
     let files = RefCell::new(config.sensor.files.filter());
-    let agent = Agent { config, source, files, account, sensor, sources, pipeline, plane, events };
+    let mut agent =
+        Agent { config, source, files, account, recording, sensor, sources, pipeline, plane, events };
     match agent.watch() {
         End::Asked => Ok(agent.drain()),
         End::Broken => {
@@ -155,25 +152,6 @@ fn outputs(
     Ok((Outputs::new(metrics.clone(), vec![sink], plane.hub().cloned()), Some(counters)))
 }
 
-/// The ledger, if there is to be one.
-fn ledger(config: &Config, metrics: &Metrics, node: &str) -> Result<Option<LedgerSink>> {
-    let Some(ledger) = config.ledger.config(node, VERSION) else { return Ok(None) };
-    match LedgerSink::start(ledger, metrics.sink(LEDGER_SINK)) {
-        Ok(sink) => Ok(Some(sink)),
-        // One that exists opens on a full disk; to begin one takes a little room. The node is watched all the same.
-        Err(error) if error.io().is_some_and(is_full) => {
-            let source = error.io().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(%error, source, "no ledger until the next start: its disk is full");
-            Ok(None)
-        }
-        Err(error) => Err(error).context("cannot open the ledger"),
-    }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 fn sensor_options(config: &Config) -> watchfire_sensor::Options {
     let self_test = config.sensor.self_test.then(env::current_exe).and_then(|executable| {
         executable.inspect_err(|error| tracing::warn!(%error, "no self-test: own executable not found")).ok()
@@ -193,6 +171,7 @@ struct Agent<'a> {
     /// The files that are told of now.
     files: RefCell<FileFilter>,
     account: Account,
+    recording: Recording,
     sensor: Sensor,
     sources: Sources,
     pipeline: Pipeline,
@@ -201,7 +180,7 @@ struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    fn watch(&self) -> End {
+    fn watch(&mut self) -> End {
         loop {
             match self.events.recv_timeout(COUNTERS_INTERVAL) {
                 Ok(Event::Stop) => return End::Asked,
@@ -210,6 +189,7 @@ impl Agent<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.account.show(&self.sensor);
+            self.recording.show(&mut self.plane);
             self.sources.show();
             self.take_late_root();
         }
@@ -271,7 +251,7 @@ impl Agent<'_> {
 
     /// Detaches, lets everything that was seen reach the outputs, and says what was lost.
     fn drain(self) -> ExitCode {
-        let Self { config, account, sensor, sources, pipeline, plane, events, .. } = self;
+        let Self { config, account, recording, sensor, sources, pipeline, plane, events, .. } = self;
         let timeout = config.drain_timeout_seconds.get();
         let now = Instant::now();
         let deadline = |percent| now + timeout * percent / 100;
@@ -294,7 +274,7 @@ impl Agent<'_> {
         }
         sources.stop(left(deadline(SERVED_PERCENT)));
         plane.stop(left(deadline(SERVED_PERCENT)));
-        let not_written = account.log_sinks();
+        let not_written = account.log_sinks(recording.counters());
         match (drained, flushed) {
             (true, true) if not_written == 0 => {
                 tracing::info!("stopped: everything that was seen was written");

@@ -1,14 +1,10 @@
 //! What the kernel side tells of itself, to metrics and log.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use watchfire_export::{CounterHandle, GaugeHandle, Metrics, ProbeInfo, ProgramStatistics, SinkCounters};
-use watchfire_ledger::Stats;
 use watchfire_model::{KindCounters, RecordKind};
 use watchfire_sensor::{ProbeStatus, Sensor, slowing_probes};
-
-use super::shipping::Shipping;
 
 /// Which hook each probe got. What is missing is said at once and stays visible as a metric.
 pub(super) fn show_probes(probes: &[ProbeStatus], metrics: &Metrics) {
@@ -52,8 +48,6 @@ fn set_probes(probes: &[ProbeStatus], metrics: &Metrics) {
 pub(super) struct Account {
     metrics: Metrics,
     sink: Option<SinkCounters>,
-    ledger: Option<(Arc<Stats>, SinkCounters)>,
-    shipping: Option<Shipping>,
     missed_runs: CounterHandle,
     malformed: CounterHandle,
     sweeps_cut: CounterHandle,
@@ -65,15 +59,8 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn register(
-        metrics: &Metrics,
-        sink: Option<SinkCounters>,
-        ledger: Option<(Arc<Stats>, SinkCounters)>,
-        shipping: Option<Shipping>,
-    ) -> Self {
+    pub(super) fn register(metrics: &Metrics, sink: Option<SinkCounters>) -> Self {
         Self {
-            ledger,
-            shipping,
             metrics: metrics.clone(),
             sink,
             missed_runs: metrics.register_counter(
@@ -107,12 +94,6 @@ impl Account {
     /// Reads what the sensor has counted.
     pub(super) fn show(&self, sensor: &Sensor) {
         self.show_totals(&sensor.counters());
-        if let Some((stats, _)) = &self.ledger {
-            self.metrics.set_ledger(stats);
-        }
-        if let Some(shipping) = &self.shipping {
-            self.metrics.set_shipping(&shipping.totals());
-        }
         self.missed_runs.set_total(sensor.missed_runs());
         self.malformed.set_total(sensor.malformed());
         let sweeps = sensor.sweeps();
@@ -144,8 +125,7 @@ impl Account {
     }
 
     /// The part of event log and ledger in the final account; answers how many records they lack.
-    pub(super) fn log_sinks(&self) -> u64 {
-        let ledger = self.ledger.as_ref().map(|(_, sink)| sink);
+    pub(super) fn log_sinks(&self, ledger: Option<&SinkCounters>) -> u64 {
         let mut lacking = 0;
         for sink in self.sink.iter().chain(ledger) {
             let (written, dropped, errors) = (sink.written(), sink.dropped(), sink.errors());

@@ -1,15 +1,27 @@
 //! Sealed segments of the ledger on their way to an object store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use watchfire_export::{LedgerSink, ShipTotals};
+use watchfire_export::{Opened, ShipTotals};
 use watchfire_ledger::{Count, Shipment};
-use watchfire_ship::{ShipStats, Shipper, Source};
+use watchfire_ship::{Limits, ShipStats, Shipper, Source, Store};
 
 use crate::config::Config;
 use crate::control_plane::ControlPlane;
+
+/// What is shipped to where, once the ledger is open.
+#[derive(Debug)]
+pub(super) struct ToShip {
+    store: Store,
+    to: String,
+    cluster: String,
+    node: String,
+    dir: PathBuf,
+    limits: Limits,
+}
 
 /// What is counted of it.
 #[derive(Debug)]
@@ -18,34 +30,39 @@ pub(super) struct Shipping {
     shipment: Arc<Shipment>,
 }
 
-impl Shipping {
-    /// Starts to ship, where that is wanted. Whether the store answers shows later.
-    pub(super) fn start(
-        config: &Config,
-        node: &str,
-        ledger: &LedgerSink,
-        plane: &mut ControlPlane,
-    ) -> Result<Option<Self>> {
+impl ToShip {
+    /// Looks for what is to be shipped, if anything is. Whether the store answers shows later.
+    pub(super) fn of(config: &Config, node: &str) -> Result<Option<Self>> {
         let ship = config.ledger.ship();
-        let (Some((target, options)), Some(shipment), Some(dir), Some(cluster)) =
-            (ship.target(), ledger.shipment(), config.ledger.dir(), config.cluster_name.clone())
+        let (Some((target, options)), Some(dir), Some(cluster)) =
+            (ship.target(), config.ledger.dir(), config.cluster_name.clone())
         else {
             return Ok(None);
         };
         let store = target.open(&options).context("ledger.ship")?;
-        let source = Source { cluster, node: node.to_owned(), ledger: ledger.id() };
+        let (to, node, limits) = (target.to_string(), node.to_owned(), ship.limits());
+        Ok(Some(Self { store, to, cluster, node, dir, limits }))
+    }
+
+    /// Begins to ship; none where the ledger was opened for no shipment.
+    pub(super) fn start(self, opened: &Opened, plane: &mut ControlPlane) -> Option<Shipping> {
+        let Self { store, to, cluster, node, dir, limits } = self;
+        let shipment = opened.shipment.as_ref()?;
+        let source = Source { cluster, node, ledger: opened.id };
         tracing::info!(
-            to = %target,
+            to,
             cluster = source.cluster,
             shipped_through = shipment.through(),
             "sealed segments of the ledger are shipped"
         );
-        let shipper = Shipper::new(store, source, dir, Arc::clone(shipment), ship.limits());
+        let shipper = Shipper::new(store, source, dir, Arc::clone(shipment), limits);
         let stats = Arc::clone(shipper.stats());
         plane.ship(shipper);
-        Ok(Some(Self { stats, shipment: Arc::clone(shipment) }))
+        Some(Shipping { stats, shipment: Arc::clone(shipment) })
     }
+}
 
+impl Shipping {
     /// How things stand.
     pub(super) fn totals(&self) -> ShipTotals {
         let stats = &self.stats;

@@ -74,7 +74,7 @@ impl PlaceArgs {
         {
             bail!("--since {since} is after --until {until}");
         }
-        Ok(SearchQuery { families, filter, since: self.since, until: self.until })
+        Ok(SearchQuery { families, filter, since: self.since, until: self.until, ..SearchQuery::default() })
     }
 }
 
@@ -104,6 +104,14 @@ pub(super) fn explain(search: &Search, is_asked: bool) {
     }
 }
 
+/// Fails where parts of the ledger could not be read; to be asked when everything else is written.
+pub(super) fn refuse_damaged(damaged: &[String]) -> Result<()> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    bail!("what stands in damaged parts of the ledger is left out: {}", damaged.join("; "))
+}
+
 pub(crate) fn run(args: &EventsArgs, families: Families) -> Result<ExitCode> {
     match show(args, families) {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
@@ -130,7 +138,7 @@ fn show(args: &EventsArgs, families: Families) -> Result<()> {
     write(args, search.by_ref().map(|found| Ok(found?)), &mut output)?;
     output.end()?;
     explain(&search, *is_asked);
-    Ok(())
+    refuse_damaged(&search.explanation().damaged)
 }
 
 fn write<W: Write + Send>(

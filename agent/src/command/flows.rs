@@ -23,6 +23,7 @@ use self::filters::FilterArgs;
 pub(super) use self::line::printable;
 use self::printer::{Format, Printer};
 use super::events::output::refuse_terminal;
+use super::events::refuse_damaged;
 use super::is_broken_pipe;
 use super::remote::AgentArgs;
 use crate::config::OBSERVE_SOCKET;
@@ -111,10 +112,18 @@ fn print(args: &FlowsArgs, color: bool) -> Result<()> {
     }
     let filter = args.filter()?;
     let mut printer = Printer::begin(BufWriter::new(io::stdout()), args.output, color)?;
-    show(args, &filter, &mut printer)?;
-    printer.end()
+    let damaged = match &args.ledger {
+        Some(dir) if !args.agent.is_asked() => from_ledger::show(args, dir, &filter, &mut printer)?,
+        _ => {
+            show(args, &filter, &mut printer)?;
+            Vec::new()
+        }
+    };
+    printer.end()?;
+    refuse_damaged(&damaged)
 }
 
+/// What does not come out of a ledger on this node.
 fn show<W: io::Write + Send>(args: &FlowsArgs, filter: &FlowFilter, printer: &mut Printer<W>) -> Result<()> {
     if let Some(client) = args.agent.client()? {
         if args.ledger.is_some() || !args.files.is_empty() || args.follow || args.explain {
@@ -124,9 +133,6 @@ fn show<W: io::Write + Send>(args: &FlowsArgs, filter: &FlowFilter, printer: &mu
     }
     if !args.expression.is_empty() && args.ledger.is_none() {
         bail!("an expression is for records of a ledger: give --ledger or --agent too");
-    }
-    if let Some(dir) = &args.ledger {
-        return from_ledger::show(args, dir, filter, printer);
     }
     if !args.files.is_empty() {
         return files::show(&args.files, filter, args.last(), printer);

@@ -12,7 +12,7 @@ use watchfire_ledger::{
     verify_after,
 };
 
-use super::events::{PlaceArgs, filter_of};
+use super::events::{PlaceArgs, filter_of, refuse_damaged};
 use super::flows::printable;
 use crate::build_info::VERSION;
 use crate::config::LEDGER_DIR;
@@ -191,5 +191,6 @@ fn take(args: &ExportArgs) -> Result<ExitCode> {
     if !bundle.signed {
         println!("not signed: the node's private key is not here; `--sign-key` names it");
     }
+    refuse_damaged(&bundle.damaged)?;
     Ok(ExitCode::SUCCESS)
 }

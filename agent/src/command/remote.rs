@@ -35,6 +35,11 @@ pub(crate) struct AgentArgs {
 }
 
 impl AgentArgs {
+    /// Whether an agent is to be asked.
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.agent.is_some()
+    }
+
     /// The agent to ask; none where a directory is to be searched.
     pub(crate) fn client(&self) -> Result<Option<Client>> {
         let Some(target) = self.agent.clone() else { return Ok(None) };

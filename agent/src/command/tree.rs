@@ -2,6 +2,7 @@
 
 mod render;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use watchfire_ledger::{Search, TreeStart, gather};
 
-use super::events::{EVENTS_PATH, PlaceArgs};
+use super::events::{EVENTS_PATH, PlaceArgs, refuse_damaged};
 use super::is_broken_pipe;
 use super::remote::{self, AgentArgs};
 
@@ -28,6 +29,7 @@ pub(crate) struct TreeArgs {
 pub(crate) fn run(args: &TreeArgs) -> Result<ExitCode> {
     let place = &args.place;
     let client = args.agent.client()?;
+    let mut damaged = BTreeSet::new();
     let forest = gather(&args.of, |families, filter, take| -> Result<()> {
         if let Some(client) = &client {
             let query = place.query(families, filter.clone())?;
@@ -37,12 +39,18 @@ pub(crate) fn run(args: &TreeArgs) -> Result<ExitCode> {
             }
             return Ok(());
         }
-        for found in Search::open(&place.dir, place.query(families, filter.clone())?)? {
+        let mut search = Search::open(&place.dir, place.query(families, filter.clone())?)?;
+        for found in search.by_ref() {
             let found = found?;
             take(found.time, serde_json::from_slice(&found.line).unwrap_or(Value::Null));
         }
+        damaged.extend(search.explanation().damaged.iter().cloned());
         Ok(())
     })?;
+    let damaged: Vec<String> = damaged.into_iter().collect();
+    if forest.roots.is_empty() {
+        refuse_damaged(&damaged)?;
+    }
     if forest.roots.is_empty() {
         let dir = args.place.dir.display().to_string();
         let place = client.map_or(dir, |client| client.target.to_string());
@@ -52,6 +60,6 @@ pub(crate) fn run(args: &TreeArgs) -> Result<ExitCode> {
     let written = render::write(&forest, &mut out).and_then(|()| out.flush());
     match written.map_err(anyhow::Error::from) {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS),
+        result => result.and_then(|()| refuse_damaged(&damaged)).map(|()| ExitCode::SUCCESS),
     }
 }

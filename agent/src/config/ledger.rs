@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use watchfire_ledger::{Fsync, LedgerConfig, Retention, SegmentLimits};
+use watchfire_ledger::{Clock, Fsync, LedgerConfig, Retention, SegmentLimits};
 use watchfire_ship::{Limits, StoreOptions, Target};
 
 use super::AbsolutePath;
@@ -145,6 +145,7 @@ impl LedgerSection {
         let days =
             |Ranged(days): Ranged<0, 36_500>| limit(days).map(|days| Duration::from_secs(days * 86_400));
         Some(LedgerConfig {
+            clock: Clock::System,
             fsync: match self.fsync {
                 FsyncWhen::Always => Fsync::Always,
                 FsyncWhen::Within => Fsync::Within {

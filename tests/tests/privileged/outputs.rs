@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use watchfire_tests::watchfire;
@@ -125,12 +126,39 @@ pub(crate) fn full_disk_of_the_ledger() {
             metric_until(&agent, written, |count| count > before);
         }
     }
-    // No room to begin one.
+    // No room to begin one: the node is watched, and the agent is ready when there is room.
     disk.fill();
-    let agent = start("other");
-    agent.logged("no ledger until the next start");
-    assert!(metric(&agent, errors) > 0);
-    assert!(http_get(&agent, "/readyz").0.contains("200"));
+    let agent = command(&["--ledger", &disk.path("other")]).start();
+    assert!(agent.logged("the ledger cannot be opened").contains("its disk is full"));
+    while !http_get(&agent, "/readyz")
+        .1
+        .lines()
+        .eq(["ledger-open: its disk is full or read-only; it is tried again"])
+    {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let nonce = nonce("waits");
+    run_shell(&nonce);
+    _ = agent.record("what has another way out", |record| has_argument(record, &nonce));
+    assert!(http_get(&agent, "/healthz").0.contains("200") && metric(&agent, errors) > 0);
+    assert_eq!(metric(&agent, written), 0);
+    disk.empty();
+    agent.logged("ledger opened");
+    let agent = ready(agent);
+    metric_until(&agent, written, |count| count > 0);
+    // What happened before is in it.
+    let ledger = disk.path("other");
+    let filter = format!("process.args contains \"{nonce}\"");
+    let told = || {
+        let told =
+            Command::new(watchfire()).args(["events", &filter, "-o", "jsonl", "--ledger", &ledger]).output();
+        let told = told.unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        !told.stdout.is_empty()
+    };
+    while !told() {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     drop(agent);
 }
 

@@ -41,6 +41,12 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 pub const CHUNKS_WAITING_MAX: usize = 4;
 /// How often a client that follows is told that the agent is still there, seconds.
 pub const KEEPALIVE_SECONDS: u64 = 15;
+/// How long a client that goes on where it was may wait until what it missed is written, seconds.
+pub const WRITTEN_SECONDS_MAX: u64 = 5;
+/// How long new records are held back for followers until they are written, milliseconds; then they are told without an id.
+pub const WRITTEN_HOLD_MS_MAX: u64 = 1000;
+/// How often it is looked whether they are, milliseconds.
+pub const WRITTEN_LOOK_MS: u64 = 20;
 
 /// Requests whose audit records wait for the pipeline; while there are as many, further requests are refused.
 pub const ACCESSES_MAX: usize = 1024;

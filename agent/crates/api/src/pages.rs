@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_RECORDS_DEFAULT};
 use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::search::{ledger_dir, search};
+use crate::search::{ledger_dir, say_damaged, search};
 use crate::setup::Setup;
 
 /// A page: the records as they stand in the ledger, and where the next page begins.
@@ -20,7 +20,8 @@ struct Page {
     records: u64,
 }
 
-/// `{"records":[…],"next":"…"}`, or `"next":null` behind the last record.
+/// `{"records":[…],"next":"…"}`, or `"next":null` behind the last record; with `"damaged":[…]` where records are left out
+/// since files of the ledger are damaged.
 pub(crate) async fn page(
     setup: &Setup,
     families: Families,
@@ -29,12 +30,12 @@ pub(crate) async fn page(
     let dir = ledger_dir(setup)?;
     let logs = Arc::clone(&setup.0.logs);
     let page = search(setup, move |stop| {
-        let found = Search::open_with(&dir, parameters.query(families), &logs, &stop)?;
+        let mut search = Search::open_with(&dir, parameters.query(families), &logs, &stop)?;
         let limit = parameters.limit.unwrap_or(PAGE_RECORDS_DEFAULT);
         let mut page = Page { body: b"{\"records\":[".to_vec(), records: 0 };
         let mut last = None;
         let mut next = None;
-        for found in found {
+        for found in search.by_ref() {
             let found = found?;
             if !parameters.is_new(found.time, found.seq) {
                 continue;
@@ -59,6 +60,12 @@ pub(crate) async fn page(
         page.body.extend_from_slice(b"],\"next\":");
         let next = next.map_or_else(|| "null".to_owned(), |next| format!("\"{next}\""));
         page.body.extend_from_slice(next.as_bytes());
+        let damaged = &search.explanation().damaged;
+        if !damaged.is_empty() {
+            say_damaged(damaged);
+            page.body.extend_from_slice(b",\"damaged\":");
+            page.body.extend_from_slice(serde_json::json!(damaged).to_string().as_bytes());
+        }
         page.body.extend_from_slice(b"}\n");
         Ok(page)
     })

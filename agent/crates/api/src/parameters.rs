@@ -6,6 +6,7 @@ use watchfire_ledger::{Families, Filter, SearchQuery, nearest};
 use watchfire_model::WallTime;
 
 use crate::cursor::Cursor;
+use crate::event_id::EventId;
 use crate::limits::PAGE_RECORDS_MAX;
 use crate::moment;
 use crate::problem::{Problem, ProblemKind};
@@ -21,6 +22,8 @@ pub(crate) struct Parameters {
     pub(crate) until: Option<WallTime>,
     pub(crate) limit: Option<usize>,
     pub(crate) cursor: Option<Cursor>,
+    /// A cursor that is the id of an event.
+    pub(crate) event_id: Option<EventId>,
     pub(crate) follow: bool,
 }
 
@@ -59,7 +62,10 @@ impl Parameters {
             "filter" => self.filter = filter(value, families)?,
             "since" => self.since = Some(moment::parse(value).map_err(|why| failed(&why))?),
             "until" => self.until = Some(moment::parse(value).map_err(|why| failed(&why))?),
-            "cursor" => self.cursor = Some(value.parse().map_err(|why| failed(&why))?),
+            "cursor" => match value.parse() {
+                Ok(id) => self.event_id = Some(id),
+                Err(_) => self.cursor = Some(value.parse().map_err(|why| failed(&why))?),
+            },
             "limit" => {
                 let number = value.parse().ok().filter(|number| (1..=PAGE_RECORDS_MAX).contains(number));
                 let expected = format!("expected a whole number from 1 to {PAGE_RECORDS_MAX}");
@@ -77,6 +83,7 @@ impl Parameters {
             filter: self.filter.clone(),
             since: self.since.max(behind),
             until: self.until,
+            ..SearchQuery::default()
         }
     }
 
@@ -109,6 +116,14 @@ fn bad(parameter: &'static str, detail: impl Into<String>) -> Problem {
 /// The beginning of what a client sent, for a message to it.
 fn shortened(text: &str) -> String {
     text.chars().take(100).collect()
+}
+
+/// Refuses the id of an event where pages and streams are asked for: they are in the order of time.
+pub(crate) fn refuse_event_id(parameters: &Parameters) -> Result<(), Problem> {
+    match parameters.event_id {
+        Some(_) => Err(bad("cursor", "it is the id of an event, which goes with follow=true alone")),
+        None => Ok(()),
+    }
 }
 
 /// The wall clock.

@@ -16,7 +16,7 @@ use crate::follow::{EVENT_STREAM, follow};
 use crate::limits::REQUEST_SECONDS_MAX;
 use crate::openapi::openapi;
 use crate::pages::page;
-use crate::parameters::{PARAMETERS, Parameters};
+use crate::parameters::{PARAMETERS, Parameters, refuse_event_id};
 use crate::problem::{Problem, ProblemKind};
 use crate::setup::Setup;
 use crate::status;
@@ -95,10 +95,13 @@ async fn answer_records(
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(query.as_deref().unwrap_or_default(), &PARAMETERS, families)?;
     let form = if parameters.follow { Form::Follow } else { form(&headers)? };
+    if form != Form::Follow {
+        refuse_event_id(&parameters)?;
+    }
     match form {
         Form::Page => in_time(page(&setup, families, parameters)).await,
         Form::Stream => in_time(stream(&setup, families, parameters)).await,
-        Form::Follow => follow(&setup, families, &parameters),
+        Form::Follow => follow(&setup, families, parameters, &headers).await,
     }
 }
 

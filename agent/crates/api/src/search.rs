@@ -15,10 +15,15 @@ use crate::setup::Setup;
 
 /// Where the ledger is.
 pub(crate) fn ledger_dir(setup: &Setup) -> Result<PathBuf, Problem> {
-    setup.0.ledger.as_ref().map(|ledger| ledger.dir.clone()).ok_or_else(|| {
+    let Some(ledger) = &setup.0.ledger else {
         let detail = "records are answered out of the ledger; start the agent with ledger.dir, or --ledger";
-        Problem::new(ProblemKind::NoLedger, detail)
-    })
+        return Err(Problem::new(ProblemKind::NoLedger, detail));
+    };
+    if ledger.opened().is_none() {
+        let detail = "the ledger is not open yet: its disk is full or read-only; it is tried again";
+        return Err(Problem::new(ProblemKind::Busy, detail));
+    }
+    Ok(ledger.dir.clone())
 }
 
 /// Waits for a place among the searches.
@@ -68,7 +73,14 @@ pub(crate) async fn search<T: Send + 'static>(
     }
 }
 
+/// What searches found damaged, for whoever reads the agent's log.
+pub(crate) fn say_damaged(damaged: &[String]) {
+    for what in damaged {
+        tracing::warn!(what, "a search for the API left out a damaged part of the ledger");
+    }
+}
+
 pub(crate) fn ledger_problem(error: &LedgerError) -> Problem {
     tracing::warn!(%error, "a search for the API failed");
-    Problem::new(ProblemKind::Ledger, error.to_string())
+    Problem::new(ProblemKind::Ledger, error.in_full())
 }

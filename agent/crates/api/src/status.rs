@@ -4,6 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use watchfire_export::{Answer, Ask, Latest, LedgerFacts, StateOf, ask};
+use watchfire_ledger::{Count, Stats};
 
 use crate::answers::RecordCount;
 use crate::parameters::now;
@@ -43,9 +44,14 @@ pub(crate) fn status(setup: &Setup) -> Response {
 }
 
 fn ledger(facts: &LedgerFacts) -> Value {
-    let LedgerFacts { dir, public_key, stats, counters, .. } = facts;
-    let head = stats.head();
-    let health = match (facts.is_failing(), stats.damaged.get(), counters.dropped()) {
+    let LedgerFacts { dir, counters, .. } = facts;
+    let opened = facts.opened();
+    let (public_key, stats) = (opened.map(|opened| &opened.public_key), opened.map(|opened| &opened.stats));
+    let count = |of: fn(&Stats) -> &Count| stats.map_or(0, |stats| of(stats).get());
+    let head = stats.map(|stats| stats.head());
+    let damaged = count(|stats| &stats.damaged);
+    let health = match (facts.is_failing(), damaged, counters.dropped()) {
+        _ if opened.is_none() => "not open yet",
         (true, ..) => "cannot be written",
         (false, 1.., _) => "damage was found",
         (false, 0, 1..) => "lacks records",
@@ -53,18 +59,19 @@ fn ledger(facts: &LedgerFacts) -> Value {
     };
     json!({
         "dir": dir,
-        "head": { "frame": head.sequence, "hash": head.hash },
-        "public_key": public_key.to_string(),
+        "head": head.map(|head| json!({ "frame": head.sequence, "hash": head.hash })),
+        "public_key": public_key.map(ToString::to_string),
         "health": health,
         "written": counters.written(),
         "dropped": counters.dropped(),
         "errors": counters.errors(),
-        "damaged": stats.damaged.get(),
-        "seal_failures": stats.seal_failures.get(),
-        "stored_bytes": stats.stored_bytes.get(),
-        "segments": stats.segments.get(),
-        "unsealed_files": stats.unsealed_files.get(),
-        "removed_records": stats.removed_records.get(),
+        "damaged": damaged,
+        "seal_failures": count(|stats| &stats.seal_failures),
+        "stored_bytes": count(|stats| &stats.stored_bytes),
+        "segments": count(|stats| &stats.segments),
+        "held_segments": count(|stats| &stats.held),
+        "unsealed_files": count(|stats| &stats.unsealed_files),
+        "removed_records": count(|stats| &stats.removed_records),
     })
 }
 

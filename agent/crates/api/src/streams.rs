@@ -11,20 +11,21 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc;
-use watchfire_ledger::{Families, LedgerError, Search};
+use watchfire_ledger::{Families, Search};
 
 use crate::answers::RecordCount;
 use crate::limits::{CHUNK_BYTES, CHUNKS_WAITING_MAX};
 use crate::parameters::Parameters;
-use crate::problem::Problem;
-use crate::search::{Stop, ledger_dir, ledger_problem, turn};
+use crate::problem::{Problem, ProblemKind};
+use crate::search::{Stop, ledger_dir, turn};
 use crate::setup::Setup;
 
 /// Media type of a stream.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 
 /// A stream of records. A search that fails before its first record is a problem; later, the connection is cut, so that the
-/// client does not take the records for all of them.
+/// client does not take the records for all of them. So it is behind the last record that can be read, where a part of the
+/// ledger is damaged.
 pub(crate) async fn stream(
     setup: &Setup,
     families: Families,
@@ -33,7 +34,7 @@ pub(crate) async fn stream(
     let dir = ledger_dir(setup)?;
     let logs = Arc::clone(&setup.0.logs);
     let place = turn(&setup.0.streams).await?;
-    let (sender, mut pieces) = mpsc::channel(CHUNKS_WAITING_MAX);
+    let (sender, mut pieces) = mpsc::channel::<Result<Bytes, String>>(CHUNKS_WAITING_MAX);
     let stop = Stop::default();
     let flag = stop.flag();
     let records = RecordCount::default();
@@ -41,14 +42,16 @@ pub(crate) async fn stream(
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let searched = Search::open_with(&dir, parameters.query(families), &logs, &flag)
+            .map_err(|error| error.in_full())
             .and_then(|search| send(search, &parameters, &count, &sender));
         if let Err(error) = searched {
+            tracing::warn!(error, "a search for the API failed");
             // Nobody may be there any more.
             _ = sender.blocking_send(Err(error));
         }
     });
     let first = match pieces.recv().await {
-        Some(Err(error)) => return Err(ledger_problem(&error)),
+        Some(Err(error)) => return Err(Problem::new(ProblemKind::Ledger, error)),
         Some(Ok(piece)) => Some(piece),
         None => None,
     };
@@ -59,16 +62,16 @@ pub(crate) async fn stream(
 }
 
 fn send(
-    search: Search,
+    mut search: Search,
     parameters: &Parameters,
     count: &RecordCount,
-    sender: &mpsc::Sender<Result<Bytes, LedgerError>>,
-) -> Result<(), LedgerError> {
+    sender: &mpsc::Sender<Result<Bytes, String>>,
+) -> Result<(), String> {
     let mut left = parameters.limit.unwrap_or(usize::MAX);
     let mut piece = Vec::new();
     let mut records = 0;
-    for found in search {
-        let found = found?;
+    for found in search.by_ref() {
+        let found = found.map_err(|error| error.in_full())?;
         if left == 0 {
             break;
         }
@@ -90,13 +93,14 @@ fn send(
     if !piece.is_empty() {
         _ = sender.blocking_send(Ok(piece.into()));
     }
-    Ok(())
+    let damaged = &search.explanation().damaged;
+    if damaged.is_empty() { Ok(()) } else { Err(damaged.join("; ")) }
 }
 
 /// The content of a stream.
 struct Pieces {
     first: Option<Bytes>,
-    rest: mpsc::Receiver<Result<Bytes, LedgerError>>,
+    rest: mpsc::Receiver<Result<Bytes, String>>,
     _stop: Stop,
 }
 

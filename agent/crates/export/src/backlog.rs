@@ -61,6 +61,11 @@ impl Backlog {
         mem::replace(&mut self.taken, Taken { records: spare, lost: 0 })
     }
 
+    /// Records that are queued.
+    pub(crate) fn len(&self) -> usize {
+        self.taken.records.len()
+    }
+
     /// Whether a take would bring nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.taken.records.is_empty() && self.taken.lost == 0
@@ -90,7 +95,7 @@ mod tests {
     use crate::RecordType;
 
     fn record(bytes: usize) -> EncodedRecord {
-        EncodedRecord { record_type: RecordType::Flow, line: Bytes::from(vec![b'x'; bytes]) }
+        EncodedRecord { record_type: RecordType::Flow, line: Bytes::from(vec![b'x'; bytes]), number: None }
     }
 
     #[test]

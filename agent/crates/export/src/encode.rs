@@ -73,6 +73,8 @@ pub struct EncodedRecord {
     pub record_type: RecordType,
     /// The JSON object and its closing newline.
     pub line: Bytes,
+    /// The number that it has in the ledger once it is written there; none where there is none.
+    pub number: Option<u64>,
 }
 
 /// Encodes records; keeps its buffer between them.
@@ -99,6 +101,7 @@ impl Encoder {
         EncodedRecord {
             record_type: RecordType::of(&record.body),
             line: Bytes::copy_from_slice(&self.scratch),
+            number: None,
         }
     }
 }

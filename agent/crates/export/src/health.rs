@@ -14,11 +14,13 @@ pub enum Condition {
     SensorAttached,
     /// Processes and connections older than the agent are taken in.
     InitialState,
+    /// The ledger is open, where there is to be one.
+    LedgerOpen,
 }
 
 impl Condition {
-    /// All conditions.
-    pub const ALL: [Self; 2] = [Self::SensorAttached, Self::InitialState];
+    /// What does not hold yet when an agent starts.
+    pub const AT_START: [Self; 2] = [Self::SensorAttached, Self::InitialState];
 
     /// The name in the body of /readyz.
     #[must_use]
@@ -26,6 +28,7 @@ impl Condition {
         match self {
             Self::SensorAttached => "sensor-attached",
             Self::InitialState => "initial-state",
+            Self::LedgerOpen => "ledger-open",
         }
     }
 }
@@ -51,7 +54,9 @@ impl Health {
         Self {
             started: Instant::now(),
             beat_ms: AtomicU64::new(0),
-            missing: Mutex::new(Condition::ALL.map(|condition| (condition, "not yet".to_owned())).into()),
+            missing: Mutex::new(
+                Condition::AT_START.map(|condition| (condition, "not yet".to_owned())).into(),
+            ),
         }
     }
 

@@ -1,20 +1,24 @@
 //! The ledger as a way out: on a thread of its own, behind a bounded queue.
 
+mod opening;
+
 use std::collections::VecDeque;
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use watchfire_ledger::{Fsync, Ledger, LedgerConfig, LedgerError, LedgerId, PublicKey, Shipment, Stats};
 use watchfire_model::WallTime;
 
-use crate::backlog::Capacity;
-use crate::sink_queue::{Patience, SinkQueue};
+use self::opening::{Opening, why_later};
+use crate::backlog::{Capacity, Taken};
+use crate::sink_queue::{Patience, Pushed, SinkQueue};
 use crate::sink_thread::SinkThread;
 use crate::{EncodedRecord, SINK_QUEUE_BYTES_MAX, SINK_QUEUE_RECORDS_MAX, SinkCounters};
+
+pub use self::opening::LEDGER_OPEN_RETRY_SECONDS;
 
 /// How long records are gathered for one frame. It is part of the time that records may be at risk.
 pub const LEDGER_GATHER_MS: u64 = 100;
@@ -25,30 +29,51 @@ const RETRY_INTERVAL_MS: u64 = 1000;
 /// How often the end of the chain is told to the agent's log, where it moved.
 const HEAD_INTERVAL_SECONDS: u64 = 60;
 
-/// A running ledger.
+/// A ledger that records are sent to.
 #[derive(Debug)]
 pub struct LedgerSink {
     thread: SinkThread,
     facts: LedgerFacts,
-    id: LedgerId,
-    shipment: Option<Arc<Shipment>>,
 }
 
-/// What is to be known of a running ledger beside what it holds.
+/// What is to be known of a ledger beside what it holds.
 #[derive(Clone, Debug)]
 pub struct LedgerFacts {
     /// Where it is.
     pub dir: PathBuf,
+    /// What its sink counts.
+    pub counters: SinkCounters,
+    failing: Arc<AtomicBool>,
+    opened: Arc<OnceLock<Opened>>,
+    queue: Arc<SinkQueue>,
+}
+
+/// What is known of a ledger once it is open.
+#[derive(Debug)]
+pub struct Opened {
+    /// Which one it is.
+    pub id: LedgerId,
     /// By what its manifests are verified.
     pub public_key: PublicKey,
     /// What it counts.
     pub stats: Arc<Stats>,
-    /// What its sink counts.
-    pub counters: SinkCounters,
-    failing: Arc<AtomicBool>,
+    /// How far its segments are shipped; none if they are not to be.
+    pub shipment: Option<Arc<Shipment>>,
 }
 
 impl LedgerFacts {
+    /// What is known once it is open; none while its disk has no room for that.
+    #[must_use]
+    pub fn opened(&self) -> Option<&Opened> {
+        self.opened.get()
+    }
+
+    /// The last number that was given to a record: it may wait to be written.
+    #[must_use]
+    pub fn numbered(&self) -> u64 {
+        self.queue.numbered()
+    }
+
     /// Whether the last write failed, so that records wait.
     #[must_use]
     pub fn is_failing(&self) -> bool {
@@ -57,53 +82,54 @@ impl LedgerFacts {
 }
 
 impl LedgerSink {
-    /// Opens the ledger and starts the thread.
+    /// Opens the ledger and starts the thread. Where its disk is full or read-only, the thread tries again every
+    /// [`LEDGER_OPEN_RETRY_SECONDS`], and records wait in the queue; what does not fit there is told in the ledger as lost.
     pub fn start(mut config: LedgerConfig, counters: SinkCounters) -> Result<Self, LedgerError> {
         if let Fsync::Within { time, .. } = &mut config.fsync {
             *time = time.saturating_sub(Duration::from_millis(LEDGER_GATHER_MS));
         }
         let (dir, node) = (config.dir.clone(), config.node.clone());
-        let (ledger, recovery) = Ledger::open(config).inspect_err(|_| _ = counters.errors.inc())?;
-        for damage in &recovery.damage {
-            tracing::error!(damage, "the ledger is damaged; what cannot be read is set aside");
-        }
-        let head = ledger.stats().head();
-        tracing::info!(
-            dir = %dir.display(),
-            segments = recovery.segments,
-            log_records = recovery.records,
-            torn_bytes = recovery.torn_bytes,
-            frame = head.sequence,
-            head = %head.hash,
-            key = %ledger.public_key(),
-            "ledger opened"
-        );
         let capacity = Capacity { records_max: SINK_QUEUE_RECORDS_MAX, bytes_max: SINK_QUEUE_BYTES_MAX };
         let queue = Arc::new(SinkQueue::new(capacity));
-        let (id, shipment) = (ledger.identity().id, ledger.shipment().cloned());
         let facts = LedgerFacts {
             dir: dir.clone(),
-            public_key: *ledger.public_key(),
-            stats: Arc::clone(ledger.stats()),
             counters: counters.clone(),
             failing: Arc::default(),
-        };
-        let worker = Worker {
-            ledger,
+            opened: Arc::default(),
             queue: Arc::clone(&queue),
-            counters: counters.clone(),
-            node,
-            pending: VecDeque::new(),
-            failing: false,
-            shown_failing: Arc::clone(&facts.failing),
-            last_try: false,
-            abandoned: false,
-            head_told: Instant::now(),
-            head_frame: head.sequence,
         };
-        let thread = SinkThread::start(queue, counters, || worker.run())
-            .map_err(|source| LedgerError::Io { what: "cannot start the thread of", path: dir, source })?;
-        Ok(Self { thread, facts, id, shipment })
+        let opening = Opening { config, facts: facts.clone() };
+        let opened = match opening.open() {
+            Err(error) if why_later(&error).is_none() => return Err(error),
+            opened => opened,
+        };
+        let (work_queue, shown_failing) = (Arc::clone(&queue), Arc::clone(&facts.failing));
+        let work_counters = counters.clone();
+        let work = move || {
+            let opened = opened.or_else(|error| opening.insist(&error, &work_queue).ok_or(()));
+            let Ok(ledger) = opened else { return };
+            let head_frame = ledger.stats().head().sequence;
+            let worker = Worker {
+                ledger,
+                queue: work_queue,
+                counters: work_counters,
+                node,
+                pending: VecDeque::new(),
+                failing: false,
+                shown_failing,
+                last_try: false,
+                abandoned: false,
+                head_told: Instant::now(),
+                head_frame,
+            };
+            worker.run();
+        };
+        let thread = SinkThread::start(queue, counters, work).map_err(|source| LedgerError::Io {
+            what: "cannot start the thread of",
+            path: dir,
+            source,
+        })?;
+        Ok(Self { thread, facts })
     }
 
     /// What is to be known of it.
@@ -112,21 +138,14 @@ impl LedgerSink {
         &self.facts
     }
 
-    /// Which ledger it is.
-    #[must_use]
-    pub const fn id(&self) -> LedgerId {
-        self.id
-    }
-
-    /// How far its segments are shipped; none if they are not to be.
-    #[must_use]
-    pub const fn shipment(&self) -> Option<&Arc<Shipment>> {
-        self.shipment.as_ref()
-    }
-
-    /// Queues records; never waits. What does not fit is dropped and counted.
-    pub fn send(&self, records: &[EncodedRecord]) {
-        self.thread.send(records);
+    /// Queues records; never waits. What does not fit is dropped and counted; the others are given the numbers that they will
+    /// have in the ledger, once that is open.
+    pub fn send(&self, records: &mut [EncodedRecord]) {
+        let Pushed { queued, lost: _, first_number } = self.thread.send(records);
+        let Some(first) = first_number else { return };
+        for (number, record) in (first..).zip(&mut records[..queued]) {
+            record.number = Some(number);
+        }
     }
 
     /// Writes and syncs what is queued and ends the thread. Says whether that was done in time; if not, the thread is left
@@ -162,9 +181,16 @@ impl Worker {
         let gather = Duration::from_millis(LEDGER_GATHER_MS);
         let mut patience = Patience::UntilAny(None);
         let mut spare = VecDeque::new();
-        while let Some(mut taken) = self.queue.take(spare, patience) {
+        let shipment = self.ledger.shipment().cloned();
+        loop {
+            let mut unshipped = 0;
+            let own = |taken: &Taken| {
+                unshipped = shipment.as_ref().map_or(0, |shipment| shipment.take_untold());
+                u64::from(taken.lost > 0) + u64::from(unshipped > 0)
+            };
+            let Some(mut taken) = self.queue.take_with(spare, patience, own) else { break };
             let is_gathered = taken.records.is_empty() || matches!(patience, Patience::Linger(_));
-            self.take(&mut taken.records, taken.lost);
+            self.take(&mut taken.records, [("ledger", taken.lost), ("ship", unshipped)]);
             spare = taken.records;
             if is_gathered {
                 self.write();
@@ -183,22 +209,25 @@ impl Worker {
         self.counters.dropped.inc_by(self.pending.iter().filter(|(_, is_record)| *is_record).count() as u64);
         self.tell_head(Duration::ZERO);
         if let Err(error) = self.ledger.close(SEAL_WAIT) {
-            tracing::error!(error = with_source(&error), "the ledger could not be synced at its end");
+            tracing::error!(error = error.in_full(), "the ledger could not be synced at its end");
         }
     }
 
-    fn take(&mut self, records: &mut VecDeque<EncodedRecord>, lost: u64) {
+    /// Each is one line, and so is each kind of loss: as many numbers were given for them.
+    fn take(&mut self, records: &mut VecDeque<EncodedRecord>, losses: [(&str, u64); 2]) {
         for record in records.drain(..) {
             let line = record.line.slice(..record.line.len().saturating_sub(1));
             if Ledger::accepts(&line) {
                 self.pending.push_back((line, true));
             } else {
                 self.counters.dropped.inc();
+                self.note("ledger", 1);
             }
         }
         // Where the gap is, for whoever reads the ledger later.
-        self.note("ledger", lost);
-        self.note("ship", self.ledger.shipment().map_or(0, |shipment| shipment.take_untold()));
+        for (kind, lost) in losses {
+            self.note(kind, lost);
+        }
     }
 
     fn note(&mut self, kind: &str, lost: u64) {
@@ -249,15 +278,10 @@ impl Worker {
         if !self.failing {
             self.failing = true;
             self.shown_failing.store(true, Ordering::Relaxed);
-            let why = match error.io().map(io::Error::kind) {
-                Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "its disk is full",
-                Some(io::ErrorKind::ReadOnlyFilesystem) => "its file system is read-only",
-                _ => "an error",
-            };
             tracing::warn!(
                 sink = self.counters.name(),
-                why,
-                error = with_source(error),
+                why = why_later(error).unwrap_or("an error"),
+                error = error.in_full(),
                 "the ledger cannot be written; records wait in its queue and are dropped when it is full"
             );
         }
@@ -274,8 +298,4 @@ impl Worker {
             tracing::info!(frame = head.sequence, head = %head.hash, "ledger head");
         }
     }
-}
-
-fn with_source(error: &LedgerError) -> String {
-    error.io().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

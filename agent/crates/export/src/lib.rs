@@ -26,7 +26,7 @@ pub use jsonl::{
     Destination, FILE_BYTES_MIN, FILES_MAX, JsonLinesSink, LogFileConfig, SINK_QUEUE_BYTES_MAX,
     SINK_QUEUE_RECORDS_MAX, SinkError,
 };
-pub use ledger::{LEDGER_GATHER_MS, LedgerFacts, LedgerSink};
+pub use ledger::{LEDGER_GATHER_MS, LEDGER_OPEN_RETRY_SECONDS, LedgerFacts, LedgerSink, Opened};
 pub use metrics::{
     ApiMetrics, ApiRefusal, CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Latest, Metrics,
     MetricsOptions, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,

@@ -41,8 +41,9 @@ impl Outputs {
         for sink in &self.sinks {
             sink.send(&self.encoded);
         }
+        // Before observers, who are told the number that a record has there.
         if let Some(ledger) = &self.ledger {
-            ledger.send(&self.encoded);
+            ledger.send(&mut self.encoded);
         }
         if let Some(hub) = &self.hub {
             hub.publish(&self.encoded);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
-use crate::sink_queue::SinkQueue;
+use crate::sink_queue::{Pushed, SinkQueue};
 use crate::{EncodedRecord, SinkCounters};
 
 /// A thread that takes records out of a queue, whose end can be waited for.
@@ -39,12 +39,13 @@ impl SinkThread {
     }
 
     /// Queues records; never waits. What does not fit is dropped and counted.
-    pub(crate) fn send(&self, records: &[EncodedRecord]) {
+    pub(crate) fn send(&self, records: &[EncodedRecord]) -> Pushed {
         self.offered.inc_by(records.len() as u64);
-        let lost = self.queue.push(records);
-        if lost > 0 {
-            self.counters.dropped.inc_by(lost);
+        let pushed = self.queue.push(records);
+        if pushed.lost > 0 {
+            self.counters.dropped.inc_by(pushed.lost);
         }
+        pushed
     }
 
     /// Lets the thread do what is queued, and end. Says whether that was done in time; if not, it is left to itself.

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use libtest_mimic::{Arguments, Completion, Trial};
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use watchfire_export::{Destination, Encoder, JsonLinesSink, LedgerSink, LogFileConfig, Metrics};
-use watchfire_ledger::{LedgerConfig, Verdict, verify};
+use watchfire_export::{
+    Destination, Encoder, JsonLinesSink, LedgerSink, LogFileConfig, Metrics, SINK_QUEUE_RECORDS_MAX,
+};
+use watchfire_ledger::{LedgerConfig, Search, SearchQuery, Verdict, verify};
 use watchfire_model::{KindCounters, LossRecord, Record, RecordBody, RecordKind, WallTime};
 
 const RECORDS: u64 = 2000;
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
             16 * 1024 * 1024,
             check_read_only,
         ),
+        on_a_disk("a_ledger_is_begun_when_its_disk_has_room", 8 * 1024 * 1024, check_begin),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -131,8 +135,8 @@ fn check_ledger(disk: &Disk) {
     config.retention.free_bytes_min = None;
     let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room yet");
     let mut encoder = Encoder::new();
-    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
-    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    let mut records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at_mut(RECORDS as usize / 2);
     sink.send(first);
     eventually("the first half is written", || counters.written() == first.len() as u64);
     let ballast = disk.path("ballast");
@@ -162,8 +166,8 @@ fn check_read_only(disk: &Disk) {
     config.segment.age_max = Duration::from_millis(200);
     let sink = LedgerSink::start(config, counters.clone()).expect("the disk has room");
     let mut encoder = Encoder::new();
-    let records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
-    let (first, rest) = records.split_at(RECORDS as usize / 2);
+    let mut records: Vec<_> = (0..RECORDS).map(|n| encoder.encode(&record(n))).collect();
+    let (first, rest) = records.split_at_mut(RECORDS as usize / 2);
     sink.send(first);
     eventually("the first half is written", || counters.written() == first.len() as u64);
     // Then it is sealed, and no file is open for writing.
@@ -178,6 +182,47 @@ fn check_read_only(disk: &Disk) {
         panic!("the ledger is not as it was written");
     };
     assert_eq!((intact.records, counters.dropped()), (RECORDS, 0));
+}
+
+fn check_begin(disk: &Disk) {
+    let (dir, ballast) = (disk.path("ledger"), disk.path("ballast"));
+    _ = fs::write(&ballast, vec![0; 2 * disk.1 as usize]);
+    let counters = Metrics::new("", "").sink("ledger");
+    let mut config = LedgerConfig::new(&dir, "node-1", "test");
+    config.retention.free_bytes_min = None;
+    let sink = LedgerSink::start(config.clone(), counters.clone()).expect("a full disk is no mistake");
+    assert!(sink.facts().opened().is_none() && counters.errors() > 0);
+    eventually("it is shown", || sink.facts().is_failing());
+    // More than waits.
+    let mut encoder = Encoder::new();
+    let mut records: Vec<_> =
+        (0..SINK_QUEUE_RECORDS_MAX as u64 + 7).map(|n| encoder.encode(&record(n))).collect();
+    sink.send(&mut records);
+    assert_eq!((counters.written(), counters.dropped()), (0, 7));
+    fs::remove_file(&ballast).expect("the ballast is ours");
+    eventually("it is begun", || sink.facts().opened().is_some() && !sink.facts().is_failing());
+    eventually("what waited is written", || counters.written() == SINK_QUEUE_RECORDS_MAX as u64);
+    assert!(sink.stop(PATIENCE));
+    let Verdict::Intact(intact) = verify(&dir, None, &[]).expect("the ledger is there") else {
+        panic!("the ledger is not as it was written");
+    };
+    // What was not kept is told behind what was.
+    assert_eq!(intact.records, counters.written() + 1);
+    let last = Search::open(&dir, SearchQuery::default()).expect("a ledger").last().expect("records");
+    let last: Value = serde_json::from_slice(&last.expect("it can be read").line).expect("a record");
+    assert_eq!(
+        (&last["type"], &last["kind"], &last["lost"]),
+        (&json!("sink-loss"), &json!("ledger"), &json!(7))
+    );
+
+    // An end before there is room loses what waited, and says so.
+    _ = fs::write(&ballast, vec![0; 2 * disk.1 as usize]);
+    let counters = Metrics::new("", "").sink("ledger");
+    config.dir = disk.path("other");
+    let sink = LedgerSink::start(config, counters.clone()).expect("a full disk is no mistake");
+    sink.send(&mut records[..5]);
+    assert!(sink.stop(PATIENCE), "nothing holds up the end");
+    assert_eq!((counters.written(), counters.dropped()), (0, 5));
 }
 
 fn record(n: u64) -> Record {
@@ -198,13 +243,13 @@ fn record(n: u64) -> Record {
 fn numbers(path: &Path) -> Vec<u64> {
     let text = fs::read_to_string(path).expect("the log is there");
     let number = |line: &str| {
-        let value: serde_json::Value = serde_json::from_str(line).expect("every line is whole");
+        let value: Value = serde_json::from_str(line).expect("every line is whole");
         value["lost"].as_u64().expect("a numbered record")
     };
     text.lines().map(number).collect()
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "never came true: {what}");

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use watchfire_model::WallTime;
 
+use crate::clock::wall_now;
 use crate::error::{At as _, LedgerError};
 use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
@@ -22,7 +23,6 @@ use crate::sealed::SealedSegment;
 use crate::search::{Explanation, Search, SearchQuery, time_range};
 use crate::segment::{self, FileSum, SEGMENTS_DIR, Segment};
 use crate::signed_head::SIGNED_HEAD_FILE;
-use crate::store::wall_now;
 use crate::wal::{self, WAL_DIR, WalReader};
 
 /// What was asked, and checksums of everything in the bundle.
@@ -64,6 +64,9 @@ pub struct Bundle {
     /// bundle out of a bundle.
     #[serde(default)]
     pub signed: bool,
+    /// Files of segments that are not as they were sealed, and why: what they hold is in none of the records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
     /// Every file but this one.
     pub files: BTreeMap<String, FileSum>,
 }
@@ -89,7 +92,7 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
         maker.sum(SIGNED_HEAD_FILE)?;
     }
     maker.copy(&ledger.join(PUBLIC_KEY_FILE), PUBLIC_KEY_FILE)?;
-    let records = maker.write_records(query.search.clone())?;
+    let (records, damaged) = maker.write_records(query.search.clone())?;
     let bundle = Bundle {
         format: FORMAT,
         agent_version: query.agent_version.clone(),
@@ -100,6 +103,7 @@ pub fn export(ledger: &Path, bundle: &Path, query: &BundleQuery) -> Result<Bundl
         records,
         segments,
         signed: key.is_some(),
+        damaged,
         files: maker.sums,
     };
     bundle.write(maker.bundle, key.as_ref())?;
@@ -130,6 +134,7 @@ pub fn close_bundle(
         records,
         segments,
         signed: false,
+        damaged: Vec::new(),
         files: maker.sums,
     };
     bundle.write(dir, None)?;
@@ -244,13 +249,14 @@ impl Maker<'_> {
     }
 
     /// Out of the bundle itself, so that what it tells is what it proves.
-    fn write_records(&mut self, query: SearchQuery) -> Result<u64, LedgerError> {
+    fn write_records(&mut self, query: SearchQuery) -> Result<(u64, Vec<String>), LedgerError> {
         let path = self.bundle.join(RECORDS_FILE);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(FILE_MODE);
         let mut out = BufWriter::new(options.open(&path).at("cannot create", &path)?);
         let mut records = 0;
-        for found in Search::open(self.bundle, query)? {
+        let mut search = Search::open(self.bundle, query)?;
+        for found in search.by_ref() {
             let line = found?.line;
             out.write_all(&line).and_then(|()| out.write_all(b"\n")).at("cannot write", &path)?;
             records += 1;
@@ -258,7 +264,7 @@ impl Maker<'_> {
         out.flush().at("cannot write", &path)?;
         out.get_ref().sync_all().at("cannot sync", &path)?;
         self.sum(RECORDS_FILE)?;
-        Ok(records)
+        Ok((records, search.explanation().damaged.clone()))
     }
 
     fn copy(&mut self, from: &Path, to: &str) -> Result<(), LedgerError> {

@@ -89,6 +89,27 @@ impl LedgerError {
         }
     }
 
+    /// Whether a file was read and is not what was written to it, or could not be read any more.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Malformed { .. } | Self::Parquet { .. } => true,
+            Self::Io { source, .. } => {
+                source.kind() == io::ErrorKind::UnexpectedEof
+                    || source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            }
+            _ => false,
+        }
+    }
+
+    /// The message with that of its cause behind it.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether a file is not there: retention takes the oldest, also from under those who read.
     pub(crate) fn is_gone(&self) -> bool {
         self.io().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)

@@ -6,6 +6,8 @@
 
 mod bloom;
 mod bundle;
+mod clock;
+mod config;
 mod error;
 mod family;
 mod field;
@@ -32,6 +34,8 @@ mod verify;
 mod wal;
 
 pub use bundle::{Bundle, BundleQuery, QUERY_FILE, RECORDS_FILE, close_bundle, export};
+pub use clock::{Clock, SetClock};
+pub use config::{Fsync, LedgerConfig, SegmentLimits};
 pub use error::LedgerError;
 pub use family::{Families, Family};
 pub use field::{ALIASES, Alias, FIELDS, Field, Kind, Take};
@@ -44,10 +48,10 @@ pub use recovery::{DAMAGED_DIR, Recovery};
 pub use retention::Retention;
 pub use scan::{LogTable, OpenPiece, Piece, Scan, SealedTable};
 pub use sealed::{SealedSegment, SignedHorizon};
-pub use search::{Explanation, Found, LogIndex, Search, SearchQuery, Skipped};
+pub use search::{Explanation, Found, LogIndex, Numbers, Search, SearchQuery, Skipped};
 pub use segment::{Column, ColumnValues, FileSum, FrameRange, Manifest, TableSum, TableWriter};
 pub use shipment::{SHIP_FILE, Shipment};
 pub use stats::{Count, Head, SealedHead, Stats};
-pub use store::{Fsync, Ledger, LedgerConfig, SegmentLimits};
+pub use store::Ledger;
 pub use tree::{Forest, PROCESS_RECORDS_MAX, TREE_PROCESSES_MAX, TreeProcess, TreeStart, gather};
 pub use verify::{Fault, Intact, Verdict, verify, verify_after};

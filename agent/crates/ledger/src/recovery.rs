@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use watchfire_model::WallTime;
+
 use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::hash::ChainHash;
@@ -50,6 +52,8 @@ pub(crate) struct Recovered {
     pub(crate) last_number: u64,
     pub(crate) last_sealed: Option<SealedHead>,
     pub(crate) last_manifest: Option<ChainHash>,
+    /// The ledger's own time when that was sealed; none where there is no segment.
+    pub(crate) time: Option<WallTime>,
 }
 
 /// The log file that is gone on with.
@@ -97,6 +101,7 @@ pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Resul
             .as_ref()
             .map(|segment| segment.manifest_hash)
             .or(horizon.map(|horizon| horizon.manifest)),
+        time: last_segment.as_ref().map(|segment| segment.manifest.ledger_time()),
     };
     for (_, path) in wal::list(dir)? {
         let Some(current) = recover_file(dir, &path, &signed, &mut recovered.recovery)? else { continue };

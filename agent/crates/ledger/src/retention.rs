@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use watchfire_model::WallTime;
 
+use crate::clock::LedgerTime;
 use crate::error::{At as _, LedgerError};
 use crate::family::Family;
 use crate::files;
@@ -33,7 +34,7 @@ const KEPT: [Family; 2] = [Family::Finding, Family::Loss];
 pub struct Retention {
     /// Bytes of all files together.
     pub bytes_max: Option<u64>,
-    /// Age of the latest record of a segment.
+    /// Age of a segment, in the ledger's own time since it was sealed ([`Clock`](crate::Clock)).
     pub age_max: Option<Duration>,
     /// The same where the segment has findings: they stay that long.
     pub findings_age_max: Option<Duration>,
@@ -106,6 +107,8 @@ pub(crate) struct Keeper {
     dir: PathBuf,
     retention: Retention,
     shipment: Option<Arc<Shipment>>,
+    /// Whether segments are held that the wall clock would have removed.
+    says_held: bool,
 }
 
 /// A segment on disk.
@@ -123,17 +126,23 @@ impl Kept {
 
 impl Keeper {
     pub(crate) fn new(dir: &Path, retention: Retention, shipment: Option<Arc<Shipment>>) -> Self {
-        Self { dir: dir.to_owned(), retention, shipment }
+        Self { dir: dir.to_owned(), retention, shipment, says_held: false }
     }
 
     /// Removes what is too much, and counts what there is.
-    pub(crate) fn round(&self, key: &NodeKey, stats: &Stats, now: WallTime) -> Result<(), LedgerError> {
+    pub(crate) fn round(
+        &mut self,
+        key: &NodeKey,
+        stats: &Stats,
+        time: &LedgerTime,
+    ) -> Result<(), LedgerError> {
         let mut kept = self.kept()?;
         // What is in the object store can be had from there, findings too: it goes before what is nowhere else.
         if self.shipment.is_some() {
-            self.reduce(&mut kept, |kept| self.is_shipped(kept), key, stats, now)?;
+            self.reduce(&mut kept, |kept| self.is_shipped(kept), key, stats, time)?;
         }
-        self.reduce(&mut kept, |_| true, key, stats, now)?;
+        self.reduce(&mut kept, |_| true, key, stats, time)?;
+        self.show_held(&kept, stats, time);
         stats.segments.set(kept.len() as u64);
         stats.stored_bytes.set(self.bytes(&kept)?);
         Ok(())
@@ -146,11 +155,11 @@ impl Keeper {
         may_go: impl Fn(&Kept) -> bool,
         key: &NodeKey,
         stats: &Stats,
-        now: WallTime,
+        time: &LedgerTime,
     ) -> Result<(), LedgerError> {
         let mut at = 0;
         while let Some(oldest) = kept.get(at) {
-            let is_old = self.is_older(&oldest.segment, self.retention.age_max, now);
+            let is_old = self.is_older(&oldest.segment, self.retention.age_max, time);
             let is_too_much = is_old || self.is_over(kept)?;
             if !is_too_much {
                 break;
@@ -160,20 +169,20 @@ impl Keeper {
                 continue;
             }
             if !kept[at].is_thin {
-                self.thin(&mut kept[at], key, stats, now)?;
+                self.thin(&mut kept[at], key, stats, time)?;
             }
             let is_of_no_use = !kept[at].has_findings()
-                || self.is_older(&kept[at].segment, self.retention.findings_age_max, now);
+                || self.is_older(&kept[at].segment, self.retention.findings_age_max, time);
             // Segments go from the oldest on, without a gap.
             if at == 0 && is_of_no_use {
-                self.remove(&kept.remove(0), key, stats, now)?;
+                self.remove(&kept.remove(0), key, stats, time)?;
             } else {
                 at += 1;
             }
         }
         // Not even without all else: then findings go as well.
         while kept.first().is_some_and(|oldest| oldest.is_thin && may_go(oldest)) && self.is_over(kept)? {
-            self.remove(&kept.remove(0), key, stats, now)?;
+            self.remove(&kept.remove(0), key, stats, time)?;
         }
         Ok(())
     }
@@ -201,9 +210,26 @@ impl Keeper {
         Ok(kept)
     }
 
-    fn is_older(&self, segment: &Segment, age_max: Option<Duration>, now: WallTime) -> bool {
-        let age_max = age_max.and_then(|age| i64::try_from(age.as_nanos()).ok());
-        age_max.is_some_and(|age_max| segment.manifest.latest().0 < now.0.saturating_sub(age_max))
+    fn is_older(&self, segment: &Segment, age_max: Option<Duration>, time: &LedgerTime) -> bool {
+        is_before(segment.manifest.ledger_time(), age_max, time.now())
+    }
+
+    /// Counts segments that would be too old by the wall clock alone, and says so when there are some.
+    fn show_held(&mut self, kept: &[Kept], stats: &Stats, time: &LedgerTime) {
+        let is_held = |kept: &&Kept| {
+            !kept.is_thin && is_before(kept.segment.manifest.latest(), self.retention.age_max, time.wall())
+        };
+        let held = kept.iter().filter(is_held).count() as u64;
+        stats.held.set(held);
+        if held > 0 && !self.says_held {
+            tracing::warn!(
+                segments = held,
+                wall = %time.wall(),
+                ledger_time = %time.now(),
+                "segments of the ledger are too old by the wall clock, and not by the time that it was open: they stay"
+            );
+        }
+        self.says_held = held > 0;
     }
 
     fn is_over(&self, kept: &[Kept]) -> Result<bool, LedgerError> {
@@ -228,12 +254,18 @@ impl Keeper {
     }
 
     /// Leaves of a segment what is kept longest.
-    fn thin(&self, kept: &mut Kept, key: &NodeKey, stats: &Stats, now: WallTime) -> Result<(), LedgerError> {
+    fn thin(
+        &self,
+        kept: &mut Kept,
+        key: &NodeKey,
+        stats: &Stats,
+        time: &LedgerTime,
+    ) -> Result<(), LedgerError> {
         let Segment { dir, manifest, manifest_hash } = &kept.segment;
         let tables: Vec<Family> =
             manifest.tables.keys().copied().filter(|family| !KEPT.contains(family)).collect();
         let records = tables.iter().map(|family| manifest.tables[family].records).sum();
-        let retired = Retired { manifest: *manifest_hash, tables: tables.clone(), removed_at: now };
+        let retired = Retired { manifest: *manifest_hash, tables: tables.clone(), removed_at: time.wall() };
         write_signed(&dir.join(RETIRED_FILE), &retired, key)?;
         for family in &tables {
             files::remove_if_there(&dir.join(family.file_name()))?;
@@ -252,13 +284,19 @@ impl Keeper {
         Ok(())
     }
 
-    fn remove(&self, kept: &Kept, key: &NodeKey, stats: &Stats, now: WallTime) -> Result<(), LedgerError> {
+    fn remove(
+        &self,
+        kept: &Kept,
+        key: &NodeKey,
+        stats: &Stats,
+        time: &LedgerTime,
+    ) -> Result<(), LedgerError> {
         let Segment { dir, manifest, manifest_hash } = &kept.segment;
         let horizon = Horizon {
             segment: manifest.segment,
             frames: manifest.frames,
             manifest: *manifest_hash,
-            removed_at: now,
+            removed_at: time.wall(),
         };
         let left = manifest.tables.iter().filter(|(family, _)| KEPT.contains(family));
         let records = left.map(|(_, table)| table.records).sum();
@@ -274,6 +312,11 @@ impl Keeper {
         tracing::info!(segment = manifest.segment, "ledger segment removed");
         Ok(())
     }
+}
+
+fn is_before(then: WallTime, age_max: Option<Duration>, now: WallTime) -> bool {
+    let age_max = age_max.and_then(|age| i64::try_from(age.as_nanos()).ok());
+    age_max.is_some_and(|age_max| then.0 < now.0.saturating_sub(age_max))
 }
 
 fn bytes_of(dir: &Path) -> Result<u64, LedgerError> {

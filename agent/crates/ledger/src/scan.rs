@@ -11,7 +11,7 @@ use watchfire_model::WallTime;
 use crate::error::LedgerError;
 use crate::family::Family;
 use crate::filter::Range;
-use crate::segment::{Column, ColumnValues, Entry, RECORD, SEQ, Segment, TIME, TableReader};
+use crate::segment::{Column, ColumnValues, Entry, RECORD, SEQ, Segment, TIME, TableReader, TableSum};
 use crate::snapshot::{Log, Snapshot};
 use crate::wal::WalReader;
 
@@ -25,6 +25,7 @@ pub struct Scan {
     logs: Vec<(Log, u64)>,
     removed: AtomicU64,
     unreadable: Mutex<BTreeSet<String>>,
+    damaged: Mutex<BTreeSet<String>>,
 }
 
 /// A part of a table that is read by itself.
@@ -36,7 +37,7 @@ pub struct Piece {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Place {
-    Sealed { path: PathBuf, earliest: WallTime, latest: WallTime },
+    Sealed { path: PathBuf, sum: TableSum },
     Log(usize),
 }
 
@@ -66,35 +67,46 @@ pub struct LogTable {
 impl Scan {
     /// Looks at what there is.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
-        let Snapshot { segments, logs } = Snapshot::take(dir)?;
+        let Snapshot { segments, logs, damaged } = Snapshot::take(dir)?;
         let mut sized = Vec::new();
         for log in logs {
             let bytes = log.reader()?.bytes();
             sized.push((log, bytes));
         }
-        Ok(Self { segments, logs: sized, removed: AtomicU64::new(0), unreadable: Mutex::default() })
+        let scan = Self {
+            segments,
+            logs: sized,
+            removed: AtomicU64::new(0),
+            unreadable: Mutex::default(),
+            damaged: Mutex::default(),
+        };
+        damaged.iter().for_each(|error| scan.tell_damage(error));
+        Ok(scan)
     }
 
     /// The parts of a table.
     #[must_use]
     pub fn pieces(&self, family: Family) -> Vec<Piece> {
         let sealed = self.segments.iter().filter_map(|Segment { dir, manifest, .. }| {
-            let sum = manifest.tables.get(&family)?;
-            let path = dir.join(family.file_name());
-            Some(Place::Sealed { path, earliest: sum.earliest, latest: sum.latest })
+            let sum = *manifest.tables.get(&family)?;
+            Some(Place::Sealed { path: dir.join(family.file_name()), sum })
         });
         let logs = (0..self.logs.len()).map(Place::Log);
         sealed.chain(logs).map(|place| Piece { family, place }).collect()
     }
 
-    /// Begins to read a part; none where retention has removed it.
+    /// Begins to read a part; none where retention has removed it, and where it is damaged, which is told.
     pub fn read(&self, piece: &Piece) -> Result<Option<OpenPiece>, LedgerError> {
         let family = piece.family;
         match &piece.place {
-            Place::Sealed { path, .. } => match TableReader::open(path) {
+            Place::Sealed { path, sum } => match TableReader::open(path, sum) {
                 Ok(table) => Ok(Some(OpenPiece::Sealed(SealedTable { family, table }))),
                 Err(error) if error.is_gone() => {
                     self.removed.fetch_add(1, Ordering::Relaxed);
+                    Ok(None)
+                }
+                Err(error) if error.is_damage() => {
+                    self.tell_damage(&error);
                     Ok(None)
                 }
                 Err(error) => Err(error),
@@ -137,6 +149,17 @@ impl Scan {
         self.removed.load(Ordering::Relaxed)
     }
 
+    /// Adds what was found damaged while a part was read, whose other rows are left out then.
+    pub fn tell_damage(&self, error: &LedgerError) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(error.in_full());
+    }
+
+    /// Files of segments that are not as they were sealed, and why, as far as reading met them: what they hold is left out.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<String> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     /// Frames of the log that are damaged or still being written, as far as reading met them: what stands behind them is
     /// left out.
     #[must_use]
@@ -150,7 +173,7 @@ impl Piece {
     #[must_use]
     pub const fn times(&self) -> Option<(WallTime, WallTime)> {
         match &self.place {
-            Place::Sealed { earliest, latest, .. } => Some((*earliest, *latest)),
+            Place::Sealed { sum, .. } => Some((sum.earliest, sum.latest)),
             Place::Log(_) => None,
         }
     }

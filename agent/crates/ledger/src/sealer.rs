@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::clock::LedgerTime;
 use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::hash::ChainHash;
@@ -16,7 +17,6 @@ use crate::retention::{Keeper, Retention};
 use crate::segment::{FrameRange, Sealed, seal};
 use crate::shipment::Shipment;
 use crate::stats::{Head, SealedHead, Stats};
-use crate::store::wall_now;
 use crate::wal::{WAL_DIR, WalReader};
 
 /// How often the limits are looked at, and what could not be sealed is tried again.
@@ -29,6 +29,7 @@ pub(crate) struct SealerConfig {
     pub(crate) node: String,
     pub(crate) agent_version: String,
     pub(crate) retention: Retention,
+    pub(crate) time: LedgerTime,
     pub(crate) last_number: u64,
     pub(crate) last_manifest: Option<ChainHash>,
     pub(crate) shipment: Option<Arc<Shipment>>,
@@ -137,7 +138,7 @@ impl Work {
                 Err(error) => {
                     self.stats.seal_failures.add(1);
                     if !std::mem::replace(&mut self.is_failing, true) {
-                        let error = chain(&error);
+                        let error = error.in_full();
                         tracing::error!(
                             error,
                             "a part of the ledger cannot be sealed; it stays in the log and is tried again"
@@ -161,7 +162,7 @@ impl Work {
             agent_version: &self.config.agent_version,
             key: &self.key,
         };
-        if let Some(segment) = seal(wal, &sealed, wall_now())? {
+        if let Some(segment) = seal(wal, &sealed, &self.config.time)? {
             self.config.last_number = segment.manifest.segment;
             self.config.last_manifest = Some(segment.manifest_hash);
             self.stats.sealed.add(1);
@@ -199,18 +200,11 @@ impl Work {
     }
 
     fn keep_within_limits(&mut self) {
-        if let Err(error) = self.keeper.round(&self.key, &self.stats, wall_now()) {
+        if let Err(error) = self.keeper.round(&self.key, &self.stats, &self.config.time) {
             tracing::error!(
-                error = chain(&error),
+                error = error.in_full(),
                 "the ledger cannot be kept within its limits; it is tried again"
             );
         }
-    }
-}
-
-fn chain(error: &LedgerError) -> String {
-    match error.io() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

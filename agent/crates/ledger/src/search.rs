@@ -46,11 +46,44 @@ pub struct SearchQuery {
     pub since: Option<WallTime>,
     /// Nothing newer.
     pub until: Option<WallTime>,
+    /// Which numbers in the ledger.
+    pub numbers: Numbers,
+}
+
+/// A range of numbers that records have in the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Numbers {
+    /// Only greater ones.
+    pub after: u64,
+    /// None greater.
+    pub through: u64,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { after: 0, through: u64::MAX }
+    }
+}
+
+impl Numbers {
+    const fn has(self, number: u64) -> bool {
+        self.after < number && number <= self.through
+    }
+
+    const fn overlaps(self, first: u64, last: u64) -> bool {
+        self.after < last && first <= self.through
+    }
 }
 
 impl Default for SearchQuery {
     fn default() -> Self {
-        Self { families: Families::ALL, filter: Filter::default(), since: None, until: None }
+        Self {
+            families: Families::ALL,
+            filter: Filter::default(),
+            since: None,
+            until: None,
+            numbers: Numbers::default(),
+        }
     }
 }
 
@@ -145,7 +178,13 @@ impl Search {
 
     fn advance(&mut self, mut cursor: Cursor) -> Result<(), LedgerError> {
         let found = match &mut cursor {
-            Cursor::Table(cursor) => cursor.next(&self.query, &mut self.explanation, &self.stop)?,
+            Cursor::Table(cursor) => match cursor.next(&self.query, &mut self.explanation, &self.stop) {
+                Err(error) if error.is_damage() => {
+                    self.explanation.tell_damage(&error);
+                    None
+                }
+                found => found?,
+            },
             Cursor::Wal(cursor) => cursor.next(&self.query),
         };
         self.open.extend(found.map(|found| Reverse(Next { found, cursor })));

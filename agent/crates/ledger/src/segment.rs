@@ -2,9 +2,11 @@
 
 mod column;
 mod entry;
+mod footer;
 mod frames;
 mod index;
 mod manifest;
+mod pages;
 mod reader;
 mod schema;
 mod seal;

@@ -15,6 +15,8 @@ pub(crate) struct Snapshot {
     pub(crate) segments: Vec<Segment>,
     /// In order; the records of none are in a segment too.
     pub(crate) logs: Vec<Log>,
+    /// Manifests that cannot be read, and why: what their segments hold is left out.
+    pub(crate) damaged: Vec<LedgerError>,
 }
 
 /// An open log file, which stays readable when it is sealed and removed.
@@ -39,9 +41,17 @@ impl Snapshot {
         // Log files are opened before segments are listed: what is sealed meanwhile is then met in one of the two.
         let opened = wal::open_all(dir)?;
         let mut sealed = Horizon::read(dir)?.map_or(0, |horizon| horizon.frames.last);
-        let mut segments = Vec::new();
+        let (mut segments, mut damaged) = (Vec::new(), Vec::new());
         for (_, path) in segment::list(dir)? {
-            let Some(segment) = Segment::read(&path)? else { continue };
+            let segment = match Segment::read(&path) {
+                Ok(Some(segment)) => segment,
+                Ok(None) => continue,
+                Err(error) if error.is_damage() => {
+                    damaged.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             sealed = sealed.max(segment.manifest.frames.last);
             segments.push(segment);
         }
@@ -52,6 +62,6 @@ impl Snapshot {
                 logs.push(log);
             }
         }
-        Ok(Self { segments, logs })
+        Ok(Self { segments, logs, damaged })
     }
 }

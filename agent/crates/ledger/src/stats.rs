@@ -32,6 +32,8 @@ pub struct Stats {
     pub frames: Count,
     /// Records written.
     pub records: Count,
+    /// Number of the newest record.
+    pub last_record: Count,
     /// Bytes of lines written.
     pub payload_bytes: Count,
     /// Bytes written to the log.
@@ -60,6 +62,8 @@ pub struct Stats {
     pub stored_bytes: Count,
     /// Sealed segments on disk now.
     pub segments: Count,
+    /// Segments that are too old by the wall clock, and stay since the ledger was not open for so long.
+    pub held: Count,
     /// Log files that wait to be sealed.
     pub unsealed_files: Count,
 }
@@ -71,6 +75,7 @@ impl Stats {
             sealed_head: Mutex::new(sealed),
             frames: Count::default(),
             records: Count::default(),
+            last_record: Count::default(),
             payload_bytes: Count::default(),
             wal_bytes: Count::default(),
             segment_bytes: Count::default(),
@@ -85,6 +90,7 @@ impl Stats {
             removed_records: Count::default(),
             stored_bytes: Count::default(),
             segments: Count::default(),
+            held: Count::default(),
             unsealed_files: Count::default(),
         }
     }

@@ -1,19 +1,18 @@
 //! A ledger that is written to.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use watchfire_model::WallTime;
-
+use crate::clock::{LedgerTime, wall_now};
+use crate::config::{Fsync, LedgerConfig};
 use crate::error::{At as _, LedgerError};
 use crate::files;
 use crate::frame::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
 use crate::identity::Identity;
 use crate::key::{NodeKey, PublicKey};
 use crate::recovery::{self, Recovered, Recovery};
-use crate::retention::Retention;
 use crate::sealer::{Sealer, SealerConfig};
 use crate::segment::SEGMENTS_DIR;
 use crate::shipment::Shipment;
@@ -25,80 +24,6 @@ const LOCK_FILE: &str = "lock";
 
 /// How often the newest frame of the log is signed, where there is a new one.
 const SIGN_INTERVAL_SECONDS: u64 = 10;
-
-/// When what was appended is made to outlast a loss of power. What the process alone loses by its end is nothing, either way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fsync {
-    /// With each frame, before it counts as written.
-    Always,
-    /// At the latest this long after it was appended, or when so many bytes of the log are at risk, in which records are
-    /// compressed.
-    Within {
-        /// Longest time at risk.
-        time: Duration,
-        /// Most bytes of the log at risk.
-        bytes: u64,
-    },
-}
-
-impl Default for Fsync {
-    fn default() -> Self {
-        Self::Within { time: Duration::from_secs(1), bytes: 1 << 20 }
-    }
-}
-
-/// When a log file is full.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentLimits {
-    /// Bytes of lines.
-    pub bytes_max: u64,
-    /// Time since its first frame.
-    pub age_max: Duration,
-}
-
-impl Default for SegmentLimits {
-    fn default() -> Self {
-        Self { bytes_max: 64 << 20, age_max: Duration::from_secs(3600) }
-    }
-}
-
-/// How a ledger is kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LedgerConfig {
-    /// Its directory.
-    pub dir: PathBuf,
-    /// When it is synced.
-    pub fsync: Fsync,
-    /// When log files are sealed.
-    pub segment: SegmentLimits,
-    /// How much is kept.
-    pub retention: Retention,
-    /// The node's key, where it is not to be made in the directory.
-    pub key: Option<PathBuf>,
-    /// Node, for manifests.
-    pub node: String,
-    /// Version of the agent, for manifests.
-    pub agent_version: String,
-    /// Where sealed segments are shipped to, by whoever asks for [`Ledger::shipment`]; none if they are not.
-    pub ship_to: Option<String>,
-}
-
-impl LedgerConfig {
-    /// A ledger in the directory, with defaults.
-    #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, node: impl Into<String>, agent_version: impl Into<String>) -> Self {
-        Self {
-            dir: dir.into(),
-            fsync: Fsync::default(),
-            segment: SegmentLimits::default(),
-            retention: Retention::default(),
-            key: None,
-            node: node.into(),
-            agent_version: agent_version.into(),
-            ship_to: None,
-        }
-    }
-}
 
 /// An open ledger. Only one process has it.
 #[derive(Debug)]
@@ -134,10 +59,11 @@ impl Ledger {
         let key = NodeKey::read_or_create(dir, config.key.as_deref())?;
         let public_key = key.public();
         let recovered = recovery::recover(dir, &identity, &public_key)?;
-        let Recovered { recovery, position, full, current, last_number, last_sealed, last_manifest } =
+        let Recovered { recovery, position, full, current, last_number, last_sealed, last_manifest, time } =
             recovered;
         let stats = Arc::new(Stats::new(head(&position), last_sealed));
         stats.damaged.add(recovery.damage.len() as u64);
+        stats.last_record.set(position.next_record - 1);
         let shipment = config.ship_to.as_deref().map(|to| Shipment::open(dir, identity.id, to).map(Arc::new));
         let shipment = shipment.transpose()?;
         let sealer = SealerConfig {
@@ -145,6 +71,7 @@ impl Ledger {
             node: config.node.clone(),
             agent_version: config.agent_version.clone(),
             retention: config.retention,
+            time: LedgerTime::new(config.clock.clone(), time),
             last_number,
             last_manifest,
             shipment: shipment.clone(),
@@ -249,6 +176,7 @@ impl Ledger {
         self.stats.records.add(records.into());
         self.stats.payload_bytes.add(payload.len() as u64);
         self.stats.wal_bytes.add(written);
+        self.stats.last_record.set(position.next_record - 1);
         self.stats.set_head(head(&position));
         // The frame is in the file: a failed sync is tried again, and does not make it be appended twice.
         if fsync == Fsync::Always || self.is_sync_due() {
@@ -398,9 +326,4 @@ fn lock(dir: &Path) -> Result<File, LedgerError> {
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(LedgerError::Io { what: "cannot lock", path, source }),
     }
-}
-
-pub(crate) fn wall_now() -> WallTime {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }

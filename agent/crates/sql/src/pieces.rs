@@ -80,6 +80,13 @@ pub(crate) struct Reading {
     reservation: MemoryReservation,
 }
 
+/// What reading a group of rows gave.
+enum Group {
+    Read(Option<RecordBatch>),
+    /// Which the scan was told.
+    Damaged,
+}
+
 enum Open {
     Sealed { table: SealedTable, groups: VecDeque<usize> },
     Log(LogTable),
@@ -95,7 +102,13 @@ impl Reading {
         while self.rows_left > 0 {
             let batch = match &mut self.open {
                 Some(Open::Sealed { table, groups }) => match groups.pop_front() {
-                    Some(group) => self.wanted.read_group(table, group)?,
+                    Some(group) => match self.wanted.read_group(table, group)? {
+                        Group::Read(batch) => batch,
+                        Group::Damaged => {
+                            self.open = None;
+                            continue;
+                        }
+                    },
                     None => {
                         self.open = None;
                         continue;
@@ -160,27 +173,46 @@ impl Wanted {
     }
 
     /// Columns of the filter come first: where no row meets it, the others are not read.
-    fn read_group(&self, table: &SealedTable, group: usize) -> Result<Option<RecordBatch>> {
+    fn read_group(&self, table: &SealedTable, group: usize) -> Result<Group> {
         let rows = table.rows(group);
         self.account.groups_read.fetch_add(1, Relaxed);
         self.account.rows_read.fetch_add(rows as u64, Relaxed);
         let named = |error: DataFusionError| error.context(table.path().display().to_string());
         let mut met = None;
         if let Some(predicate) = &self.predicate {
-            let values = table.values(group, &predicate.columns).map_err(external)?;
+            let Some(values) = self.values(table, group, &predicate.columns)? else {
+                return Ok(Group::Damaged);
+            };
             let array = predicate.met(values, rows).map_err(named)?;
             if array.true_count() == 0 {
-                return Ok(None);
+                return Ok(Group::Read(None));
             }
             met = (array.true_count() < rows).then_some(array);
         }
-        let values = table.values(group, &self.columns).map_err(external)?;
+        let Some(values) = self.values(table, group, &self.columns)? else { return Ok(Group::Damaged) };
         let batch = arrays(&self.columns, values).and_then(|arrays| batch(&self.schema, arrays, rows));
         let batch = batch.map_err(|error| named(error.into()))?;
-        Ok(Some(match met {
+        Ok(Group::Read(Some(match met {
             Some(met) => filter_record_batch(&batch, &met)?,
             None => batch,
-        }))
+        })))
+    }
+
+    /// None where they are damaged, which the scan is told.
+    fn values(
+        &self,
+        table: &SealedTable,
+        group: usize,
+        columns: &[Column],
+    ) -> Result<Option<Vec<ColumnValues>>> {
+        match table.values(group, columns) {
+            Ok(values) => Ok(Some(values)),
+            Err(error) if error.is_damage() => {
+                self.scan.tell_damage(&error);
+                Ok(None)
+            }
+            Err(error) => Err(external(error)),
+        }
     }
 
     fn read_log(&self, table: &mut LogTable) -> Result<Option<RecordBatch>> {

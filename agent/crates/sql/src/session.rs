@@ -137,6 +137,12 @@ impl Session {
     pub fn unreadable(&self) -> Vec<String> {
         self.scan.unreadable()
     }
+
+    /// Which files of the ledger are damaged, and why, as far as queries met them: what they hold is in no answer.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<String> {
+        self.scan.damaged()
+    }
 }
 
 fn context(threads: usize, memory_bytes: usize) -> Result<SessionContext, DataFusionError> {

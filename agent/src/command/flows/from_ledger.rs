@@ -17,17 +17,17 @@ use crate::command::remote;
 /// Route of the API.
 const FLOWS_PATH: &str = "/api/v1/flows";
 
-/// Shows what matches both the filters by flag and the expression.
+/// Shows what matches both the filters by flag and the expression; says what is damaged of the ledger.
 pub(super) fn show<W: Write + Send>(
     args: &FlowsArgs,
     dir: &Path,
     flags: &FlowFilter,
     printer: &mut Printer<W>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let mut search = Search::open(dir, query(args)?)?;
     write(args, search.by_ref().map(|found| Ok(found?)), flags, printer)?;
     explain(&search, args.explain);
-    Ok(())
+    Ok(search.explanation().damaged.clone())
 }
 
 /// The same of a running agent.
@@ -43,7 +43,7 @@ pub(super) fn show_remote<W: Write + Send>(
 fn query(args: &FlowsArgs) -> Result<SearchQuery> {
     let families = Families::of(&[Family::Flow, Family::Dns]);
     let filter = filter_of(&args.expression, families)?;
-    Ok(SearchQuery { families, filter, since: args.since, until: args.until })
+    Ok(SearchQuery { families, filter, since: args.since, until: args.until, ..SearchQuery::default() })
 }
 
 fn write<W: Write + Send>(

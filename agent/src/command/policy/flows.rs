@@ -10,12 +10,12 @@ use anyhow::{Result, bail};
 use serde::Deserialize;
 use watchfire_api::moment;
 use watchfire_export::FlowFilter;
-use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
+use watchfire_ledger::{Families, Family, Search, SearchQuery};
 use watchfire_model::{Peer, Pod, Protocol, WallTime};
 
 use super::pairs::pairs;
 use super::state::{Party, State, Talk};
-use crate::command::events::explain;
+use crate::command::events::{explain, refuse_damaged};
 use crate::command::flows::files::each_record;
 use crate::config::LEDGER_DIR;
 
@@ -122,12 +122,13 @@ impl FlowArgs {
 
     fn search_ledger(&self, take: &mut impl FnMut(&str) -> Result<()>) -> Result<String> {
         let families = Families::of(&[Family::Flow]);
-        let query = SearchQuery { families, filter: Filter::default(), since: self.since, until: self.until };
+        let query = SearchQuery { families, since: self.since, until: self.until, ..SearchQuery::default() };
         let mut search = Search::open(&self.ledger, query)?;
         for found in search.by_ref() {
             take(str::from_utf8(&found?.line)?)?;
         }
         explain(&search, false);
+        refuse_damaged(&search.explanation().damaged)?;
         Ok(format!("--ledger {}", self.ledger.display()))
     }
 }

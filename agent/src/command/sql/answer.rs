@@ -9,6 +9,7 @@ use watchfire_sql::{Options, SQL_BYTES_MAX, Session, SqlError};
 use super::output::Output;
 use super::{Format, SqlArgs};
 use crate::command::events::output::refuse_terminal;
+use crate::command::events::refuse_damaged;
 use crate::command::flows::printable;
 
 pub(super) fn show(args: &SqlArgs) -> Result<()> {
@@ -36,7 +37,7 @@ pub(super) fn show(args: &SqlArgs) -> Result<()> {
     if args.explain {
         eprintln!("{}", session.account());
     }
-    Ok(())
+    refuse_damaged(&session.damaged())
 }
 
 fn query(argument: &str) -> Result<String> {

@@ -1,5 +1,6 @@
 //! An API over a ledger of a few records, asked without a network.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use watchfire_api::{Build, Peer, Setup, router};
 use watchfire_export::{
     Answer, EncodedRecord, Health, LedgerSink, Metrics, ObserveHub, QUESTIONS_MAX, Question, RecordType,
 };
-use watchfire_ledger::LedgerConfig;
+use watchfire_ledger::{LedgerConfig, Retention, SegmentLimits};
 use watchfire_model::ApiAccessRecord;
 
 /// Records in the ledger, at seconds of their own.
 pub(crate) const RECORDS: usize = 250;
+const RECORDS_AT_ONCE: usize = 50;
 
 pub(crate) struct Api {
     pub(crate) setup: Setup,
@@ -54,26 +56,36 @@ pub(crate) fn record(n: usize) -> Value {
 
 pub(crate) fn encoded(record: &Value) -> EncodedRecord {
     let record_type = serde_json::from_value::<RecordType>(record["type"].clone()).unwrap();
-    EncodedRecord { record_type, line: format!("{record}\n").into() }
+    EncodedRecord { record_type, line: format!("{record}\n").into(), number: None }
 }
 
 impl Api {
     /// With a ledger, unless `records` is none.
     pub(crate) async fn new(records: Option<usize>) -> Self {
+        Self::with_segments(records, SegmentLimits::default().bytes_max).await
+    }
+
+    /// The same with segments of so many bytes.
+    pub(crate) async fn with_segments(records: Option<usize>, bytes_max: u64) -> Self {
         let metrics = Metrics::new("0.1.0", "abc");
         let ledger = records.map(|records| {
             let dir = tempfile::tempdir().unwrap();
-            let config = LedgerConfig::new(dir.path().to_owned(), "n1", "0.1.0");
+            let mut config = LedgerConfig::new(dir.path().to_owned(), "n1", "0.1.0");
+            config.segment.bytes_max = bytes_max;
+            config.retention = Retention { age_max: None, free_bytes_min: None, ..config.retention };
             let sink = LedgerSink::start(config, metrics.sink("ledger")).unwrap();
-            sink.send(&(0..records).map(|n| encoded(&record(n))).collect::<Vec<_>>());
+            let mut records: Vec<EncodedRecord> = (0..records).map(|n| encoded(&record(n))).collect();
+            // Frame by frame, so that small segments are filled.
+            for records in records.chunks_mut(RECORDS_AT_ONCE) {
+                let before = sink.facts().counters.written();
+                sink.send(records);
+                while sink.facts().counters.written() < before + records.len() as u64 {
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+            }
             (sink, dir)
         });
         let facts = ledger.as_ref().map(|(sink, _)| sink.facts().clone());
-        if let (Some(facts), Some(records)) = (&facts, records) {
-            while facts.counters.written() < records as u64 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
         let hub = Arc::new(ObserveHub::new(metrics.sink("observe")));
         let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
         tokio::spawn(answer(questions));
@@ -84,9 +96,25 @@ impl Api {
         Self { router: router(setup.clone()), setup, hub, metrics, accesses, ledger }
     }
 
+    /// Where its ledger is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.ledger.as_ref().unwrap().1.path()
+    }
+
     pub(crate) fn append(&self, records: &[Value]) {
+        _ = self.record(records);
+    }
+
+    fn record(&self, records: &[Value]) -> Vec<EncodedRecord> {
         let (sink, _) = self.ledger.as_ref().unwrap();
-        sink.send(&records.iter().map(encoded).collect::<Vec<_>>());
+        let mut records: Vec<EncodedRecord> = records.iter().map(encoded).collect();
+        sink.send(&mut records);
+        records
+    }
+
+    /// As the pipeline does: into the ledger, and to whoever follows.
+    pub(crate) fn publish(&self, records: &[Value]) {
+        self.hub.publish(&self.record(records));
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {

@@ -22,7 +22,7 @@ pub(super) struct LedgerMetrics {
     head_frame: Gauge,
     sealed_head: Family<SealedLabels, Gauge>,
     stored_bytes: Gauge,
-    segments: [Gauge; 2],
+    segments: [Gauge; 3],
 }
 
 impl LedgerMetrics {
@@ -48,7 +48,8 @@ impl LedgerMetrics {
             head_frame: Gauge::default(),
             sealed_head: Family::default(),
             stored_bytes: Gauge::default(),
-            segments: ["sealed", "unsealed"].map(|state| segments.get_or_create_owned(&[("state", state)])),
+            segments: ["sealed", "unsealed", "held"]
+                .map(|state| segments.get_or_create_owned(&[("state", state)])),
         };
         registry.register("ledger_frames", "Frames written to the ledger", metrics.frames.clone());
         registry.register(
@@ -74,7 +75,9 @@ impl LedgerMetrics {
         );
         metrics.sealed_head.get_or_create(&sealed_labels(0, 0, String::new())).set(0);
         registry.register("ledger_stored_bytes", "Bytes of the ledger on disk", metrics.stored_bytes.clone());
-        registry.register("ledger_segments", "Parts of the ledger by state", segments);
+        registry.register("ledger_segments", "Parts of the ledger by state; held are those of the sealed that are too old by the wall clock and stay, since the ledger was not open for so long",
+            segments,
+        );
         metrics
     }
 
@@ -105,6 +108,7 @@ impl LedgerMetrics {
         set(&self.stored_bytes, stats.stored_bytes.get());
         set(&self.segments[0], stats.segments.get());
         set(&self.segments[1], stats.unsealed_files.get());
+        set(&self.segments[2], stats.held.get());
     }
 
     /// One series, that of the newest segment.

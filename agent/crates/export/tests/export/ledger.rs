@@ -17,8 +17,10 @@ fn a_log_that_is_old_enough_is_sealed_though_nothing_more_comes() {
     config.retention.age_max = None;
     let sink = LedgerSink::start(config, counters.clone()).unwrap();
     for first in [0, 5] {
-        sink.send(&numbered(first, 5));
-        eventually("the records are sealed", || sink.facts().stats.sealed.get() == 1 + first / 5);
+        sink.send(&mut numbered(first, 5));
+        eventually("the records are sealed", || {
+            sink.facts().opened().unwrap().stats.sealed.get() == 1 + first / 5
+        });
     }
     assert_eq!(counters.written(), 10);
     assert!(sink.stop(PATIENCE));

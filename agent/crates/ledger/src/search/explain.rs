@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::LedgerError;
 use crate::family::Family;
 
 /// Entries of the list of what was skipped; further ones are counted.
@@ -30,6 +31,10 @@ pub struct Explanation {
     pub log_records: u64,
     /// Frames of the log that are damaged or still being written: what stands behind them is not found.
     pub unreadable: Vec<String>,
+    /// Files of segments that are not as they were sealed, and why: what they hold is not found, as far as it was not before.
+    pub damaged: Vec<String>,
+    /// Number of the oldest record that is there still, as far as manifests and log files tell; none where there is none.
+    pub oldest: Option<u64>,
     /// What was found.
     pub found: u64,
     /// What was skipped and why, the first of them.
@@ -50,6 +55,10 @@ pub struct Skipped {
 }
 
 impl Explanation {
+    pub(super) fn tell_damage(&mut self, error: &LedgerError) {
+        self.damaged.push(error.in_full());
+    }
+
     pub(super) fn skip(&mut self, skipped: Skipped) {
         if skipped.group.is_some() {
             self.groups_skipped += 1;

@@ -19,6 +19,8 @@ pub(super) struct FrameTimes {
     pub(super) place: FramePlace,
     pub(super) earliest: WallTime,
     pub(super) latest: WallTime,
+    /// Numbers of the first and the last record.
+    pub(super) numbers: (u64, u64),
 }
 
 /// The frames of one log file up to where it was read.
@@ -96,7 +98,9 @@ impl LogFrames {
                         Some((time.min(earliest), time.max(latest)))
                     });
                     if let Some((earliest, latest)) = range {
-                        self.frames.push(FrameTimes { place, earliest, latest });
+                        let first = frame.facts.first_record;
+                        let numbers = (first, first + u64::from(frame.facts.records) - 1);
+                        self.frames.push(FrameTimes { place, earliest, latest, numbers });
                     }
                 }
             }

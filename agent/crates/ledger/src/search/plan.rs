@@ -12,7 +12,7 @@ use super::wal::WalCursor;
 use super::{Cursor, SearchQuery};
 use crate::error::LedgerError;
 use crate::family::Family;
-use crate::segment::Segment;
+use crate::segment::{FrameRange, Segment, TableSum};
 use crate::snapshot::Snapshot;
 use crate::wal::{FramePlace, WalReader};
 
@@ -37,6 +37,7 @@ enum Place {
         segment: u64,
         family: Family,
         path: PathBuf,
+        sum: TableSum,
     },
     /// A frame of the log file at this place of the plan's.
     Frame {
@@ -46,7 +47,8 @@ enum Place {
 }
 
 impl Source {
-    /// None where it went meanwhile: retention takes the oldest first, and so do searches.
+    /// None where it went meanwhile: retention takes the oldest first, and so do searches. None too where it is damaged,
+    /// which is told.
     pub(super) fn open(
         self,
         query: &SearchQuery,
@@ -54,14 +56,18 @@ impl Source {
         explanation: &mut Explanation,
     ) -> Result<Option<Cursor>, LedgerError> {
         match self.place {
-            Place::Table { segment, family, path } => {
-                match TableCursor::open(&path, segment, family, query) {
+            Place::Table { segment, family, path, sum } => {
+                match TableCursor::open(&path, &sum, segment, family, query) {
                     Ok(cursor) => {
                         explanation.tables_read += 1;
                         Ok(Some(Cursor::Table(Box::new(cursor))))
                     }
                     Err(error) if error.is_gone() => {
                         explanation.tables_removed += 1;
+                        Ok(None)
+                    }
+                    Err(error) if error.is_damage() => {
+                        explanation.tell_damage(&error);
                         Ok(None)
                     }
                     Err(error) => Err(error),
@@ -82,10 +88,15 @@ pub(super) fn plan(
     explanation: &mut Explanation,
     stop: &StopSign,
 ) -> Result<Plan, LedgerError> {
-    let Snapshot { segments, logs } = Snapshot::take(dir)?;
+    let Snapshot { segments, logs, damaged } = Snapshot::take(dir)?;
+    for error in &damaged {
+        explanation.tell_damage(error);
+    }
     let mut sources = Vec::new();
     for Segment { dir, manifest, .. } in segments {
         explanation.segments += 1;
+        let FrameRange { first_record, last_record, .. } = manifest.frames;
+        explanation.oldest.get_or_insert(first_record);
         for (family, table) in &manifest.tables {
             let skip = |why| Skipped { segment: manifest.segment, family: *family, group: None, why };
             if !query.families.contains(*family) {
@@ -94,9 +105,11 @@ pub(super) fn plan(
                 explanation.skip(skip("all of it is older"));
             } else if query.until.is_some_and(|until| table.earliest > until) {
                 explanation.skip(skip("all of it is newer"));
+            } else if !query.numbers.overlaps(first_record, last_record) {
+                explanation.skip(skip("its numbers are not asked for"));
             } else {
                 let path = dir.join(family.file_name());
-                let place = Place::Table { segment: manifest.segment, family: *family, path };
+                let place = Place::Table { segment: manifest.segment, family: *family, path, sum: *table };
                 sources.push(Source { earliest: table.earliest, place });
             }
         }
@@ -109,7 +122,9 @@ pub(super) fn plan(
         for frame in index.frames(&log, explanation, stop)? {
             let is_old = query.since.is_some_and(|since| frame.latest < since);
             let is_new = query.until.is_some_and(|until| frame.earliest > until);
-            if !is_old && !is_new {
+            let (first, last) = frame.numbers;
+            explanation.oldest.get_or_insert(first);
+            if !is_old && !is_new && query.numbers.overlaps(first, last) {
                 let place = Place::Frame { log: at, place: frame.place };
                 sources.push(Source { earliest: frame.earliest, place });
             }

@@ -14,7 +14,7 @@ use crate::error::LedgerError;
 use crate::family::Family;
 use crate::field::Field;
 use crate::filter::CellRef;
-use crate::segment::{ColumnValues, Lines, SEQ, TIME, TableReader};
+use crate::segment::{ColumnValues, Lines, SEQ, TIME, TableReader, TableSum};
 
 #[derive(Debug)]
 pub(super) struct TableCursor {
@@ -41,11 +41,12 @@ struct Row {
 impl TableCursor {
     pub(super) fn open(
         path: &Path,
+        sum: &TableSum,
         segment: u64,
         family: Family,
         query: &SearchQuery,
     ) -> Result<Self, LedgerError> {
-        let table = TableReader::open(path)?;
+        let table = TableReader::open(path, sum)?;
         let mut columns = Vec::new();
         let mut lacks_columns = false;
         for field in query.filter.fields() {
@@ -136,6 +137,7 @@ impl TableCursor {
             for row in &mut rows {
                 row.seq = numbers.get(row.at).copied().unwrap_or_default().cast_unsigned();
             }
+            rows.retain(|row| query.numbers.has(row.seq));
         }
         Ok(rows)
     }

@@ -50,7 +50,7 @@ impl WalCursor {
             let range = begin..begin + line.len() - usize::from(line.ends_with(b"\n"));
             begin += line.len();
             let time = time_of(&payload[range.clone()], frame.facts.wall_ns);
-            if query.covers(time.0) {
+            if query.covers(time.0) && query.numbers.has(seq) {
                 records.push((time, seq, payload.slice(range)));
             }
         }

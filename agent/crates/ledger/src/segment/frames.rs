@@ -10,9 +10,12 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 
+use super::pages::guarded;
 use super::schema;
 use crate::error::{At as _, InFile as _, LedgerError};
 use crate::hash::{ChainHash, FrameFacts};
+
+const HASH_BYTES: u64 = 32;
 
 /// A frame without its records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,14 +50,27 @@ pub(super) fn write_frames(file: &mut File, frames: &[SealedFrame]) -> Result<()
     writer.close().map(drop)
 }
 
-/// Reads all frames of a segment, in order.
+/// Reads all frames of a segment, in order. The file has to be the one whose checksum is in the manifest: that is for
+/// the caller to see to.
 pub(crate) fn read_frames(path: &Path) -> Result<Vec<SealedFrame>, LedgerError> {
+    guarded(path, || read_all(path))
+}
+
+fn read_all(path: &Path) -> Result<Vec<SealedFrame>, LedgerError> {
     let file = File::open(path).at("cannot open", path)?;
+    let bytes = file.metadata().at("cannot look at", path)?.len();
     let reader = SerializedFileReader::new(file).in_file(path)?;
     let mut frames = Vec::new();
     for at in 0..reader.num_row_groups() {
         let group = reader.get_row_group(at).in_file(path)?;
-        let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        // Hashes do not become smaller by being compressed.
+        let rows_max = bytes / HASH_BYTES;
+        let rows = u64::try_from(group.metadata().num_rows()).ok().filter(|rows| *rows <= rows_max);
+        let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()) else {
+            let why =
+                format!("a group has {} rows, expected at most {rows_max}", group.metadata().num_rows());
+            return Err(LedgerError::malformed(path, why));
+        };
         let mut numbers: [Vec<i64>; 5] = Default::default();
         let mut hashes = Vec::new();
         for column in 0..group.num_columns() {

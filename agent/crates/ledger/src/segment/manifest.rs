@@ -26,6 +26,9 @@ pub struct Manifest {
     pub agent_version: String,
     /// When it was sealed.
     pub sealed_at: WallTime,
+    /// The ledger's own time then, from which its age counts; none in segments of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_time: Option<WallTime>,
     /// BLAKE3 of the manifest of the segment before; none in the first.
     pub previous_manifest: Option<ChainHash>,
     /// The frames that it holds.
@@ -75,6 +78,9 @@ pub struct TableSum {
     pub earliest: WallTime,
     /// Time of the latest.
     pub latest: WallTime,
+    /// BLAKE3 of its footer with the eight bytes behind that; none in segments of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<ChainHash>,
     /// Its file.
     #[serde(flatten)]
     pub file: FileSum,
@@ -104,6 +110,12 @@ impl Manifest {
     #[must_use]
     pub fn records(&self) -> u64 {
         self.frames.last_record + 1 - self.frames.first_record
+    }
+
+    /// The ledger's own time when it was sealed; that of the wall clock where an earlier version sealed it.
+    #[must_use]
+    pub fn ledger_time(&self) -> WallTime {
+        self.ledger_time.unwrap_or(self.sealed_at)
     }
 
     /// Bytes of all files but the manifest.

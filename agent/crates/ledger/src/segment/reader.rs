@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use parquet::bloom_filter::Sbbf;
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 
-use super::RECORD;
 use super::column::ColumnValues;
+use super::footer;
+use super::pages::{Pages, guarded};
+use super::{RECORD, TableSum};
 use crate::bloom::Bloom;
 use crate::error::{At as _, InFile as _, LedgerError};
 use crate::filter::Range;
@@ -24,12 +26,45 @@ pub(crate) struct TableReader {
     reader: SerializedFileReader<File>,
 }
 
+/// Most rows of a group: writers end one at [`super::schema::ROW_GROUP_ROWS`].
+const GROUP_ROWS_MAX: usize = 1 << 20;
+
 impl TableReader {
-    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+    /// Opens a table whose footer is as it was sealed, by what its manifest says of it.
+    pub(crate) fn open(path: &Path, sum: &TableSum) -> Result<Self, LedgerError> {
         let file = File::open(path).at("cannot open", path)?;
+        footer::judge(&file, path, sum)?;
+        let table = Self::read(path, file, sum)?;
+        let rows: usize = (0..table.groups()).map(|group| table.rows(group)).sum();
+        if rows as u64 != sum.records {
+            let why = format!("it has {rows} rows, its manifest says {}", sum.records);
+            return Err(LedgerError::malformed(path, why));
+        }
+        Ok(table)
+    }
+
+    /// The same of a table that is known to be damaged, for what can be read of it still. The footer has to be as it was
+    /// sealed where that can be told.
+    pub(crate) fn open_damaged(path: &Path, sum: &TableSum) -> Result<Self, LedgerError> {
+        let file = File::open(path).at("cannot open", path)?;
+        if let Some(footer) = sum.footer
+            && footer::footer_hash(&file, path)? != footer
+        {
+            return Err(LedgerError::malformed(path, "its footer is not the one that was sealed"));
+        }
+        Self::read(path, file, sum)
+    }
+
+    fn read(path: &Path, file: File, sum: &TableSum) -> Result<Self, LedgerError> {
         let bytes = file.metadata().at("cannot look at", path)?.len();
-        let reader = SerializedFileReader::new(file.try_clone().at("cannot open", path)?).in_file(path)?;
+        let readable = file.try_clone().at("cannot open", path)?;
+        let reader = guarded(path, || SerializedFileReader::new(readable).in_file(path))?;
+        let rows_max = sum.records.min(GROUP_ROWS_MAX as u64);
         for group in reader.metadata().row_groups() {
+            if u64::try_from(group.num_rows()).is_ok_and(|rows| rows > rows_max) || group.num_rows() < 0 {
+                let why = format!("a group has {} rows, expected at most {rows_max}", group.num_rows());
+                return Err(LedgerError::malformed(path, why));
+            }
             if !group.columns().iter().all(|column| is_within(column, bytes)) {
                 return Err(LedgerError::malformed(path, "a column lies outside of the file"));
             }
@@ -82,16 +117,30 @@ impl TableReader {
     /// The Bloom filter of a column in a group of rows, if it has one.
     pub(crate) fn bloom(&self, group: usize, column: usize) -> Result<Option<Bloom>, LedgerError> {
         let column = self.group(group).column(column);
-        let bloom = Sbbf::read_from_column_chunk(column, &self.file).in_file(&self.path)?;
+        let bloom =
+            guarded(&self.path, || Sbbf::read_from_column_chunk(column, &self.file).in_file(&self.path))?;
         Ok(bloom.map(Bloom))
     }
 
     /// All values of a column in a group of rows.
     pub(crate) fn values(&self, group: usize, column: usize) -> Result<ColumnValues, LedgerError> {
         let rows = self.rows(group);
-        let reader = self.reader.get_row_group(group).in_file(&self.path)?;
+        let values = guarded(&self.path, || self.unchecked_values(group, column, rows))?;
+        let found = values.rows();
+        if found != rows {
+            return Err(self.malformed(format!("column {column} has {found} rows, expected {rows}")));
+        }
+        Ok(values)
+    }
+
+    fn unchecked_values(
+        &self,
+        group: usize,
+        column: usize,
+        rows: usize,
+    ) -> Result<ColumnValues, LedgerError> {
         let mut levels = Vec::new();
-        let values = match reader.get_column_reader(column).in_file(&self.path)? {
+        Ok(match self.column_reader(group, column)? {
             ColumnReader::Int64ColumnReader(mut reader) => {
                 let mut values = Vec::new();
                 reader.read_records(rows, Some(&mut levels), None, &mut values).in_file(&self.path)?;
@@ -103,12 +152,18 @@ impl TableReader {
                 ColumnValues::Texts(spread(values, &levels))
             }
             _ => return Err(self.malformed(format!("column {column} has a type that no table has"))),
-        };
-        let found = values.rows();
-        if found != rows {
-            return Err(self.malformed(format!("column {column} has {found} rows, expected {rows}")));
+        })
+    }
+
+    fn column_reader(&self, group: usize, column: usize) -> Result<ColumnReader, LedgerError> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        if column >= schema.num_columns() {
+            return Err(self.malformed(format!("it has no column {column}")));
         }
-        Ok(values)
+        let reader = self.reader.get_row_group(group).in_file(&self.path)?;
+        let pages = reader.get_column_page_reader(column).in_file(&self.path)?;
+        let pages = Pages::new(pages, self.rows(group));
+        Ok(get_column_reader(schema.column(column), Box::new(pages)))
     }
 
     /// The numbers of a column that every record has.
@@ -123,8 +178,7 @@ impl TableReader {
 
     /// The lines of a group of rows.
     pub(crate) fn lines(&self, group: usize) -> Result<Lines, LedgerError> {
-        let reader = self.reader.get_row_group(group).in_file(&self.path)?;
-        match reader.get_column_reader(RECORD).in_file(&self.path)? {
+        match guarded(&self.path, || self.column_reader(group, RECORD))? {
             ColumnReader::ByteArrayColumnReader(reader) => {
                 Ok(Lines { path: self.path.clone(), reader, row: 0 })
             }
@@ -155,12 +209,14 @@ impl Lines {
     /// The line of a row behind those asked for before.
     pub(crate) fn get(&mut self, row: usize) -> Result<Bytes, LedgerError> {
         let skipped = row - self.row;
-        if skipped > 0 {
-            self.reader.skip_records(skipped).in_file(&self.path)?;
-        }
-        self.row = row + 1;
         let mut lines = Vec::with_capacity(1);
-        self.reader.read_records(1, None, None, &mut lines).in_file(&self.path)?;
+        guarded(&self.path, || {
+            if skipped > 0 {
+                self.reader.skip_records(skipped).in_file(&self.path)?;
+            }
+            self.reader.read_records(1, None, None, &mut lines).in_file(&self.path)
+        })?;
+        self.row = row + 1;
         let line: Option<ByteArray> = lines.pop();
         // Copied out of its page, which would else stay as long as any line of it is kept.
         let line = line.map(|line| Bytes::copy_from_slice(line.data()));

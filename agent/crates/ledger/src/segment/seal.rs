@@ -7,6 +7,7 @@ use std::path::Path;
 
 use watchfire_model::WallTime;
 
+use super::footer::footer_hash;
 use super::frames::write_frames;
 use super::index::Index;
 use super::schema::ROW_GROUP_ROWS;
@@ -15,6 +16,7 @@ use super::{
     FRAMES_FILE, FileSum, FrameRange, MANIFEST_FILE, Manifest, SEGMENTS_DIR, SIGNATURE_FILE, Segment,
     TableSum, UNFINISHED_PREFIX, dir_name,
 };
+use crate::clock::LedgerTime;
 use crate::error::{At as _, InFile as _, LedgerError};
 use crate::files::{self, FILE_MODE};
 use crate::hash::ChainHash;
@@ -35,7 +37,11 @@ pub(crate) struct Sealed<'a> {
 
 /// Makes the segment of a log file, on disk as a whole. The file has at least one frame; after a fault in it nothing is
 /// made. None if it has no frame.
-pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Option<Segment>, LedgerError> {
+pub(crate) fn seal(
+    wal: &Path,
+    sealed: &Sealed<'_>,
+    time: &LedgerTime,
+) -> Result<Option<Segment>, LedgerError> {
     let reader = WalReader::open(wal)?;
     let previous_hash = reader.header().position.previous;
     let ledger = reader.header().ledger;
@@ -63,8 +69,9 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         let path = dir.join(family.file_name());
         let groups = records.chunks(ROW_GROUP_ROWS).map(|records| index.read(wal, records));
         let file = write(&path, |file| write_table(file, &path, family, groups))?;
+        let footer = Some(footer_hash(&File::open(&path).at("cannot open", &path)?, &path)?);
         let [earliest, latest] = [0, records.len() - 1].map(|at| WallTime(records[at].time));
-        tables.insert(family, TableSum { records: records.len() as u64, earliest, latest, file });
+        tables.insert(family, TableSum { records: records.len() as u64, earliest, latest, footer, file });
     }
     let frames_path = dir.join(FRAMES_FILE);
     let manifest = Manifest {
@@ -73,7 +80,8 @@ pub(crate) fn seal(wal: &Path, sealed: &Sealed<'_>, now: WallTime) -> Result<Opt
         segment: sealed.segment,
         node: sealed.node.to_owned(),
         agent_version: sealed.agent_version.to_owned(),
-        sealed_at: now,
+        sealed_at: time.wall(),
+        ledger_time: Some(time.now()),
         previous_manifest: sealed.previous_manifest,
         frames: range,
         payload_bytes: index.frames.iter().map(|frame| u64::from(frame.facts.payload_bytes)).sum(),

@@ -216,7 +216,7 @@ fn lines(segment: &Segment) -> Result<Vec<(u64, bytes::Bytes)>, Stop> {
     let mut lines = Vec::new();
     for (family, expected) in &segment.manifest.tables {
         let path = segment.dir.join(family.file_name());
-        let table = TableReader::open(&path)?;
+        let table = TableReader::open(&path, expected)?;
         let before = lines.len();
         for group in 0..table.groups() {
             let numbers = table.numbers(group, SEQ)?;

@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod damaged_tables;
+#[cfg(test)]
 mod made;
 #[cfg(test)]
 mod opening;

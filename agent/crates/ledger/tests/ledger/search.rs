@@ -1,7 +1,7 @@
 //! Searches agree with reading everything.
 
 use serde_json::Value;
-use watchfire_ledger::{Families, Family, Filter, Search, SearchQuery};
+use watchfire_ledger::{Families, Family, Filter, Numbers, Search, SearchQuery};
 use watchfire_model::WallTime;
 
 use crate::common::{close, fill, folder, found, open};
@@ -21,16 +21,27 @@ fn family(line: &str) -> Family {
 
 /// What a search has to find, by going through all lines.
 fn naive(lines: &[String], query: &SearchQuery) -> Vec<String> {
-    let is_wanted = |line: &&String| {
+    let is_wanted = |(number, line): &(u64, &String)| {
         let time = time(line);
-        query.families.contains(family(line))
+        query.numbers.after < *number
+            && *number <= query.numbers.through
+            && query.families.contains(family(line))
             && query.since.is_none_or(|since| since <= time)
             && query.until.is_none_or(|until| time <= until)
             && query.filter.matches(&serde_json::from_str(line).unwrap())
     };
-    let mut wanted: Vec<String> = lines.iter().filter(is_wanted).cloned().collect();
+    let mut wanted: Vec<String> = (1..).zip(lines).filter(is_wanted).map(|(_, line)| line.clone()).collect();
     wanted.sort_by_key(|line| time(line));
     wanted
+}
+
+/// All numbers, or some.
+fn numbers(dice: &mut Dice) -> Numbers {
+    if dice.below(3) > 0 {
+        return Numbers::default();
+    }
+    let after = dice.below(RECORDS);
+    Numbers { after, through: after + dice.below(RECORDS) }
 }
 
 /// Filters put together at random, out of conditions that some records meet.
@@ -99,7 +110,9 @@ fn searches_agree_with_a_naive_scan() {
             _ => Families::ALL,
         };
         let filter = Filter::parse(&text).unwrap();
-        let query = SearchQuery { families, filter, since: bound(&mut dice), until: bound(&mut dice) };
+        let numbers = numbers(&mut dice);
+        let query =
+            SearchQuery { families, filter, since: bound(&mut dice), until: bound(&mut dice), numbers };
         let expected = naive(&lines, &query);
         let mut search = Search::open(dir.path(), query).unwrap();
         let found: Vec<String> =
