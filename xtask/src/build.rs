@@ -74,6 +74,9 @@ pub(crate) fn kernel_flags<'a>(
     // Debug information is load-bearing: without it functions have no BTF func_info and the kernel refuses them.
     let mut flags = cargo::remapped();
     flags.extend([
+        // Of the standard library, which lies in the cache, cargo names files from the root on where the cache is within it: so
+        // elsewhere it gets the name that it has there.
+        format!("--remap-path-prefix={}=/source/.cache", paths::cache().display()),
         format!("-Clinker={}", toolchain.linker().display()),
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
