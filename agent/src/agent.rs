@@ -30,7 +30,7 @@ use crate::knowledge::{Knowledge, Loaded};
 use crate::pipeline::{Control, HostView, Pipeline, Services, Stages, moment};
 use crate::sources::{Asked, Sources};
 
-/// Longest time a record waits in the event log's buffer.
+/// Longest time a record waits in the event log's buffer; the first after a pause does not wait.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the kernel's counters are read.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);

@@ -77,7 +77,8 @@ pub enum SinkError {
 pub struct JsonLinesSink(SinkThread);
 
 impl JsonLinesSink {
-    /// Opens the destination and starts the thread. Lines wait at most `flush_interval` before they are written.
+    /// Opens the destination and starts the thread. Lines wait at most `flush_interval` before they are written; those that come
+    /// after a pause do not wait.
     pub fn start(
         destination: &Destination,
         flush_interval: Duration,

@@ -37,11 +37,12 @@ impl Worker {
         Self { writer, queue, counters, flush_interval, failing: false, last_try: false, abandoned: false }
     }
 
-    /// Writes until the queue is closed and empty.
+    /// Writes until the queue is closed and empty: at once what comes after a pause, then what has gathered in the meantime.
     pub(super) fn run(mut self) {
         let mut patience = Patience::UntilAny(None);
         let mut spare = VecDeque::new();
         while let Some(mut taken) = self.queue.take(spare, patience) {
+            let is_pause = taken.records.is_empty() && taken.lost == 0;
             for record in taken.records.drain(..) {
                 self.append(Line::Record(&record.line));
             }
@@ -51,16 +52,10 @@ impl Worker {
                 let note = format!("{{\"type\":\"sink-loss\",\"lost\":{}}}\n", taken.lost);
                 self.append(Line::Note(note.as_bytes()));
             }
-            patience = match patience {
-                // The first records start the clock of the flush.
-                Patience::UntilAny(_) => Patience::Linger(self.flush_interval),
-                Patience::Linger(_) => {
-                    self.insist(LineWriter::flush);
-                    Patience::UntilAny(None)
-                }
-            };
+            self.insist(LineWriter::flush);
+            patience =
+                if is_pause { Patience::UntilAny(None) } else { Patience::Linger(self.flush_interval) };
         }
-        self.insist(LineWriter::flush);
         self.counters.dropped.inc_by(self.writer.pending_records());
     }
 

@@ -51,6 +51,19 @@ fn records_are_written_in_order_and_counted() {
 }
 
 #[test]
+fn what_comes_after_a_pause_does_not_wait() {
+    let dir = TempDir::new().unwrap();
+    let (path, counters) = (dir.path().join("events.jsonl"), counters());
+    let long = 100 * PATIENCE;
+    let sink = JsonLinesSink::start(&destination(&path, 2), long, counters.clone()).unwrap();
+    sink.send(&numbered(0, 3));
+    eventually("the first are written", || counters.written() == 3);
+    sink.send(&numbered(3, 2));
+    assert!(sink.stop(PATIENCE));
+    assert_eq!((numbers(&path), counters.written()), ((0..5).collect(), 5));
+}
+
+#[test]
 fn files_rotate_at_their_size_and_the_total_is_bounded() {
     for files_max in [1, 3] {
         let dir = TempDir::new().unwrap();
