@@ -22,6 +22,8 @@ pub const DAMAGED_DIR: &str = "damaged";
 /// Ends of the names of files in it: what a write left that was cut off, and what was whole once.
 pub(crate) const TORN: &str = "torn";
 pub(crate) const DAMAGED: &str = "damaged";
+/// How the names of segments in it begin.
+pub(crate) const SEGMENT_PREFIX: &str = "segment-";
 /// So many torn ends are kept, the newest.
 const TORN_FILES_MAX: usize = 16;
 
@@ -70,12 +72,16 @@ pub(crate) struct Current {
 pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Result<Recovered, LedgerError> {
     remove_unfinished(dir)?;
     let signed = SignedHead::read(dir, identity.id, key)?;
-    let horizon = Horizon::read(dir)?;
-    let segments = segment::list(dir)?;
-    let last_segment = match segments.last() {
-        Some((_, path)) => Segment::read(path)?,
-        None => None,
+    let mut recovery = Recovery::default();
+    let horizon = match Horizon::read(dir) {
+        Err(error) if error.is_damage() => {
+            recovery.damage.push(error.in_full());
+            None
+        }
+        horizon => horizon?,
     };
+    let last_listed = segment::list(dir)?.last().map_or(0, |(number, _)| *number);
+    let last_segment = recover_segments(dir, &mut recovery)?;
     let mut position = match (&last_segment, &horizon) {
         (Some(segment), _) => end_of(&segment.manifest.frames),
         (None, Some(horizon)) => end_of(&horizon.frames),
@@ -84,14 +90,12 @@ pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Resul
         }
     };
     let mut recovered = Recovered {
-        recovery: Recovery { segments: segments.len() as u64, ..Recovery::default() },
+        recovery,
         position,
         full: Vec::new(),
         current: None,
-        last_number: last_segment
-            .as_ref()
-            .map_or(0, |segment| segment.manifest.segment)
-            .max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
+        // That of one which is set aside is not given again: it may have been shipped.
+        last_number: last_listed.max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
         last_sealed: match (&last_segment, &horizon) {
             (Some(segment), _) => Some(sealed(segment.manifest.segment, &segment.manifest.frames)),
             (None, Some(horizon)) => Some(sealed(horizon.segment, &horizon.frames)),
@@ -171,6 +175,35 @@ fn remove_unfinished(dir: &Path) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+/// Reads all manifests, sets segments aside whose manifest is damaged, and answers the last of the others.
+fn recover_segments(dir: &Path, recovery: &mut Recovery) -> Result<Option<Segment>, LedgerError> {
+    let mut last = None;
+    for (_, path) in segment::list(dir)? {
+        match Segment::read(&path) {
+            Err(error) if error.is_damage() => {
+                recovery.damage.push(error.in_full());
+                set_aside(dir, &path)?;
+            }
+            segment => {
+                let Some(segment) = segment? else { continue };
+                recovery.segments += 1;
+                last = Some(segment);
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// Moves a segment to what is damaged, as it is.
+fn set_aside(dir: &Path, segment: &Path) -> Result<(), LedgerError> {
+    let damaged = dir.join(DAMAGED_DIR);
+    files::make_dir(&damaged)?;
+    let name = segment.file_name().unwrap_or_default().to_string_lossy();
+    let aside = damaged.join(format!("{SEGMENT_PREFIX}{name}.{DAMAGED}"));
+    fs::rename(segment, &aside).at("cannot rename to", &aside)?;
+    files::sync_dir(&dir.join(SEGMENTS_DIR))
 }
 
 /// Reads a log file through and cuts off what is no frame; none if nothing of it is left.

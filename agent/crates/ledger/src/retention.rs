@@ -202,10 +202,17 @@ impl Keeper {
     fn kept(&self) -> Result<Vec<Kept>, LedgerError> {
         let mut kept = Vec::new();
         for (_, path) in segment::list(&self.dir)? {
-            if let Some(segment) = Segment::read(&path)? {
-                let is_thin = Retired::read(&path)?.is_some();
-                kept.push(Kept { bytes: bytes_of(&path)?, segment, is_thin });
-            }
+            let segment = match Segment::read(&path) {
+                // Told by searches and `verify`; the next start sets it aside.
+                Err(error) if error.is_damage() => continue,
+                segment => segment?,
+            };
+            let Some(segment) = segment else { continue };
+            let is_thin = match Retired::read(&path) {
+                Err(error) if error.is_damage() => true,
+                retired => retired?.is_some(),
+            };
+            kept.push(Kept { bytes: bytes_of(&path)?, segment, is_thin });
         }
         Ok(kept)
     }

@@ -15,7 +15,7 @@ pub(crate) struct Snapshot {
     pub(crate) segments: Vec<Segment>,
     /// In order; the records of none are in a segment too.
     pub(crate) logs: Vec<Log>,
-    /// Manifests that cannot be read, and why: what their segments hold is left out.
+    /// Manifests, and what retention wrote, that cannot be read, and why: what the segments of those hold is left out.
     pub(crate) damaged: Vec<LedgerError>,
 }
 
@@ -40,8 +40,14 @@ impl Snapshot {
         }
         // Log files are opened before segments are listed: what is sealed meanwhile is then met in one of the two.
         let opened = wal::open_all(dir)?;
-        let mut sealed = Horizon::read(dir)?.map_or(0, |horizon| horizon.frames.last);
         let (mut segments, mut damaged) = (Vec::new(), Vec::new());
+        let mut sealed = match Horizon::read(dir) {
+            Err(error) if error.is_damage() => {
+                damaged.push(error);
+                0
+            }
+            horizon => horizon?.map_or(0, |horizon| horizon.frames.last),
+        };
         for (_, path) in segment::list(dir)? {
             let segment = match Segment::read(&path) {
                 Ok(Some(segment)) => segment,

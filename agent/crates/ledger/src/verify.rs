@@ -227,6 +227,12 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
             (chain.position, chain.manifest) = (None, None);
         }
     }
+    let damaged = recovery::damaged_files(dir, DAMAGED)?;
+    // The cause, before the gap that it leaves in the chain.
+    if let Some(path) = damaged.iter().find(|path| named(path, recovery::SEGMENT_PREFIX)) {
+        let why = "this segment was set aside when the ledger was opened: its manifest could not be read";
+        return Err(Fault::new(path, why).into());
+    }
     check_segments(dir, &segments, &mut chain)?;
     for (file, path) in logs {
         check_log(file, &path, &mut chain)?;
@@ -234,9 +240,8 @@ fn check(dir: &Path, key: Option<PublicKey>, heads: &[Head], after: Option<u64>)
     if let Some(fault) = of_bundle {
         return Err(fault.into());
     }
-    if let Some(path) = recovery::damaged_files(dir, DAMAGED)?.first() {
-        let is_head = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("head-"));
-        let why = if is_head {
+    if let Some(path) = damaged.first() {
+        let why = if named(path, "head-") {
             "the frame that it signs was not there when the ledger was opened"
         } else {
             "this was cut off from a damaged part of the ledger"
@@ -315,4 +320,8 @@ fn is_growing(path: &Path, bytes: u64) -> bool {
         std::thread::park_timeout(Duration::from_millis(GROWTH_LOOK_MS));
         std::fs::metadata(path).map_or(true, |metadata| metadata.len() != bytes)
     })
+}
+
+fn named(path: &Path, prefix: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
 }

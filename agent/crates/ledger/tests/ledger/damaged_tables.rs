@@ -8,11 +8,11 @@ use parquet::file::metadata::{
 };
 use serde_json::Value;
 use watchfire_ledger::{
-    BundleQuery, ChainHash, Column, Families, Family, OpenPiece, Scan, Search, SearchQuery, Verdict, export,
-    verify,
+    BundleQuery, ChainHash, Column, Families, Family, Ledger, OpenPiece, Scan, Search, SearchQuery, Verdict,
+    export, verify,
 };
 
-use crate::common::{close, folder, open};
+use crate::common::{close, config, folder, open};
 
 /// Three segments, each with a flow and an event.
 fn three_segments() -> tempfile::TempDir {
@@ -198,4 +198,32 @@ fn a_manifest_that_cannot_be_read_is_told_and_the_rest_is_found() {
     assert!(damaged[0].starts_with(&manifest.display().to_string()), "{damaged:?}");
     let (found, damaged) = scanned(dir.path(), &[Column::Seq]);
     assert_eq!((found, damaged.len()), (2, 1));
+}
+
+/// Whichever of three it is: the ledger opens and goes on, what is damaged lies aside, and it is told from there on.
+#[test]
+fn a_ledger_with_a_damaged_manifest_opens_and_goes_on() {
+    for number in 1..=3 {
+        let dir = three_segments();
+        let name = format!("{number:012}");
+        let manifest = dir.path().join("segments").join(&name).join("manifest.json");
+        fs::write(&manifest, "{").unwrap();
+        let (mut ledger, recovery) = Ledger::open(config(dir.path(), 1 << 20)).unwrap();
+        assert!(recovery.damage[0].starts_with(&manifest.display().to_string()), "{recovery:?}");
+        assert_eq!(recovery.segments, 2, "{recovery:?}");
+        ledger.append(&[r#"{"type":"flow","n":4}"#]).1.unwrap();
+        ledger.rotate().unwrap();
+        close(ledger);
+        assert!(dir.path().join("segments/000000000004/manifest.json").exists());
+        assert_eq!(searched(dir.path()), (5, Vec::new()));
+        let aside = dir.path().join(format!("damaged/segment-{name}.damaged"));
+        assert!(aside.join("flow.parquet").exists());
+        let Verdict::Broken(fault) = verify(dir.path(), None, &[]).unwrap() else {
+            panic!("{number} is damaged")
+        };
+        assert_eq!(fault.path, aside);
+        let (ledger, again) = Ledger::open(config(dir.path(), 1 << 20)).unwrap();
+        assert_eq!(again.segments, 3);
+        close(ledger);
+    }
 }

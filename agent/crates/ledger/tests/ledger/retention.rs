@@ -144,3 +144,21 @@ fn what_was_recorded_under_a_clock_that_was_behind_is_not_old() {
     assert_eq!((ledger.stats().removed.get(), ledger.stats().thinned.get()), (0, 0));
     close(ledger);
 }
+
+#[test]
+fn a_manifest_that_is_damaged_meanwhile_holds_no_other_back() {
+    let dir = folder();
+    let clock = Arc::new(SetClock::at(WallTime(0)));
+    let mut ledger = open_for_a_month(dir.path(), &clock);
+    for n in 1..=3 {
+        ledger.append(&[format!("{{\"type\":\"flow\",\"n\":{n}}}")]).1.unwrap();
+        ledger.rotate().unwrap();
+    }
+    wait(ledger.stats(), |stats| stats.sealed.get() == 3);
+    fs::write(dir.path().join("segments/000000000002/manifest.json"), "{").unwrap();
+    clock.pass(31 * DAY);
+    ledger.append(&["{}"]).1.unwrap();
+    ledger.rotate().unwrap();
+    wait(ledger.stats(), |stats| stats.removed.get() == 2);
+    close(ledger);
+}
