@@ -212,7 +212,8 @@ impl Peer {
     /// Writes a line to the peer.
     pub(crate) fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("the peer still listens");
-        writeln!(input, "{line}").expect("write to the peer");
+        // In one piece: a peer may end on the first byte that it gets.
+        input.write_all(format!("{line}\n").as_bytes()).expect("write to the peer");
     }
 
     /// Writes a line to the peer, and reads its answer; empty where it ended instead.
