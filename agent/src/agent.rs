@@ -31,7 +31,7 @@ use crate::pipeline::{Control, HostView, Pipeline, Services, Stages, moment};
 use crate::sources::{Asked, Sources};
 
 /// Longest time a record waits in the event log's buffer; the first after a pause does not wait.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the kernel's counters are read.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the servers get to close when there is nothing to drain.
