@@ -44,7 +44,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The root of the tree in force; `below` is 0, in whatever way the verifier likes it.
+    /// The root of the tree in force.
     #[inline(always)]
     fn root() -> Self {
         // SAFETY: a value of the map.

@@ -80,8 +80,8 @@ pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Resul
         }
         horizon => horizon?,
     };
-    let last_listed = segment::list(dir)?.last().map_or(0, |(number, _)| *number);
     let last_segment = recover_segments(dir, &mut recovery)?;
+    let last_readable = last_segment.as_ref().map_or(0, |segment| segment.manifest.segment);
     let mut position = match (&last_segment, &horizon) {
         (Some(segment), _) => end_of(&segment.manifest.frames),
         (None, Some(horizon)) => end_of(&horizon.frames),
@@ -94,8 +94,10 @@ pub(crate) fn recover(dir: &Path, identity: &Identity, key: &PublicKey) -> Resul
         position,
         full: Vec::new(),
         current: None,
-        // That of one which is set aside is not given again: it may have been shipped.
-        last_number: last_listed.max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
+        // That of one which was set aside, now or earlier, is not given again: it may have been shipped.
+        last_number: last_readable
+            .max(last_set_aside(dir)?)
+            .max(horizon.as_ref().map_or(0, |horizon| horizon.segment)),
         last_sealed: match (&last_segment, &horizon) {
             (Some(segment), _) => Some(sealed(segment.manifest.segment, &segment.manifest.frames)),
             (None, Some(horizon)) => Some(sealed(horizon.segment, &horizon.frames)),
@@ -194,6 +196,12 @@ fn recover_segments(dir: &Path, recovery: &mut Recovery) -> Result<Option<Segmen
         }
     }
     Ok(last)
+}
+
+/// The greatest number of the segments that were set aside; 0 where none was.
+fn last_set_aside(dir: &Path) -> Result<u64, LedgerError> {
+    let number = |path: &PathBuf| path.file_stem()?.to_str()?.strip_prefix(SEGMENT_PREFIX)?.parse().ok();
+    Ok(damaged_files(dir, DAMAGED)?.iter().filter_map(number).max().unwrap_or(0))
 }
 
 /// Moves a segment to what is damaged, as it is.
