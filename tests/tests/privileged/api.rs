@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use watchfire_tests::{Agent, Need, make_certificate, watchfire};
+use watchfire_tests::{Agent, Need, make_certificate, until, watchfire};
 
 use crate::running::{command, has_argument, metric, nonce, ready};
 
@@ -41,12 +41,8 @@ pub(crate) fn socket() {
     let _ = agent.record("the exec", |record| record["action"] == "exec" && has_argument(record, &nonce));
     let filter = format!("process.args contains \"{nonce}\" and action = exec");
     let events = || lines(&run(&agent, &["events", "-o", "jsonl", "--agent=unix:api.sock", &filter]));
-    let mut found = events();
-    while found.is_empty() {
-        // The ledger gathers records for a moment.
-        std::thread::park_timeout(std::time::Duration::from_millis(50));
-        found = events();
-    }
+    // The ledger gathers records for a moment.
+    let found = until("the exec by the API", || Some(events()).filter(|found| !found.is_empty()));
     let exec_id = found[0]["process"]["exec_id"].as_str().unwrap();
     let tree = run(&agent, &["tree", "--agent=unix:api.sock", exec_id]);
     let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
@@ -89,15 +85,24 @@ pub(crate) fn load() {
     let agent = ready(agent.start());
     let line = agent.logged("API at https://");
     let (_, port) = line.rsplit_once(':').expect("the log names the port");
+    let url = format!("https://localhost:{}", port.trim());
     let script = folder.path().join("api.js");
     fs::write(&script, PROFILE).unwrap();
     let mut storm = Command::new("/bin/sh").args(["-c", STORM]).spawn().unwrap();
+    // Every page has to have records, and the ledger gathers the first for a moment.
+    fs::write(folder.path().join("token"), "abc").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let asked = [&format!("--agent={url}"), "--ca-file", &path("cert.pem"), "--token-file", &path("token")];
+    until("a record by the API", || {
+        let found = lines(&run(&agent, &[&["events", "-o", "jsonl", "--first", "1"], &asked[..]].concat()));
+        (!found.is_empty()).then_some(())
+    });
     let summary = folder.path().join("summary.json");
     let output = Command::new("k6")
         .args(["run", "--quiet", "--no-usage-report", "--summary-export"])
         .arg(&summary)
         .arg(&script)
-        .env("URL", format!("https://localhost:{}", port.trim()))
+        .env("URL", &url)
         .env("TOKEN", "abc")
         .env("SECONDS", std::env::var("WATCHFIRE_LOAD_SECONDS").as_deref().unwrap_or(LOAD_SECONDS))
         .env("SSL_CERT_FILE", folder.path().join("cert.pem"))
