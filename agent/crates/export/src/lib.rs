@@ -29,9 +29,9 @@ pub use jsonl::{
 pub use ledger::{LEDGER_GATHER_MS, LEDGER_OPEN_RETRY_SECONDS, LedgerFacts, LedgerSink, Opened};
 pub use metrics::{
     ApiMetrics, ApiRefusal, CounterHandle, FindingTotals, GaugeHandle, JudgingTotals, Latest, Metrics,
-    MetricsOptions, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PayloadTotals, PolicyObjects, ProbeInfo,
-    ProbeState, ProgramStatistics, SERIES_MAX_DEFAULT, ShipTotals, SinkCounters, SourceState,
-    WORKLOAD_SILENT_SECONDS_MAX,
+    MetricsOptions, NAME_SILENT_SECONDS_MAX, NAMESPACE_LABELS_MAX, POLICY_LABELS_MAX, PORT_LABELS_MAX,
+    PayloadTotals, PolicyObjects, ProbeInfo, ProbeState, ProgramStatistics, SERIES_MAX_DEFAULT, ShipTotals,
+    SinkCounters, SourceState,
 };
 pub use observe::{
     ANSWER_SECONDS_MAX, Answer, Ask, CLIENT_LINE_BYTES_MAX, CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_RECORDS_MAX,

@@ -40,8 +40,10 @@ use watchfire_model::{EnrichmentOutcome, KindCounters, Missing, Operation, Recor
 pub use self::account::{ProbeInfo, ProgramStatistics};
 pub use self::api::{ApiMetrics, ApiRefusal};
 pub use self::findings::{FindingTotals, NAMESPACE_LABELS_MAX};
+pub use self::hubble::PORT_LABELS_MAX;
 pub use self::inventory::SourceState;
 pub use self::latest::{Latest, ProbeState};
+pub use self::names::NAME_SILENT_SECONDS_MAX;
 pub use self::payloads::PayloadTotals;
 pub use self::policy::JudgingTotals;
 pub use self::registered::{CounterHandle, GaugeHandle};
@@ -50,7 +52,6 @@ pub use self::series::SERIES_MAX_DEFAULT;
 pub use self::shipping::ShipTotals;
 pub use self::sinks::SinkCounters;
 pub use self::verdicts::POLICY_LABELS_MAX;
-pub use self::workloads::WORKLOAD_SILENT_SECONDS_MAX;
 
 use self::account::AccountMetrics;
 use self::dns::DnsMetrics;
@@ -116,7 +117,7 @@ struct Families {
     series: Gauge,
     budget: SeriesBudget,
     workloads: Workloads,
-    /// Written while series of workloads are removed.
+    /// Written while series are removed.
     sweeping: RwLock<()>,
     workload_flows: WorkloadFlowMetrics,
     workload_processes: WorkloadProcessMetrics,

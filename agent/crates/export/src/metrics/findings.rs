@@ -1,8 +1,7 @@
 //! Findings, and what is counted beside them.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -13,7 +12,8 @@ use watchfire_model::{CandidateEffect, Finding, FindingState};
 
 use super::account::raise_to;
 use super::labels::Fixed;
-use super::series::{OVERFLOW, SeriesBudget};
+use super::names::{NameTable, Named};
+use super::series::{Foldable, OpenFamily, SeriesBudget};
 
 /// Namespaces that get series of their own; each has at most one for each kind and severity.
 pub const NAMESPACE_LABELS_MAX: usize = 200;
@@ -52,25 +52,39 @@ pub struct FindingTotals {
 struct Labels {
     kind: &'static str,
     severity: &'static str,
-    namespace: Arc<str>,
+    namespace: Arc<Named>,
 }
 
 impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let Self { kind, severity, namespace } = self;
-        for label in [("kind", *kind), ("severity", *severity), ("namespace", &**namespace)] {
+        let (namespace, ..) = namespace.names();
+        for label in [("kind", *kind), ("severity", *severity), ("namespace", namespace)] {
             label.encode(encoder.encode_label())?;
         }
         Ok(())
     }
 }
 
+impl Foldable for Labels {
+    fn is_folded(&self) -> bool {
+        self.namespace.is_overflow()
+    }
+
+    fn folded(&self) -> Self {
+        Self { namespace: Named::overflow(), ..self.clone() }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.namespace.is_gone()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct FindingMetrics {
-    findings: Family<Labels, Counter>,
-    occurrences: Family<Labels, Counter>,
-    namespaces: Mutex<HashSet<Arc<str>>>,
-    folded: Counter,
+    findings: OpenFamily<Labels, Counter>,
+    occurrences: OpenFamily<Labels, Counter>,
+    namespaces: NameTable,
     open: Gauge,
     overflowed: Counter,
     pairs_evicted: Counter,
@@ -81,11 +95,22 @@ pub(super) struct FindingMetrics {
 
 impl FindingMetrics {
     pub(super) fn register(registry: &mut Registry, budget: &SeriesBudget) -> Self {
+        let budget = budget.apart();
         let metrics = Self {
-            findings: Family::default(),
-            occurrences: Family::default(),
-            namespaces: Mutex::default(),
-            folded: budget.folded("findings"),
+            findings: OpenFamily::counter(
+                registry,
+                &budget,
+                "findings",
+                "Findings that began, by the namespace of the pod that policy selects; namespaces beyond the limit share \
+                 namespace=\"overflow\"",
+            ),
+            occurrences: OpenFamily::counter(
+                registry,
+                &budget,
+                "finding_occurrences",
+                "What findings stand for, as their records tell it: of findings about flows the number of flows",
+            ),
+            namespaces: NameTable::new(NAMESPACE_LABELS_MAX),
             open: Gauge::default(),
             overflowed: Counter::default(),
             pairs_evicted: Counter::default(),
@@ -93,17 +118,6 @@ impl FindingMetrics {
             candidates: Gauge::default(),
             candidate_flows: Family::default(),
         };
-        registry.register(
-            "findings",
-            "Findings that began, by the namespace of the pod that policy selects; namespaces beyond the limit share \
-             namespace=\"overflow\"",
-            metrics.findings.clone(),
-        );
-        registry.register(
-            "finding_occurrences",
-            "What findings stand for, as their records tell it: of findings about flows the number of flows",
-            metrics.occurrences.clone(),
-        );
         registry.register("findings_open", "Findings that go on", metrics.open.clone());
         registry.register(
             "finding_overflow",
@@ -141,12 +155,20 @@ impl FindingMetrics {
         let labels = Labels {
             kind: finding.kind.as_str(),
             severity: finding.severity.as_str(),
-            namespace: self.labelled(finding.namespace()),
+            namespace: self.namespaces.get((finding.namespace(), "", "")),
         };
         if finding.state == FindingState::New {
-            self.findings.get_or_create(&labels).inc();
+            self.findings.add(&labels, 1);
         }
-        self.occurrences.get_or_create(&labels).inc_by(finding.count_new);
+        self.occurrences.add(&labels, finding.count_new);
+    }
+
+    /// Forgets namespaces that are silent for too long, and removes their series.
+    pub(super) fn forget_silent(&self, running_s: u64) {
+        if self.namespaces.forget_silent(running_s) {
+            self.findings.sweep();
+            self.occurrences.sweep();
+        }
     }
 
     pub(super) fn set(&self, totals: &FindingTotals) {
@@ -176,20 +198,5 @@ impl FindingMetrics {
         {
             raise_to(&self.candidate_flows.get_or_create(&[("effect", effect)]), *total);
         }
-    }
-
-    /// The namespace to label with: itself while there is room, the shared one beyond.
-    fn labelled(&self, namespace: &str) -> Arc<str> {
-        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = namespaces.get(namespace) {
-            return Arc::clone(known);
-        }
-        if namespaces.len() >= NAMESPACE_LABELS_MAX {
-            self.folded.inc();
-            return OVERFLOW.into();
-        }
-        let namespace: Arc<str> = namespace.into();
-        namespaces.insert(Arc::clone(&namespace));
-        namespace
     }
 }

@@ -18,8 +18,11 @@ use watchfire_model::{
 
 use super::flows::begins;
 use super::labels::{self, Fixed};
+use super::names::{NameTable, Named};
 use super::series::{Foldable, OVERFLOW, OpenFamily, SeriesBudget};
 
+/// Ports with a series of their own for each protocol: one scan of ports names more.
+pub const PORT_LABELS_MAX: usize = 1000;
 /// Reasons of drops with a series of their own; kernels have about a hundred.
 const REASONS_MAX: usize = 256;
 /// Types of DNS questions and answers with a series of their own.
@@ -38,7 +41,8 @@ pub(super) struct HubbleMetrics {
     queries: Family<Fixed<3>, Counter>,
     responses: Family<Fixed<3>, Counter>,
     response_types: Family<Fixed<2>, Counter>,
-    ports: OpenFamily<Port, Counter>,
+    by_port: OpenFamily<OfPort, Counter>,
+    ports: NameTable,
     to_world: Family<Fixed<2>, Counter>,
     lost: Counter,
 }
@@ -55,12 +59,14 @@ impl HubbleMetrics {
             queries: Family::default(),
             responses: Family::default(),
             response_types: Family::default(),
-            ports: OpenFamily::counter(
+            by_port: OpenFamily::counter(
                 registry,
-                budget,
+                &budget.apart(),
                 "hubble_port_distribution",
-                "Flows that began and were not denied, by the server's port",
+                "Flows that began and were not denied, by the server's port; ports beyond the limit share \
+                 port=\"overflow\"",
             ),
+            ports: NameTable::new(PORT_LABELS_MAX),
             to_world: Family::default(),
             lost: lost.get_or_create_owned(&[("source", "perf_event_ring_buffer")]),
         };
@@ -137,7 +143,8 @@ impl HubbleMetrics {
         }
         if flow.verdict.outcome != Outcome::Denied {
             let port = if flow.icmp.is_some() { 0 } else { flow.server.address.port() };
-            self.ports.add(&Port { protocol, port: Some(port) }, 1);
+            let port = self.ports.get(("", "", &port.to_string()));
+            self.by_port.add(&OfPort { protocol, port }, 1);
         }
         if flow.server.kind == "world" {
             self.to_world.get_or_create(&[("protocol", protocol), ("verdict", verdict)]).inc();
@@ -163,6 +170,13 @@ impl HubbleMetrics {
 
     pub(super) fn observe_loss(&self, loss: &LossRecord) {
         self.lost.inc_by(loss.lost);
+    }
+
+    /// Forgets ports that are silent for too long, and removes their series.
+    pub(super) fn forget_silent(&self, running_s: u64) {
+        if self.ports.forget_silent(running_s) {
+            self.by_port.sweep();
+        }
     }
 
     fn reason(&self, reason: &str) -> Arc<str> {
@@ -224,33 +238,31 @@ impl EncodeLabelSet for Drop {
     }
 }
 
-/// Protocol and port; none for the ports that have no series of their own.
+/// Protocol and port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Port {
+struct OfPort {
     protocol: &'static str,
-    port: Option<u16>,
+    port: Arc<Named>,
 }
 
-impl EncodeLabelSet for Port {
+impl EncodeLabelSet for OfPort {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let (.., port) = self.port.names();
         ("protocol", self.protocol).encode(encoder.encode_label())?;
-        match self.port {
-            Some(port) => ("port", u32::from(port)).encode(encoder.encode_label()),
-            None => ("port", OVERFLOW).encode(encoder.encode_label()),
-        }
+        ("port", port).encode(encoder.encode_label())
     }
 }
 
-impl Foldable for Port {
+impl Foldable for OfPort {
     fn is_folded(&self) -> bool {
-        self.port.is_none()
+        self.port.is_overflow()
     }
 
     fn folded(&self) -> Self {
-        Self { port: None, ..self.clone() }
+        Self { port: Named::overflow(), ..self.clone() }
     }
 
     fn is_gone(&self) -> bool {
-        false
+        self.port.is_gone()
     }
 }

@@ -1,4 +1,5 @@
-//! Names of the cluster as labels show them: each is kept once and numbered, so that no name is compared twice.
+//! Names that labels show and that no closed set has: each is kept once and numbered, so that no name is compared twice, and
+//! forgotten when nothing is told of it any more.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
@@ -9,13 +10,20 @@ use hashbrown::HashTable;
 
 use super::series::OVERFLOW;
 
-/// Namespace, kind and name.
+/// For so long nothing may be told of a name before its series are removed: longer than an hour, so that what runs every
+/// hour keeps them.
+pub const NAME_SILENT_SECONDS_MAX: u64 = 2 * 60 * 60;
+
+/// How often silent ones are looked for, seconds.
+const LOOK_SECONDS: u64 = 60;
+
+/// Namespace, kind and name; what has no such thing has it empty.
 pub(super) type Names<'a> = (&'a str, &'a str, &'a str);
 
 /// What stands in labels for all that have no number.
 static OVERFLOWED: LazyLock<Arc<Named>> = LazyLock::new(|| Named::new(0, (OVERFLOW, OVERFLOW, OVERFLOW), 0));
 
-/// Something of the cluster that labels name.
+/// Something that labels name.
 pub(super) struct Named {
     id: usize,
     namespace: Box<str>,
@@ -84,6 +92,7 @@ pub(super) struct NameTable {
     hasher: RandomState,
     max: usize,
     now_s: AtomicU64,
+    looked_s: AtomicU64,
 }
 
 #[derive(Default, Debug)]
@@ -95,7 +104,8 @@ struct Known {
 
 impl NameTable {
     pub(super) fn new(max: usize) -> Self {
-        Self { known: RwLock::default(), hasher: RandomState::new(), max, now_s: AtomicU64::new(0) }
+        let (now_s, looked_s) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { known: RwLock::default(), hasher: RandomState::new(), max, now_s, looked_s }
     }
 
     /// The one of these names; where there is no room for it, the one that stands for all others. For names that are known
@@ -125,13 +135,19 @@ impl NameTable {
         named
     }
 
-    /// Takes in what time it is, seconds of any clock that only goes forward.
-    pub(super) fn set_now(&self, now_s: u64) {
-        self.now_s.store(now_s, Ordering::Relaxed);
+    /// Takes in how long the agent runs and forgets those that are silent for too long; whether there were any.
+    pub(super) fn forget_silent(&self, running_s: u64) -> bool {
+        self.now_s.store(running_s, Ordering::Relaxed);
+        let Some(since_s) = running_s.checked_sub(NAME_SILENT_SECONDS_MAX) else { return false };
+        if since_s < self.looked_s.load(Ordering::Relaxed) + LOOK_SECONDS {
+            return false;
+        }
+        self.looked_s.store(since_s, Ordering::Relaxed);
+        self.forget(since_s)
     }
 
     /// Forgets those that nobody has asked for since then; whether there were any.
-    pub(super) fn forget(&self, since_s: u64) -> bool {
+    fn forget(&self, since_s: u64) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.table.len();
         known.table.retain(|named| {
@@ -153,14 +169,14 @@ mod tests {
         let names = |name| ("shop", "Deployment", name);
         let (api, db) = (table.get(names("api")), table.get(names("db")));
         assert!(table.get(names("web")).is_overflow(), "there is room for two");
-        table.set_now(10);
+        table.forget_silent(10);
         assert_eq!(table.get(names("api")), api);
         assert!(!table.forget(0) && table.forget(10) && !table.forget(10));
         assert!(db.is_gone() && !api.is_gone());
         let web = table.get(names("web"));
         assert!(!web.is_overflow() && web != db);
         assert!(table.get(names("db")).is_overflow(), "its room is taken");
-        table.set_now(20);
+        table.forget_silent(20);
         assert!(table.forget(20));
         let again = table.get(names("db"));
         assert_eq!(again.names(), db.names());

@@ -15,7 +15,7 @@ impl Metrics {
             return;
         }
         let now_ns = stages::boot_ns();
-        let _kept = self.keep_workloads();
+        let _kept = self.keep_names();
         for record in records {
             self.0.stages.observe(record, now_ns);
             self.count(record);
@@ -24,26 +24,35 @@ impl Metrics {
 
     /// Counts what a record tells.
     pub fn observe(&self, record: &Record) {
-        let _kept = self.keep_workloads();
+        let _kept = self.keep_names();
         self.count(record);
     }
 
-    /// Takes in how long the agent runs, and removes the series of workloads of which nothing was told for
-    /// [`WORKLOAD_SILENT_SECONDS_MAX`](super::WORKLOAD_SILENT_SECONDS_MAX), within a minute. Where one is told of again, its
-    /// series begin at 0.
+    /// Takes in how long the agent runs, and removes the series of workloads, policies, namespaces and ports of which nothing
+    /// was told for [`NAME_SILENT_SECONDS_MAX`](super::NAME_SILENT_SECONDS_MAX), within a minute. Where one is told of again,
+    /// its series begin at 0.
     pub fn forget_silent(&self, running: Duration) {
         let families = &*self.0;
         let _swept = families.sweeping.write().unwrap_or_else(PoisonError::into_inner);
-        if families.workloads.forget_silent(running.as_secs()) {
+        let running_s = running.as_secs();
+        let are_workloads_gone = families.workloads.forget_silent(running_s);
+        let are_policies_gone = families.verdicts.forget_silent(running_s);
+        if are_workloads_gone {
             families.workload_flows.sweep();
             families.workload_processes.sweep();
+        }
+        if are_workloads_gone || are_policies_gone {
             families.verdicts.sweep();
+        }
+        families.findings.forget_silent(running_s);
+        if let Some(hubble) = &families.hubble {
+            hubble.forget_silent(running_s);
         }
     }
 
-    /// No workload is forgotten between the moment that it is found and the one that it is counted: its series would be there
+    /// No name is forgotten between the moment that it is found and the one that it is counted: its series would be there
     /// twice when it comes back.
-    fn keep_workloads(&self) -> RwLockReadGuard<'_, ()> {
+    fn keep_names(&self) -> RwLockReadGuard<'_, ()> {
         self.0.sweeping.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,4 +1,4 @@
-//! What bounds the number of series that are labelled with names of the cluster.
+//! What bounds the number of series that are labelled with names.
 
 use std::fmt;
 use std::hash::Hash;
@@ -40,6 +40,12 @@ impl SeriesBudget {
         budget
     }
 
+    /// Room without a limit, for families whose names come from a table that has one: they take none from workloads.
+    pub(super) fn apart(&self) -> Self {
+        let max = usize::MAX;
+        Self { left: Arc::new(AtomicUsize::new(max)), max, folded: self.folded.clone() }
+    }
+
     pub(super) const fn max(&self) -> usize {
         self.max
     }
@@ -64,7 +70,7 @@ impl SeriesBudget {
     }
 }
 
-/// Labels of which some are names of the cluster.
+/// Labels of which some are names.
 pub(super) trait Foldable:
     Clone + Eq + Hash + EncodeLabelSet + fmt::Debug + Send + Sync + 'static
 {
@@ -82,7 +88,7 @@ pub(super) trait Cell: EncodeMetric + TypedMetric + Send + Sync + fmt::Debug + '
 impl Cell for Counter {}
 impl Cell for Histogram {}
 
-/// A family whose labels have names of the cluster, within the budget. What finds no room is counted in a series that has
+/// A family whose labels have names, within the budget. What finds no room is counted in a series that has
 /// "overflow" for every name, so that sums stay what they are.
 pub(super) struct OpenFamily<K, M> {
     family: Family<K, M, fn() -> M>,

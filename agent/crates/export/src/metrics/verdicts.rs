@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use watchfire_model::{Direction, EndpointView, FlowRecord, Outcome, PolicyRef, SideVerdict};
 
 use super::labels::{self, Fixed};
 use super::names::{NameTable, Named};
-use super::series::{OpenFamily, SeriesBudget};
+use super::series::{Foldable, OpenFamily, SeriesBudget};
 use super::workloads::{Ends, OfPairByPolicy};
 
 /// Policies that have names in labels; by itself each has at most eight series (verdict, direction and side, two values each).
@@ -23,20 +22,19 @@ const NOT_COVERED: &str = Outcome::NotCovered.as_str();
 
 #[derive(Debug)]
 pub(super) struct VerdictMetrics {
-    by_policy: Family<OfPolicy, Counter>,
-    folded: Counter,
+    by_policy: OpenFamily<OfPolicy, Counter>,
     by_workload: OpenFamily<OfPairByPolicy<3>, Counter>,
     policies: NameTable,
 }
 
 impl VerdictMetrics {
     pub(super) fn register(registry: &mut Registry, budget: &SeriesBudget) -> Self {
-        let by_policy = Family::default();
-        registry.register(
+        let by_policy = OpenFamily::counter(
+            registry,
+            &budget.apart(),
             "flow_verdicts",
             "Verdicts per direction by the policy that gave them, once per connection end. A default denial \
              counts for every policy that isolates; policies beyond the limit share policy=\"overflow\"",
-            Family::clone(&by_policy),
         );
         let by_workload = OpenFamily::counter(
             registry,
@@ -46,12 +44,7 @@ impl VerdictMetrics {
              end. A default denial counts for every policy that isolates; not-covered has no policy, and is of directions \
              that have a pod",
         );
-        Self {
-            by_policy,
-            folded: budget.folded("flow_verdicts"),
-            by_workload,
-            policies: NameTable::new(POLICY_LABELS_MAX),
-        }
+        Self { by_policy, by_workload, policies: NameTable::new(POLICY_LABELS_MAX) }
     }
 
     /// Counts a flow that begins.
@@ -66,8 +59,14 @@ impl VerdictMetrics {
         }
     }
 
-    /// Removes the series of workloads that are gone.
+    /// Forgets policies that are silent for too long; whether there were any.
+    pub(super) fn forget_silent(&self, running_s: u64) -> bool {
+        self.policies.forget_silent(running_s)
+    }
+
+    /// Removes the series of workloads and of policies that are gone.
     pub(super) fn sweep(&self) {
+        self.by_policy.sweep();
         self.by_workload.sweep();
     }
 }
@@ -95,12 +94,9 @@ impl OneDirection<'_> {
 
     fn by(&self, verdict: &'static str, policy: &PolicyRef) {
         let policy = self.metrics.policies.get((&policy.namespace, policy.kind, &policy.name));
-        if policy.is_overflow() {
-            self.metrics.folded.inc();
-        }
         let closed = self.closed(verdict);
         self.of_workloads(verdict, Some(Arc::clone(&policy)));
-        self.metrics.by_policy.get_or_create(&OfPolicy { policy, closed }).inc();
+        self.metrics.by_policy.add(&OfPolicy { policy, closed }, 1);
     }
 
     fn of_workloads(&self, verdict: &'static str, policy: Option<Arc<Named>>) {
@@ -128,5 +124,19 @@ impl EncodeLabelSet for OfPolicy {
             label.encode(encoder.encode_label())?;
         }
         Ok(())
+    }
+}
+
+impl Foldable for OfPolicy {
+    fn is_folded(&self) -> bool {
+        self.policy.is_overflow()
+    }
+
+    fn folded(&self) -> Self {
+        Self { policy: Named::overflow(), closed: self.closed }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.policy.is_gone()
     }
 }

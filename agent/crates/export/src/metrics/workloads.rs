@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use watchfire_model::{EndpointView, FlowRecord, Party, PartyKind, PodView, ProcessView};
@@ -10,10 +9,6 @@ use watchfire_model::{EndpointView, FlowRecord, Party, PartyKind, PodView, Proce
 use super::labels::Fixed;
 use super::names::{NameTable, Named, Names};
 use super::series::Foldable;
-
-/// For so long nothing may be told of a workload before its series are removed: longer than an hour, so that what runs
-/// every hour keeps them.
-pub const WORKLOAD_SILENT_SECONDS_MAX: u64 = 2 * 60 * 60;
 
 /// Kind of what runs on the node outside of pods.
 const HOST: &str = "host";
@@ -23,19 +18,13 @@ const POD: &str = "Pod";
 /// What the pods of one Deployment, StatefulSet, … have in common, as labels show it.
 pub(super) type Workload = Named;
 
-/// How often silent ones are looked for, seconds.
-const LOOK_SECONDS: u64 = 60;
-
 /// Every workload of which something was told lately, up to a limit.
 #[derive(Debug)]
-pub(super) struct Workloads {
-    names: NameTable,
-    looked_s: AtomicU64,
-}
+pub(super) struct Workloads(NameTable);
 
 impl Workloads {
     pub(super) fn new(max: usize) -> Self {
-        Self { names: NameTable::new(max), looked_s: AtomicU64::new(0) }
+        Self(NameTable::new(max))
     }
 
     /// Who runs a process.
@@ -69,13 +58,7 @@ impl Workloads {
 
     /// Takes in how long the agent runs and forgets those that are silent for too long; whether there were any.
     pub(super) fn forget_silent(&self, running_s: u64) -> bool {
-        self.names.set_now(running_s);
-        let Some(since_s) = running_s.checked_sub(WORKLOAD_SILENT_SECONDS_MAX) else { return false };
-        if since_s < self.looked_s.load(Ordering::Relaxed) + LOOK_SECONDS {
-            return false;
-        }
-        self.looked_s.store(since_s, Ordering::Relaxed);
-        self.names.forget(since_s)
+        self.0.forget_silent(running_s)
     }
 
     fn of_pod(&self, pod: &PodView) -> Arc<Workload> {
@@ -87,7 +70,7 @@ impl Workloads {
     }
 
     fn get(&self, names: Names<'_>) -> Arc<Workload> {
-        self.names.get(names)
+        self.0.get(names)
     }
 }
 
@@ -219,6 +202,6 @@ impl<const N: usize> Foldable for OfPairByPolicy<N> {
     }
 
     fn is_gone(&self) -> bool {
-        self.ends.is_gone()
+        self.ends.is_gone() || self.policy.as_ref().is_some_and(|policy| policy.is_gone())
     }
 }

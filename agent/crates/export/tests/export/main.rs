@@ -24,5 +24,6 @@ mod observe;
 mod question;
 #[cfg(test)]
 mod records;
+mod silence;
 #[cfg(test)]
 mod workloads;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use watchfire_export::{Metrics, MetricsOptions, WORKLOAD_SILENT_SECONDS_MAX};
+use watchfire_export::{Metrics, MetricsOptions, NAME_SILENT_SECONDS_MAX};
 use watchfire_model::{
     CloseReason, Direction, ExecDetail, FlowCounters, FlowRecord, FlowStage, Packets, PodView, ProcessAction,
     Record, RecordBody, SideVerdict, Verdict, WorkloadRef,
@@ -269,7 +269,7 @@ fn verdicts_without_room_are_in_one_series_each() {
 fn series_of_silent_workloads_make_room_for_others() {
     const ROOM: usize = 55;
     let metrics = metrics(ROOM, false);
-    let silent = Duration::from_secs(WORKLOAD_SILENT_SECONDS_MAX);
+    let silent = Duration::from_secs(NAME_SILENT_SECONDS_MAX);
     let denied = || Verdict::combine(SideVerdict::NotCovered, common::deny(&["default-deny"]));
     let tell = |n: usize| {
         metrics.observe(&begun(pod_of(n), denied()));
