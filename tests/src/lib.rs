@@ -12,7 +12,7 @@ mod running;
 pub mod scraping;
 mod suite;
 
-pub use agent::{Agent, AgentCommand, watchfire};
+pub use agent::{Agent, AgentCommand, PATIENCE, watchfire};
 pub use certificate::{make_certificate, make_certificate_for};
 pub use need::{Need, cgroup2_root};
 pub use running::{

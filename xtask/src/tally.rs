@@ -75,6 +75,15 @@ impl Tally {
         counts
     }
 
+    /// Takes in what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.reasons.extend(other.reasons);
+        self.failures.extend(other.failures);
+    }
+
     /// Counts something that could not run at all.
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         self.skipped += 1;
@@ -141,7 +150,9 @@ mod tests {
         assert_eq!(counts, Counts { passed: 1, failed: 1, skipped: 2 });
         assert_eq!(shown, OUTPUT.lines().count());
         assert_eq!(tally.failed, 1);
-        tally.skip("privileged (whole tier)", "needs root");
+        let mut other = Tally::default();
+        other.skip("privileged (whole tier)", "needs root");
+        tally.add(other);
         let expected = [
             "FAILED vm 6.1: d",
             "SKIPPED privileged (whole tier): needs root",

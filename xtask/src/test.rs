@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 
 use crate::process::{self, Step};
@@ -47,29 +47,41 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let binaries = test_binaries::build()?;
     let filter = args.filter.as_deref();
     let mut tally = Tally::default();
+    let kubernetes = tiers.contains(&Tier::Cluster) && filter.is_none();
     thread::scope(|scope| {
         // Go takes minutes, which tiers that leave processors idle go on beside; what is needed first is built first.
-        let kubernetes = tiers.contains(&Tier::Cluster) && filter.is_none();
-        let mut oracle = tiers.contains(&Tier::Oracle).then(|| oracle::Building::begin(kubernetes));
+        let oracle = tiers.contains(&Tier::Oracle).then(|| oracle::Building::begin(kubernetes));
         if kubernetes && oracle.is_none() {
             scope.spawn(cluster::build_ahead);
         }
         if tiers.contains(&Tier::Privileged) {
             scope.spawn(|| drop(setup::stores()));
         }
-        tiers.iter().try_for_each(|tier| {
-            match tier {
-                Tier::Unit => unit(&binaries, filter, &mut tally)?,
-                Tier::Privileged => privileged(&binaries, &agent, filter, &mut tally)?,
-                Tier::Cluster => cluster::tier(&binaries, &agent, filter, &mut tally)?,
-                Tier::Vm => vm::tier(&binaries, &agent, filter, &mut tally),
-                Tier::Oracle => {
-                    let building = oracle.take().unwrap_or_else(|| oracle::Building::begin(false));
-                    oracle::tier(&binaries, building, filter, &mut tally)?;
+        if tiers.contains(&Tier::Unit) {
+            unit(&binaries, filter, &mut tally)?;
+        }
+        // Emulated machines take what the next tiers leave, whose tests mostly wait; these need Kubernetes sooner.
+        let machines = tiers.contains(&Tier::Vm).then(|| {
+            scope.spawn(|| {
+                if kubernetes {
+                    cluster::build_ahead();
                 }
-            }
-            Ok::<(), anyhow::Error>(())
-        })
+                vm::tier(&binaries, &agent, filter)
+            })
+        });
+        if tiers.contains(&Tier::Privileged) {
+            privileged(&binaries, &agent, filter, &mut tally)?;
+        }
+        if tiers.contains(&Tier::Cluster) {
+            cluster::tier(&binaries, &agent, filter, &mut tally)?;
+        }
+        if let Some(machines) = machines {
+            tally.add(machines.join().map_err(|_| anyhow!("the machines' tier panicked"))?);
+        }
+        if let Some(oracle) = oracle {
+            oracle::tier(&binaries, oracle, filter, &mut tally)?;
+        }
+        Ok::<(), anyhow::Error>(())
     })?;
     tally.close()
 }

@@ -4,6 +4,7 @@ mod boot;
 mod initramfs;
 mod machine;
 
+use std::cmp::Reverse;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +16,11 @@ use clap::builder::PossibleValuesParser;
 
 use crate::build;
 use crate::packages::{KERNELS, Kernel};
-use crate::process::Step;
+use crate::process::{self, Step};
 use crate::tally::Tally;
 use crate::test_binaries::{self, TestBinary};
 
-pub(crate) use self::boot::Clock;
+pub(crate) use self::boot::{Clock, Share};
 pub(crate) use self::machine::Machine;
 
 /// Tests that the VM tier leaves to the host: they say nothing of the kernel, or load the machine for longer than an
@@ -79,13 +80,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let suites = test_binaries::build()?;
         for kernel in wanted {
             let whole = Kernel { left_out: &[], ..*kernel };
-            tests_on(whole, &suites, &agent, args.filter.as_deref(), &Mutex::new(&mut tally));
+            tests_on(whole, Share::Full, &suites, &agent, args.filter.as_deref(), &Mutex::new(&mut tally));
         }
         return tally.close();
     }
     for kernel in wanted {
         let machine = Machine::prepare(*kernel, Clock::Time, &agent, &[], &args.command.join(" "))?;
-        let code = machine.boot(|line| println!("{line}"))?;
+        let code = machine.boot(Share::Full, |line| println!("{line}"))?;
         if code != 0 {
             bail!("the command ended with {code} on Linux {}", machine.kernel.version);
         }
@@ -94,27 +95,48 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Runs the privileged suites on every kernel of the matrix: as many machines at once as there are processors, since each
-/// is emulated on one.
-pub(crate) fn tier(suites: &[TestBinary], agent: &Path, filter: Option<&str>, tally: &mut Tally) {
+/// is emulated on one. They take what time the processors have left, since other tiers may run beside them.
+pub(crate) fn tier(suites: &[TestBinary], agent: &Path, filter: Option<&str>) -> Tally {
     let mut kernels: Vec<Kernel> = KERNELS.into_iter().filter(|kernel| kernel.is_supported).collect();
-    // Those that take the longest first, so that none is left to the end by itself.
-    kernels.sort_by_key(|kernel| kernel.left_out.len());
+    // Those with the most tests first, so that none is left to the end by itself.
+    kernels.sort_by_cached_key(|kernel| Reverse(count(kernel, suites, filter)));
     let at_once = thread::available_parallelism().map_or(1, NonZero::get);
-    let tally = Mutex::new(tally);
+    let mut all = Tally::default();
+    let tally = Mutex::new(&mut all);
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..at_once.min(kernels.len()) {
             scope.spawn(|| {
                 while let Some(kernel) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    tests_on(*kernel, suites, agent, filter, &tally);
+                    tests_on(*kernel, Share::Rest, suites, agent, filter, &tally);
                 }
             });
         }
     });
+    all
+}
+
+/// How many tests a kernel has to run.
+fn count(kernel: &Kernel, suites: &[TestBinary], filter: Option<&str>) -> usize {
+    let suites = suites.iter().filter(|suite| suite.is_privileged());
+    suites
+        .map(|suite| {
+            let mut list = suite.command(&suite.path);
+            list.arg("--list").args(selection(filter, kernel.left_out));
+            process::read(&mut list).unwrap_or_default().lines().count()
+        })
+        .sum()
+}
+
+/// Which tests, as a suite's command line says it.
+fn selection<'a>(filter: Option<&'a str>, left_out: &[&'a str]) -> Vec<&'a str> {
+    let left_out = LEFT_TO_THE_HOST.iter().chain(left_out).flat_map(|name| ["--skip", name]);
+    left_out.chain(filter).collect()
 }
 
 fn tests_on(
     kernel: Kernel,
+    share: Share,
     suites: &[TestBinary],
     agent: &Path,
     filter: Option<&str>,
@@ -136,7 +158,7 @@ fn tests_on(
     };
     let _step = Step::new(&format!("Linux {} in a VM", machine.kernel.version));
     let mut failed = false;
-    let ended = machine.boot(|line| {
+    let ended = machine.boot(share, |line| {
         println!("  {tier}: {line}");
         failed |= line.ends_with("FAILED");
         tally().line(&tier, line);
@@ -154,11 +176,9 @@ fn job(suites: usize, filter: Option<&str>, left_out: &[&str]) -> String {
         "echo \"Linux $(uname -r)\"\n/watchfire doctor\necho \"doctor ended with $?\"\ncode=0\n",
     );
     for index in 0..suites {
-        let filter = filter.map(|filter| format!(" '{filter}'")).unwrap_or_default();
-        let left_out: String =
-            LEFT_TO_THE_HOST.iter().chain(left_out).map(|name| format!(" --skip {name}")).collect();
+        let selection: String = selection(filter, left_out).iter().map(|word| format!(" '{word}'")).collect();
         // The serial console looks like a terminal, and colours would hide results from the count.
-        job.push_str(&format!("/suite{index} --color never{left_out}{filter} || code=$?\n"));
+        job.push_str(&format!("/suite{index} --color never{selection} || code=$?\n"));
     }
     job.push_str("exit $code\n");
     job

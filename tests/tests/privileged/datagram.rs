@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
-use watchfire_tests::Agent;
+use watchfire_tests::{Agent, PATIENCE};
 
 use crate::loss::{assert_balance, final_account};
 use crate::peer::{Peer, loopback};
@@ -115,7 +115,7 @@ pub(crate) fn echo() {
     let agent = agent();
     // A raw socket: the calls are the same as on one of UDP.
     let socket: UdpSocket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap().into();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let id = (std::process::id() as u16).to_be_bytes();
     let target: SocketAddr = loopback(0);
     for sequence in 0..3u8 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use watchfire_tests::Agent;
+use watchfire_tests::{Agent, PATIENCE};
 
 use crate::loss::{assert_balance, final_account};
 use crate::peer::loopback;
@@ -29,7 +29,7 @@ fn datagrams(port: u16) -> UdpSocket {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
     socket.set_reuse_port(true).unwrap();
     socket.bind(&loopback(port).into()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.into()
 }
 

@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use watchfire_model::RecordKind;
-use watchfire_tests::{Agent, watchfire};
+use watchfire_tests::{Agent, PATIENCE, until, watchfire};
 
 use crate::loss::{FORKS, flood_in, of_cgroup};
-use crate::running::{TestCgroup, command, has_argument, http_get, metric, nonce, ready};
+use crate::running::{TestCgroup, command, has_argument, http_get, metric, metric_until, nonce, ready};
 
 /// Programs that are run while no agent does.
 const RUNS: usize = 50;
-/// The longest that any wait lasts; emulated machines are slow.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A BPF filesystem of the test's own.
 pub(crate) struct Pins {
@@ -262,11 +260,10 @@ pub(crate) fn detach() {
     assert!(said.starts_with("removed from"), "{said}");
     assert!(!pins.path().exists(), "{:?}", pins.folders());
     // The kernel frees them a little later.
-    let deadline = Instant::now() + PATIENCE;
-    while loaded.iter().any(|program| programs().contains(program)) {
-        assert!(Instant::now() < deadline, "programs stay behind");
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
+    until("the end of the programs", || {
+        let all = programs();
+        loaded.iter().all(|program| !all.contains(program)).then_some(())
+    });
     assert!(pins.detach().contains("nothing to remove"));
 }
 
@@ -305,11 +302,7 @@ pub(crate) fn tampering() {
     std::fs::remove_file(folder.join("links/process_exec")).unwrap();
     let line = agent.logged("tampered with");
     assert!(line.contains("ERROR") && line.contains("process_exec"), "{line}");
-    let deadline = Instant::now() + PATIENCE;
-    while metric(&agent, "watchfire_probes_detached") != 1 {
-        assert!(Instant::now() < deadline, "the metric does not say so");
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
+    metric_until(&agent, "watchfire_probes_detached", |probes| probes == 1);
     // The agent holds it all the same.
     let nonce = nonce("tampered");
     run(&nonce, 0);

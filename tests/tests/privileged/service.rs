@@ -2,16 +2,12 @@
 //! a node's, in which the addresses of services are rewritten.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use watchfire_tests::{Agent, AgentCommand, cgroup2_root, watchfire};
 
 use crate::peer::Peer;
-use crate::running::{TestCgroup, command, metric, only, ready};
-
-/// How long a metric is waited for that is set about every second.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::running::{TestCgroup, command, metric, metric_until, only, ready};
 
 /// The client and three backends: of the first and the third policy says the same, of the second something else.
 const PODS: [(&str, &str); 4] = [("client", "client"), ("good", "good"), ("bad", "bad"), ("better", "good")];
@@ -325,13 +321,7 @@ pub(crate) fn without_conntrack() {
     assert_eq!(metric(&agent, "watchfire_service_backends_total{by=\"endpoints\"}"), 1);
     // Those of the client, and that of the node.
     assert_eq!(metric(&agent, "watchfire_service_backends_total{by=\"unresolved\"}"), 3);
-    // Set every second.
-    let errors = || metric(&agent, "watchfire_conntrack_errors_total");
-    let deadline = Instant::now() + PATIENCE;
-    while errors() < 4 && Instant::now() < deadline {
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-    assert_eq!(errors(), 4);
+    metric_until(&agent, "watchfire_conntrack_errors_total", |errors| errors == 4);
 }
 
 /// What `watchfire doctor` says of connection tracking, as who may ask it and as who may not.

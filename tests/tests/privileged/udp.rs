@@ -1,12 +1,10 @@
 //! The ends of flows of UDP.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+
+use watchfire_tests::PATIENCE;
 
 use crate::peer::{tell, wait_for_end_of_input};
-
-/// Longest wait for an answer: emulated machines are slow.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn serve(address: &str, bytes: usize) {
     let socket = UdpSocket::bind(address).expect("bind");

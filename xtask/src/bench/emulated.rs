@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::packages::Kernel;
 use crate::process::Step;
-use crate::vm::{Clock, Machine};
+use crate::vm::{Clock, Machine, Share};
 
 /// Begins a line in front of a file: its name and the number of its lines follow.
 const FILE: &str = "@@@ file ";
@@ -25,7 +25,7 @@ pub(super) fn run(
     let machine = Machine::prepare(kernel, Clock::Instructions, agent, &files, &job(arguments))?;
     let _step = Step::new(&format!("Linux {} in a VM that counts instructions", machine.kernel.version));
     let mut results = Results::default();
-    let code = machine.boot(|line| {
+    let code = machine.boot(Share::Full, |line| {
         if !results.take(line) {
             // Progress rewrites its line.
             println!("{}", line.rsplit('\r').next().unwrap_or(line));

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::boot::{self, Clock};
+use super::boot::{self, Clock, Share};
 use super::initramfs::Initramfs;
 use crate::packages::{self, Kernel};
 use crate::setup::{self, KernelFiles};
@@ -76,8 +76,8 @@ impl Machine {
     }
 
     /// Runs it to its end; says with which code the job ended.
-    pub(crate) fn boot(&self, show: impl FnMut(&str)) -> Result<i32> {
-        boot::boot(&self.kernel, self.clock, self.parameters, &self.initramfs, &self.log, show)
+    pub(crate) fn boot(&self, share: Share, show: impl FnMut(&str)) -> Result<i32> {
+        boot::boot(share, &self.kernel, self.clock, self.parameters, &self.initramfs, &self.log, show)
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
+use watchfire_tests::until;
 
 use super::program::Program;
-use super::wire::{End, INTERFACE, SERVER, Wire, wait_until};
+use super::wire::{End, INTERFACE, SERVER, Wire};
 
 /// Enough of each packet for its headers: lengths are told by them.
 pub(super) const HEADERS_BYTES: usize = 128;
@@ -44,7 +45,7 @@ impl Capture {
     pub(crate) fn finish(self, wire: &Wire) -> Captured {
         wire.peer(End::Client, &format!("say {SERVER}:{LAST_PORT} {LAST_WORD}")).finish();
         let file = file_in(&self.folder);
-        wait_until("the last datagram in the capture", || {
+        until("the last datagram in the capture", || {
             let bytes = std::fs::read(&file).expect("read the capture");
             bytes.windows(LAST_WORD.len()).any(|window| window == LAST_WORD.as_bytes()).then_some(())
         });

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use watchfire_tests::PATIENCE;
+
 use crate::peer::{tell, wait_for_end_of_input};
 
 /// Plays a role, if it is one of these.
@@ -85,8 +87,6 @@ fn get(address: &str) {
     tell(&stream.local_addr().expect("an address").to_string());
 }
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Larger than any datagram.
 const DATAGRAM_MAX_BYTES: usize = 65_536;
 

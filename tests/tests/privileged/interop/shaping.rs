@@ -1,7 +1,9 @@
 //! A wire that is slow and loses packets, against what ss says of the same socket.
 
+use watchfire_tests::until;
+
 use super::tcp::ends_of;
-use super::wire::{CLIENT, End, INTERFACE, SERVER, Wire, wait_until};
+use super::wire::{CLIENT, End, INTERFACE, SERVER, Wire};
 use crate::running::agent;
 
 /// What the client sends, bytes: enough for every kind of loss to happen.
@@ -51,7 +53,7 @@ fn agrees_with_ss(wire: &Wire) -> (u64, u64) {
     let mut client = wire.peer(End::Client, &format!("stream {SERVER}:{PORT} {TRANSFER_BYTES}"));
     let port = client.port();
     let select = format!("( sport = :{port} and dport = :{PORT} )");
-    let ss = wait_until("everything acknowledged", || {
+    let ss = until("everything acknowledged", || {
         let text = wire.run(End::Client, &format!("ss -tinH '{select}'"));
         // State, what is received and not read, what is sent and not acknowledged, addresses; then the details.
         let mut words = text.split_whitespace();

@@ -5,13 +5,13 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use watchfire_tests::Agent;
+use watchfire_tests::{Agent, until};
 
 use super::capture::{Capture, Captured, WHOLE_BYTES};
 use super::ja4;
 use super::program::Program;
 use super::tcp::{endpoint, ends_of};
-use super::wire::{End, SERVER, Wire, wait_until};
+use super::wire::{End, SERVER, Wire};
 use crate::running::{bare, only, ready};
 
 const NAME: &str = "shop.example";
@@ -50,7 +50,7 @@ fn start_server(wire: &Wire, folder: &TempDir) -> Program {
     // The last of what it says when it starts.
     let arguments = ["-p", &path, "-c", "nginx.conf", "-e", "stderr"];
     let server = Program::start(wire.command(End::Server, "nginx", &arguments), "getrlimit");
-    wait_until("nginx listens", || {
+    until("nginx listens", || {
         let listening = wire.run(End::Server, "ss -ltnH");
         listening.contains(&format!(":{PLAIN_PORT} ")).then_some(())
     });

@@ -107,15 +107,3 @@ impl Wire {
         Peer::start_by(self.command(end, "/bin/sh", &["-c", "exec \"$PEER\""]), role)
     }
 }
-
-/// Asks again and again; a test that waits in vain fails by itself.
-pub(crate) fn wait_until<T>(awaited: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(std::time::Instant::now() < deadline, "{awaited}: did not come");
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
-}
