@@ -24,7 +24,10 @@ fn series(metrics: &Metrics, family: &str) -> (usize, u64) {
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{family}{{"))).collect();
     let (shared, named): (Vec<&str>, Vec<&str>) =
         lines.iter().partition(|line| line.contains("=\"overflow\""));
-    let count = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap();
+    let count = |line: &str| -> u64 {
+        let (_, count) = line.rsplit_once(' ').expect("a value stands behind the labels");
+        count.parse().expect("a count")
+    };
     (named.len(), shared.into_iter().map(count).sum())
 }
 
