@@ -36,8 +36,17 @@ pub struct FilterNode {
     pub wildcard: u32,
     /// `FILTER_*`; what is told of a folder is told of all that is in it.
     pub mask: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// With which bytes its children's names begin: a bit of [`FilterNode::initial`] for each.
+    pub initials: u32,
+}
+
+impl FilterNode {
+    /// The bit of a name's first byte: shared by bytes that are 32 apart.
+    #[inline(always)]
+    #[must_use]
+    pub const fn initial(byte: u8) -> u32 {
+        1 << (byte & 31)
+    }
 }
 
 /// Where filtering begins.

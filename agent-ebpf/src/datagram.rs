@@ -68,6 +68,9 @@ pub(crate) fn socket_release(ctx: SockContext) -> i32 {
 
 #[inline(always)]
 fn passes(skb: *mut __sk_buff, sent: bool) {
+    if packet::is_empty_segment(skb) {
+        return;
+    }
     let Some(packet) = Packet::of(skb) else { return };
     if packet.transport.protocol == packet::TCP {
         if WITH_PAYLOADS.load() == 1 {

@@ -43,8 +43,8 @@ const fn access_of(flags: u32, mode: u32) -> u32 {
 struct OpenFile {
     flags: u32,
     mode: u32,
-    inode: *const u8,
     at: Location,
+    file: *const u8,
 }
 
 impl OpenFile {
@@ -54,8 +54,8 @@ impl OpenFile {
         Self {
             flags: field!(file, file_flags as u32),
             mode: field!(file, file_mode as u32),
-            inode: field!(file, file_inode as *const u8),
             at: Location::of_path(file.wrapping_add(offset!(file_path))),
+            file,
         }
     }
 
@@ -65,9 +65,15 @@ impl OpenFile {
         Self {
             flags: read(file, offset!(file_flags)),
             mode: read(file, offset!(file_mode)),
-            inode: read(file, offset!(file_inode)),
             at: Location::of_path(file.wrapping_add(offset!(file_path))),
+            file,
         }
+    }
+
+    /// Its inode, which is read when something asks for it: most files are not told of.
+    #[inline(always)]
+    fn inode(&self) -> *const u8 {
+        read(self.file, offset!(file_inode))
     }
 }
 
@@ -75,7 +81,7 @@ impl OpenFile {
 #[inline(always)]
 fn opened(file: &OpenFile, which: Scratch, outcome: Outcome) {
     if WITH_MEMORY.load() == 1 && file.mode & FMODE_WRITE != 0 {
-        memory::opened(file.inode, file.at, file.flags, outcome);
+        memory::opened(file.inode(), file.at, file.flags, outcome);
     }
     let details = Details { flags: file.flags, ..Details::new(Operation::OPEN, outcome) };
     touched(file, which, details, access_of(file.flags, file.mode));
@@ -84,18 +90,28 @@ fn opened(file: &OpenFile, which: Scratch, outcome: Outcome) {
 /// Something was done to an open file: told where the file is watched for `access`.
 #[inline(always)]
 fn touched(file: &OpenFile, which: Scratch, details: Details, access: u32) {
-    resolved(file.inode, file.at, Location::NONE, which, details, access);
+    resolved(|| file.inode(), file.at, Location::NONE, which, details, access);
 }
 
 /// Something is done to a file whose place is known, with a second place for renames and links.
 #[inline(always)]
-fn resolved(inode: *const u8, at: Location, other: Location, which: Scratch, details: Details, access: u32) {
+fn resolved(
+    inode: impl Fn() -> *const u8,
+    at: Location,
+    other: Location,
+    which: Scratch,
+    details: Details,
+    access: u32,
+) {
     if WITH_FILES.load() == 0 {
         return;
     }
     count(Kind::FILE, Count::Seen);
     let mut details = details;
-    details.take_inode(inode);
+    let watches_inodes = filter::watches_inodes();
+    if watches_inodes {
+        details.take_inode(inode());
+    }
     if details.inode != 0 && filter::is_watched_inode(details.inode, details.device) {
         details.by_inode = true;
     } else {
@@ -106,6 +122,10 @@ fn resolved(inode: *const u8, at: Location, other: Location, which: Scratch, det
         if !wanted {
             return count(Kind::FILE, Count::Filtered);
         }
+    }
+    // Most files are not told of, and theirs is not read.
+    if !watches_inodes {
+        details.take_inode(inode());
     }
     tell(which, task::current(), &details, Source::Resolved(at), Source::Resolved(other));
 }
@@ -135,7 +155,7 @@ fn mapped(file: &OpenFile, protection: u32, which: Scratch, outcome: Outcome) {
     }
     count(Kind::FILE, Count::Seen);
     let mut details = details;
-    details.take_inode(file.inode);
+    details.take_inode(file.inode());
     tell(which, task::current(), &details, Source::Resolved(file.at), Source::Resolved(Location::NONE));
 }
 

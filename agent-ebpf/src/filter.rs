@@ -80,15 +80,19 @@ impl Position {
             self.below += 1;
             return;
         }
+        let Some(node) = node_of(self.node) else { return self.below += 1 };
         // SAFETY: values of the maps.
         let named = unsafe {
             (*key).node = self.node;
-            lookup(&raw const FILTER_CHILDREN, key).map(|child| *child.cast::<u32>())
+            // Most names of most folders begin as no name of the tree does.
+            let may_be = node.initials & FilterNode::initial((*key).name[0]) != 0;
+            if may_be {
+                lookup(&raw const FILTER_CHILDREN, key).map(|child| *child.cast::<u32>())
+            } else {
+                None
+            }
         };
-        let child = match named {
-            Some(child) => child,
-            None => node_of(self.node).map_or(0, |node| node.wildcard),
-        };
+        let child = named.unwrap_or(node.wildcard);
         if child == 0 {
             self.below += 1;
         } else {
@@ -120,12 +124,16 @@ fn mask_of(node: u32) -> u32 {
     node_of(node).map_or(0, |node| node.mask)
 }
 
+/// Whether any file is watched by identity.
+#[inline(always)]
+pub(crate) fn watches_inodes() -> bool {
+    // SAFETY: a value of the map.
+    slot(&raw const FILTER_ROOT, 0).is_some_and(|root| unsafe { (*root.cast::<FilterRoot>()).inodes != 0 })
+}
+
 /// Whether a file is watched by identity.
 #[inline(always)]
 pub(crate) fn is_watched_inode(inode: u64, device: u32) -> bool {
-    // SAFETY: a value of the map.
-    let any = slot(&raw const FILTER_ROOT, 0)
-        .is_some_and(|root| unsafe { (*root.cast::<FilterRoot>()).inodes != 0 });
     let key = InodeKey { inode, device, reserved: 0 };
-    any && lookup(&raw const FILTER_INODES, &raw const key).is_some()
+    lookup(&raw const FILTER_INODES, &raw const key).is_some()
 }

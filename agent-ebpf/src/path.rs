@@ -1,5 +1,7 @@
 //! Paths: the dentry chain from a file up to the root of the process.
 
+mod places;
+
 use core::mem::MaybeUninit;
 
 use agent_common::{NAME_BYTES_MAX, PATH_COMPONENTS_MAX};
@@ -7,6 +9,8 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_
 
 use crate::maps::{SCRATCH_BYTES, Scratch, scratch_at};
 use crate::settings::offset;
+
+pub(crate) use places::{Location, Places};
 
 /// Keeps a position within the lower half of a buffer of `BUFFER` bytes, a power of two, in a way that the compiler
 /// cannot take away as needless. The verifier wants a mask.
@@ -51,26 +55,6 @@ pub(crate) fn read<T: Copy>(base: *const u8, offset: usize) -> T {
     }
 }
 
-/// A place in the tree of mounts.
-#[derive(Clone, Copy)]
-pub(crate) struct Location {
-    /// The name.
-    pub(crate) dentry: *const u8,
-    /// The mount that it is seen through.
-    pub(crate) vfsmount: *const u8,
-}
-
-impl Location {
-    /// Nowhere: a root that no walk meets, and where a walk ends at once.
-    pub(crate) const NONE: Self = Self { dentry: core::ptr::null(), vfsmount: core::ptr::null() };
-
-    /// What a `struct path` says.
-    #[inline(always)]
-    pub(crate) fn of_path(path: *const u8) -> Self {
-        Self { dentry: read(path, offset!(path_dentry)), vfsmount: read(path, offset!(path_mnt)) }
-    }
-}
-
 /// Appends the components of a location to a buffer of `BUFFER` bytes at `start`, from the file upwards, each closed by
 /// NUL, and returns the position after them. The walk stops at `root`, crosses mount points, and gives up at
 /// [`PATH_COMPONENTS_MAX`] components or `most` bytes.
@@ -82,34 +66,29 @@ pub(crate) fn append<const BUFFER: usize>(
     root: Location,
     most: usize,
 ) -> usize {
-    let Location { mut dentry, mut vfsmount } = location;
-    let Location { dentry: root_dentry, vfsmount: root_vfsmount } = root;
+    let mut dentry = location.dentry;
+    let places = Places::of_kernel();
+    let mut mount = places.of_vfsmount(location.vfsmount);
+    let root_mount = root.vfsmount.wrapping_sub(offset!(mount_mnt));
     let zero = unknown_zero();
     let limit = bounded::<BUFFER>(forgotten(start + most - NAME_BYTES_MAX, zero));
     let mut end = start;
     for _ in 0..PATH_COMPONENTS_MAX {
         end = bounded::<BUFFER>(forgotten(end, zero));
         dentry = forgotten(dentry as usize, zero) as *const u8;
-        vfsmount = forgotten(vfsmount as usize, zero) as *const u8;
-        if dentry == root_dentry && vfsmount == root_vfsmount {
+        mount = mount.forgotten(zero);
+        if dentry == root.dentry && mount.at == root_mount {
             break;
         }
-        if dentry == read::<*const u8>(vfsmount, offset!(vfsmount_root)) {
-            // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
-            let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
-            let parent: *const u8 = read(mount, offset!(mount_parent));
-            if parent == mount {
-                break;
-            }
-            dentry = read(mount, offset!(mount_mountpoint));
-            vfsmount = parent.wrapping_add(offset!(mount_mnt));
+        if dentry == mount.root {
+            let Some(above) = mount.up(places) else { break };
+            (dentry, mount) = above;
             continue;
         }
-        let parent: *const u8 = read(dentry, offset!(dentry_parent));
+        let (parent, name) = places.of_dentry(dentry);
         if parent.is_null() || end > limit {
             break;
         }
-        let name: *const u8 = read(dentry, offset!(dentry_name));
         // SAFETY: the position was masked to the lower half of the buffer, a name is far shorter than the upper half.
         let written =
             unsafe { bpf_probe_read_kernel_str(buffer.add(end).cast(), NAME_BYTES_MAX as u32, name.cast()) };

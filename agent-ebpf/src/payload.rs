@@ -148,8 +148,34 @@ fn client_hello(
     Some((PAYLOAD_CLIENT_HELLO_MORE, if bytes < left { bytes } else { left }))
 }
 
-#[inline(never)]
+#[inline(always)]
 fn copy(skb: *mut __sk_buff, key: &FlowKey, part: &Part) {
+    let what = u64::from(part.kind) << 1 | u64::from(part.sent);
+    payload_copy(skb, key, what, u64::from(part.offset) << 32 | u64::from(part.bytes), part.sequence);
+}
+
+/// A global function, which the verifier follows once by itself and not for each piece. A key is all that it is given in
+/// memory: kernels before 6.12 add up the stacks of those that call each other.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn payload_copy(
+    skb: *mut __sk_buff,
+    key: *const FlowKey,
+    what: u64,
+    place: u64,
+    sequence: u32,
+) -> u32 {
+    let (kind, sent) = ((what >> 1) as u32, what & 1 == 1);
+    let part = Part { kind, offset: (place >> 32) as u32, bytes: place as u32, sent, sequence };
+    // SAFETY: null or a key: the verifier knows the size, and wants to be shown that it is there.
+    if let Some(key) = unsafe { key.as_ref() } {
+        tell(skb, key, &part);
+    }
+    0
+}
+
+#[inline(always)]
+fn tell(skb: *mut __sk_buff, key: &FlowKey, part: &Part) {
     count(Kind::PAYLOAD, Count::Seen);
     let owner: &SocketState = match state_of(skb) {
         Some(state) => state,

@@ -58,6 +58,11 @@ pub(crate) static SETXATTR_DENTRY: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static WITH_UNIX_SOCKETS: Global<u32> = Global::new(0);
 
+/// 1 where a dentry's folder, the hash of its name and the name's address lie behind each other, and so do a mount's
+/// parent, mountpoint and root. On kernels that shuffle their structs they may not.
+#[unsafe(no_mangle)]
+pub(crate) static PLACES_TOGETHER: Global<u32> = Global::new(0);
+
 /// Position of the bit-field `linux_binprm.secureexec`, bits from the start of the struct.
 #[unsafe(no_mangle)]
 pub(crate) static SECURE_EXEC_BIT: Global<u32> = Global::new(0);

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use agent_common::{CONNECTION_FOUND, Kind, SocketState, TcpRecord};
 use aya_ebpf::bindings::seq_file;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write, bpf_sock_from_file};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
@@ -34,6 +34,15 @@ pub(crate) struct Visit {
     state: *mut SocketState,
 }
 
+/// `struct bpf_iter__task_file` of kernel/bpf/task_iter.c.
+#[repr(C)]
+pub(crate) struct FileVisit {
+    meta: *const *mut seq_file,
+    task: *const c_void,
+    descriptor: u32,
+    file: *mut c_void,
+}
+
 /// Every socket with a state, in whatever network namespace, when the agent reads the iterator: what moved since it was told
 /// last is written as a [`TcpRecord`].
 #[unsafe(no_mangle)]
@@ -42,13 +51,39 @@ pub(crate) extern "C" fn tcp_sweep(visit: *const Visit) -> i32 {
     // SAFETY: the program's context; the last visit has no socket.
     let (sock, state) = unsafe { ((*visit).sock, (*visit).state) };
     if !sock.is_null() && !state.is_null() {
-        update(visit, sock, state);
+        // SAFETY: as above; there always is a file to write to.
+        unsafe { update(*(*visit).meta, sock, state) };
+    }
+    0
+}
+
+/// Every open file of every process, when the agent reads the iterator. It holds the files that it visits, and so the sockets
+/// behind them. One that several processes have was told at the first visit.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+pub(crate) extern "C" fn tcp_sweep_files(visit: *const FileVisit) -> i32 {
+    // SAFETY: the program's context; the last visit has no file.
+    unsafe {
+        let file = (*visit).file;
+        if file.is_null() {
+            return 0;
+        }
+        let socket = bpf_sock_from_file(file.cast());
+        if socket.is_null() {
+            return 0;
+        }
+        let sock = field!(socket.cast::<u8>().cast_const(), socket_sk as *mut c_void);
+        if !sock.is_null()
+            && let Some(state) = socket_state(sock, false)
+        {
+            update(*(*visit).meta, sock, state);
+        }
     }
     0
 }
 
 #[inline(always)]
-fn update(visit: *const Visit, sock: *mut c_void, state: *mut SocketState) {
+fn update(seq: *mut seq_file, sock: *mut c_void, state: *mut SocketState) {
     let tcp = tcp_sock(sock);
     if tcp.is_null() {
         return;
@@ -78,7 +113,6 @@ fn update(visit: *const Visit, sock: *mut c_void, state: *mut SocketState) {
     // SAFETY: room for a record, every byte of which is written; a state that is not null.
     let refused = unsafe {
         fill(record.as_mut_ptr(), Kind::TCP_OPEN, tcp, state, (flags, tcp_state, 0));
-        let seq = *(*visit).meta;
         bpf_seq_write(seq, record.as_ptr().cast(), size_of::<TcpRecord>() as u32)
     };
     // Where the file is full, the kernel comes again with the same socket.

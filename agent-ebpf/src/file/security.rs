@@ -44,30 +44,30 @@ hooks! {
     file_unlink_lsm file_unlink_fentry ("path_unlink", "security_path_unlink") |ctx, 2| {
         let dentry = number(&ctx, 1);
         let at = in_folder(ctx.arg(0), dentry);
-        resolved(inode(dentry), at, Location::NONE, Scratch::FileUnlink, change(Operation::UNLINK), FILTER_WRITE);
+        resolved(|| inode(dentry), at, Location::NONE, Scratch::FileUnlink, change(Operation::UNLINK), FILTER_WRITE);
     }
     file_rmdir_lsm file_rmdir_fentry ("path_rmdir", "security_path_rmdir") |ctx, 2| {
         let dentry = number(&ctx, 1);
         let at = in_folder(ctx.arg(0), dentry);
-        resolved(inode(dentry), at, Location::NONE, Scratch::FileRmdir, change(Operation::RMDIR), FILTER_WRITE);
+        resolved(|| inode(dentry), at, Location::NONE, Scratch::FileRmdir, change(Operation::RMDIR), FILTER_WRITE);
     }
     file_mkdir_lsm file_mkdir_fentry ("path_mkdir", "security_path_mkdir") |ctx, 3| {
         let at = in_folder(ctx.arg(0), number(&ctx, 1));
         let details = Details { value: u32::from(ctx.arg::<u64>(2) as u16), ..change(Operation::MKDIR) };
-        resolved(core::ptr::null(), at, Location::NONE, Scratch::FileMkdir, details, FILTER_WRITE);
+        resolved(core::ptr::null, at, Location::NONE, Scratch::FileMkdir, details, FILTER_WRITE);
     }
     file_rename_lsm file_rename_fentry ("path_rename", "security_path_rename") |ctx, 5| {
         let dentry = number(&ctx, 1);
         let (at, other) = (in_folder(ctx.arg(0), dentry), in_folder(ctx.arg(2), number(&ctx, 3)));
         let details = Details { flags: ctx.arg::<u64>(4) as u32, ..change(Operation::RENAME) };
-        resolved(inode(dentry), at, other, Scratch::FileRename, details, FILTER_WRITE);
+        resolved(|| inode(dentry), at, other, Scratch::FileRename, details, FILTER_WRITE);
     }
     file_link_lsm file_link_fentry ("path_link", "security_path_link") |ctx, 3| {
         let dentry = number(&ctx, 0);
         let folder = ctx.arg(1);
         // A link cannot leave its filesystem, and the kernel asks for both names to be in one mount.
         let (at, other) = (in_folder(folder, dentry), in_folder(folder, number(&ctx, 2)));
-        resolved(inode(dentry), at, other, Scratch::FileLink, change(Operation::LINK), FILTER_WRITE);
+        resolved(|| inode(dentry), at, other, Scratch::FileLink, change(Operation::LINK), FILTER_WRITE);
     }
     file_symlink_lsm file_symlink_fentry ("path_symlink", "security_path_symlink") |ctx, 3| {
         let at = in_folder(ctx.arg(0), number(&ctx, 1));
@@ -78,7 +78,7 @@ hooks! {
         let path: *const u8 = ctx.arg(0);
         let at = Location::of_path(path);
         let details = Details { value: u32::from(ctx.arg::<u64>(1) as u16), ..change(Operation::CHMOD) };
-        resolved(inode(at.dentry), at, Location::NONE, Scratch::FileChmod, details, FILTER_WRITE);
+        resolved(|| inode(at.dentry), at, Location::NONE, Scratch::FileChmod, details, FILTER_WRITE);
     }
     file_chown_lsm file_chown_fentry ("path_chown", "security_path_chown") |ctx, 3| {
         let path: *const u8 = ctx.arg(0);
@@ -88,13 +88,13 @@ hooks! {
             group: ctx.arg::<u64>(2) as u32,
             ..change(Operation::CHOWN)
         };
-        resolved(inode(at.dentry), at, Location::NONE, Scratch::FileChown, details, FILTER_WRITE);
+        resolved(|| inode(at.dentry), at, Location::NONE, Scratch::FileChown, details, FILTER_WRITE);
     }
     file_truncate_lsm file_truncate_fentry ("path_truncate", "security_path_truncate") |ctx, 1| {
         let path: *const u8 = ctx.arg(0);
         let at = Location::of_path(path);
         let details = change(Operation::TRUNCATE);
-        resolved(inode(at.dentry), at, Location::NONE, Scratch::FileTruncate, details, FILTER_WRITE);
+        resolved(|| inode(at.dentry), at, Location::NONE, Scratch::FileTruncate, details, FILTER_WRITE);
     }
     file_ftruncate_lsm file_ftruncate_fentry ("file_truncate", "security_file_truncate") |ctx, 1| {
         touched(&OpenFile::typed(ctx.arg(0)), Scratch::FileTruncateOpen, change(Operation::TRUNCATE), FILTER_WRITE);
@@ -145,5 +145,5 @@ fn attribute(dentry: *const u8, name: u64) {
     let mut details = change(Operation::SETXATTR);
     details.in_filesystem = true;
     details.name = Text { at: name, in_kernel: true };
-    resolved(inode(dentry), at, Location::NONE, Scratch::FileSetxattr, details, FILTER_WRITE);
+    resolved(|| inode(dentry), at, Location::NONE, Scratch::FileSetxattr, details, FILTER_WRITE);
 }

@@ -10,8 +10,8 @@ use aya_ebpf::macros::btf_map;
 
 use super::Position;
 use crate::maps::{SCRATCH_BYTES, SCRATCHES, Scratch, scratch_at, slot};
-use crate::path::{Location, forgotten, read, unknown_zero};
-use crate::settings::{offset, own};
+use crate::path::{Location, Places, forgotten, unknown_zero};
+use crate::settings::own;
 
 /// Bytes of a text that are compared; a longer text is told whatever it names.
 const FILTER_TEXT_BYTES: usize = 256;
@@ -24,7 +24,8 @@ const AT_END: u64 = 1 << 63;
 /// Room for the walk of one path.
 #[repr(C)]
 struct Walk {
-    /// Name pointers, from the file upwards; twice as many as are used, so that a mask keeps an index inside.
+    /// Where the names are, from the file upwards; twice as many as are used, so that a mask keeps an index inside. They are
+    /// read on the way down, where most paths end at the first.
     names: [u64; 2 * PATH_COMPONENTS_MAX],
     key: FilterKey,
     /// Bytes of the component in the key.
@@ -90,37 +91,32 @@ extern "C" fn filter_follow(which: u32, from: u64, start: u32) -> u64 {
 #[inline(always)]
 fn walk_from(walk: *mut Walk, dentry: *const u8, vfsmount: *const u8) -> Position {
     let names = walk.cast::<u64>();
-    let (mut dentry, mut vfsmount) = (dentry, vfsmount);
-    let mut mount_root: *const u8 = read(vfsmount, offset!(vfsmount_root));
+    let mut dentry = dentry;
+    let places = Places::of_kernel();
+    let mut mount = places.of_vfsmount(vfsmount);
     let zero = unknown_zero();
     let mut count = 0;
     let mut complete = false;
     for _ in 0..PATH_COMPONENTS_MAX {
         count = index(forgotten(count, zero));
         dentry = forgotten(dentry as usize, zero) as *const u8;
-        vfsmount = forgotten(vfsmount as usize, zero) as *const u8;
-        mount_root = forgotten(mount_root as usize, zero) as *const u8;
-        if dentry == mount_root {
-            // `struct vfsmount` is the member `mnt` of `struct mount` (fs/mount.h, real_mount()).
-            let mount = vfsmount.wrapping_sub(offset!(mount_mnt));
-            let parent: *const u8 = read(mount, offset!(mount_parent));
-            if parent == mount || vfsmount.is_null() {
+        mount = mount.forgotten(zero);
+        if dentry == mount.root {
+            let Some(above) = mount.up(places) else {
                 complete = true;
                 break;
-            }
-            dentry = read(mount, offset!(mount_mountpoint));
-            vfsmount = parent.wrapping_add(offset!(mount_mnt));
-            mount_root = read(vfsmount, offset!(vfsmount_root));
+            };
+            (dentry, mount) = above;
             continue;
         }
-        let parent: *const u8 = read(dentry, offset!(dentry_parent));
+        let (parent, name) = places.of_dentry(dentry);
         if parent == dentry || parent.is_null() {
             // The root of a filesystem whose mount is not known, or a file that was never in a folder.
             complete = true;
             break;
         }
         // SAFETY: the index was masked.
-        unsafe { *names.add(count) = read(dentry, offset!(dentry_name)) };
+        unsafe { *names.add(count) = name as u64 };
         count += 1;
         dentry = parent;
     }
@@ -152,7 +148,7 @@ fn walk_from(walk: *mut Walk, dentry: *const u8, vfsmount: *const u8) -> Positio
     position
 }
 
-/// Keeps an index within [`Names`], so that every turn looks alike to the verifier.
+/// Keeps an index within the names, so that every turn looks alike to the verifier.
 #[inline(always)]
 fn index(index: usize) -> usize {
     let mut index = index;

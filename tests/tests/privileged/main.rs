@@ -184,6 +184,7 @@ fn main() {
         .test("tcp_sockets_older_than_the_agent", AGENT, tcp::older)
         .test("tcp_unreachable_attempt", PODS, tcp_long::unreachable)
         .test("tcp_long_lived_connection_has_updates", AGENT, tcp_long::updates)
+        .test("tcp_sockets_that_close_while_all_are_visited", AGENT, tcp_long::closing)
         .test("tcp_updates_without_btf", AGENT, tcp_long::without_btf)
         .test("tcp_older_connection_has_updates_and_an_end", AGENT, tcp_long::older)
         .test("tcp_older_connection_that_is_reset", AGENT, tcp_long::older_reset)

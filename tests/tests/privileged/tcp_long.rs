@@ -2,8 +2,10 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use socket2::{Domain, Protocol, Socket, Type};
 use watchfire_tests::{Agent, AgentCommand, watchfire};
 
 use crate::peer::{Peer, loopback};
@@ -155,13 +157,50 @@ pub(crate) fn updates() {
     assert_eq!(metric(&agent, "watchfire_flow_sweep_failures_total"), 0);
 }
 
+/// Sockets that close while all are visited: kernels have crashed at that.
+pub(crate) fn closing() {
+    const AT_ONCE: usize = 100;
+    /// Set however the test ends, so that it does end.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let agent = agent(&[]);
+    let mut talk = Talk::start();
+    let is_over = AtomicBool::new(false);
+    // Sockets that never connect: each has an owner and is visited, and there is nothing to tell of it.
+    let come_and_go = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let socket = |_| Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+            drop((0..AT_ONCE).map(socket).collect::<Vec<_>>());
+        }
+    };
+    std::thread::scope(|scope| {
+        let over = Over(&is_over);
+        for _ in 0..2 {
+            scope.spawn(come_and_go);
+        }
+        for _ in 0..5 {
+            talk.say(13);
+            let _ = talk.updated(&agent);
+        }
+        drop(over);
+    });
+    talk.end();
+    let _ = talk.ended(&agent);
+    assert_eq!(metric(&agent, "watchfire_flow_sweep_failures_total"), 0);
+}
+
 pub(crate) fn without_btf() {
     let script = "mount -t tmpfs tmpfs /sys/kernel/btf && exec \"$0\" run --metrics-listen 127.0.0.1:0 \
                   --socket observe.sock --config flows.yaml";
     let binary = watchfire().to_string_lossy().into_owned();
     let command = AgentCommand::by("unshare", ["--mount", "/bin/sh", "-c", script, &binary]);
     let agent = ready(command.with_file("flows.yaml", &config()).start());
-    let series = "watchfire_probe_info{probe=\"tcp-updates\",hook=\"pidfd_getfd + TCP_INFO\",rung=\"2\"}";
+    let series = "watchfire_probe_info{probe=\"tcp-updates\",hook=\"pidfd_getfd + TCP_INFO\",rung=\"3\"}";
     assert_eq!(metric(&agent, series), 1);
     let mut talk = Talk::start();
     for bytes in [54_321, 1] {

@@ -93,7 +93,7 @@ pub(crate) fn boot(
         .args([
             "-append",
             &format!(
-                "console={console} quiet loglevel=3 panic=-1 mitigations=off {} {parameters}",
+                "console={console} quiet loglevel=3 oops=panic panic=-1 mitigations=off {} {parameters}",
                 clock.parameters()
             ),
         ]);

@@ -24,7 +24,7 @@ use crate::options::Options;
 pub(crate) use crate::status::SYS_EXIT_HOOK;
 use crate::status::{ProbeStatus, RefusedRung};
 
-pub(crate) use connection::{TCP_SWEEP, TCP_UPDATES};
+pub(crate) use connection::{TCP_SWEEP, TCP_SWEEP_FILES, TCP_UPDATES};
 pub(crate) use flow::PACKETS;
 pub(crate) use process::{PROCESS_EXEC, SOCKET_OWNER};
 use program::{NO_LINK, attach_program, try_iterator, unload};
@@ -98,8 +98,10 @@ pub(crate) enum Hook {
     CompatSyscall(&'static str),
     /// The end of the system calls with these operations, by the program that gets every system call: last resort.
     SysExit(u16, &'static [Operation]),
-    /// Visits to what a map holds, when the agent asks for them: the iterator's name, and the map.
-    Iterate(&'static str, &'static str),
+    /// Visits to what the kernel has of something, when the agent asks for them: the iterator's name.
+    Iterate(&'static str),
+    /// The same, to what a map holds: the iterator's name, and the map.
+    IterateMap(&'static str, &'static str),
     /// The root of the cgroup hierarchy.
     Cgroup,
     /// The same, packets that come to sockets.
@@ -132,9 +134,13 @@ impl Programs for Ebpf {
     fn attach(&mut self, name: &'static str, hook: Hook, site: &Site<'_>) -> Result<Option<FdLink>, String> {
         let program = self.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
         let link = attach_program(program, hook, site)?;
-        if let Hook::Iterate(_, map) = hook {
-            let map = self.map(map).ok_or_else(|| format!("the object has no map {map}"))?;
-            try_iterator(self.program(name), map)?;
+        match hook {
+            Hook::Iterate(_) => try_iterator(self.program(name), None)?,
+            Hook::IterateMap(_, map) => {
+                let map = self.map(map).ok_or_else(|| format!("the object has no map {map}"))?;
+                try_iterator(self.program(name), Some(map))?;
+            }
+            _ => {}
         }
         Ok(link)
     }

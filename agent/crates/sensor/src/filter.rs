@@ -105,13 +105,14 @@ impl Tree {
         let told = mask;
         mask |= if named.is_empty() { 0 } else { FILTER_NAMED };
         mask |= if any.is_empty() { 0 } else { FILTER_WILDCARD };
-        self.nodes.push(FilterNode { parent, wildcard: 0, mask, reserved: 0 });
+        self.nodes.push(FilterNode { parent, wildcard: 0, mask, initials: 0 });
         for (name, mut agree) in named {
             // A name that stands for itself is also one that `*` stands for.
             agree.extend(&any);
             let child = self.grow(patterns, agree, node, told)?;
             let mut key = FilterKey { node, name: [0; FILTER_NAME_BYTES_MAX] };
             key.name[..name.len()].copy_from_slice(name.as_bytes());
+            self.nodes[node as usize].initials |= FilterNode::initial(key.name[0]);
             self.children.push((key, child));
         }
         if !any.is_empty() {
@@ -147,10 +148,13 @@ mod tests {
     fn told(tree: &Tree, path: &str) -> u32 {
         let mut node = 0;
         for component in path.split('/').filter(|component| !component.is_empty()) {
-            let named = tree.children.iter().find(|(key, _)| {
+            let here = tree.nodes[node as usize];
+            let is_it = |key: &FilterKey| {
                 key.node == node && key.name.split(|&byte| byte == 0).next() == Some(component.as_bytes())
-            });
-            let child = named.map_or(tree.nodes[node as usize].wildcard, |(_, child)| *child);
+            };
+            let may_be = here.initials & FilterNode::initial(component.as_bytes()[0]) != 0;
+            let named = tree.children.iter().find(|(key, _)| may_be && is_it(key));
+            let child = named.map_or(here.wildcard, |(_, child)| *child);
             if child == 0 {
                 break;
             }

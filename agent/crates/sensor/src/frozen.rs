@@ -46,6 +46,7 @@ impl Frozen {
             ("WITH_DATAGRAMS", options.flows.datagrams.into()),
             ("WITH_PAYLOADS", options.flows.payloads.into()),
             ("SETXATTR_DENTRY", types.is_some_and(setxattr).into()),
+            ("PLACES_TOGETHER", types.is_some_and(places_are_together).into()),
             ("SECURE_EXEC_BIT", secure_exec.unwrap_or(0)),
             ("IN_EXECVE_BIT", in_execve.unwrap_or(u32::MAX)),
             ("CALL_NUMBER", registers.call_number),
@@ -111,6 +112,24 @@ impl Registers {
             compat_bit: if status.is_some() { TIF_32BIT } else { 0 },
         }
     }
+}
+
+/// Whether the programs find a name's place, and a mount's, in three words each.
+fn places_are_together(types: &Btf) -> bool {
+    const WORD: u32 = 8;
+    let are_behind_each_other = |places: [Option<u32>; 3]| match places {
+        [Some(first), Some(second), Some(third)] => second == first + WORD && third == second + WORD,
+        _ => false,
+    };
+    let dentry = |path| types.field_offset("dentry", path);
+    let mount = |path| types.field_offset("mount", path);
+    let root = mount("mnt").zip(types.field_offset("vfsmount", "mnt_root"));
+    are_behind_each_other([dentry("d_parent"), dentry("d_name.hash_len"), dentry("d_name.name")])
+        && are_behind_each_other([
+            mount("mnt_parent"),
+            mount("mnt_mountpoint"),
+            root.map(|(mount, root)| mount + root),
+        ])
 }
 
 fn tasks_are_typed() -> bool {

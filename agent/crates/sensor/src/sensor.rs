@@ -27,7 +27,7 @@ use crate::self_test::{self, SelfTestError};
 use crate::sockets::Holder;
 use crate::status::{ProbeStatus, ProgramStatistics, RefusedRung};
 use crate::sweep::{Sweep, SweepCounts, SweepTotals};
-use crate::{attach, procfs, sockets};
+use crate::{attach, procfs, sockets, sweep};
 
 /// Why the sensor did not start.
 #[derive(thiserror::Error, Debug)]
@@ -123,8 +123,7 @@ pub fn start(
     let socket_map = objects.take("SOCKETS")?;
     let (mut sockets, socket_map) =
         sockets::storage(socket_map).map_err(|source| StartError::Map("SOCKETS", source))?;
-    let visitor = programs.iter().find(|program| program.name == attach::TCP_SWEEP);
-    let visitor = visitor.and_then(|program| program.fd.try_clone().ok());
+    let iterator = sweep::iterator(&programs, socket_map.as_ref()).map_err(StartError::Sweep)?;
     let mut filters = FilterMaps {
         children: objects.get("FILTER_CHILDREN")?,
         nodes: objects.get("FILTER_NODES")?,
@@ -221,8 +220,7 @@ pub fn start(
         waiting = Some(wait.start(Arc::clone(&stop)).map_err(StartError::Thread)?);
     }
     if sweeps_wanted {
-        let sweep = Sweep::new(visitor, socket_map, sockets, options.update_interval_seconds);
-        reader.sweep(sweep.map_err(StartError::Sweep)?, Arc::clone(&sweeps));
+        reader.sweep(Sweep::new(iterator, sockets, options.update_interval_seconds), Arc::clone(&sweeps));
     }
 
     let detached = Arc::new(AtomicBool::new(false));

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use agent_common::TcpRecord;
 use watchfire_model::Observation;
 
+use crate::account::Program;
+use crate::attach;
 use crate::decode::{Context, update, updated};
 use crate::sockets::Storage;
 use borrowed::Round;
@@ -58,6 +60,15 @@ impl SweepTotals {
     }
 }
 
+/// The iterator whose program is among these; `map` is that of the sockets.
+pub(crate) fn iterator(programs: &[Program], map: Option<&OwnedFd>) -> std::io::Result<Option<OwnedFd>> {
+    let of = |name: &str| programs.iter().find(|program| program.name == name);
+    if let Some((program, map)) = of(attach::TCP_SWEEP).zip(map) {
+        return link(program.fd.as_fd(), Some(map.as_fd())).map(Some);
+    }
+    of(attach::TCP_SWEEP_FILES).map(|program| link(program.fd.as_fd(), None)).transpose()
+}
+
 /// The sweeps, one after the other.
 pub(crate) struct Sweep {
     way: Way,
@@ -74,22 +85,13 @@ enum Way {
 }
 
 impl Sweep {
-    /// The first one begins at once. `program` and `map` are those of the iterator, where there is one.
-    pub(crate) fn new(
-        program: Option<OwnedFd>,
-        map: Option<OwnedFd>,
-        storage: Storage,
-        interval_seconds: u32,
-    ) -> std::io::Result<Self> {
-        let way = match program.zip(map) {
-            Some((program, map)) => Way::Iterator {
-                link: link(program.as_fd(), map.as_fd())?,
-                round: None,
-                buffer: vec![0; READ_BYTES],
-            },
+    /// The first one begins at once, by the iterator where there is one.
+    pub(crate) fn new(iterator: Option<OwnedFd>, storage: Storage, interval_seconds: u32) -> Self {
+        let way = match iterator {
+            Some(link) => Way::Iterator { link, round: None, buffer: vec![0; READ_BYTES] },
             None => Way::Borrowed { storage, round: None },
         };
-        Ok(Self { way, interval_seconds, begins: Instant::now(), told: 0 })
+        Self { way, interval_seconds, begins: Instant::now(), told: 0 }
     }
 
     /// Looks at some more connections, where a sweep is due or going on.

@@ -6,6 +6,8 @@ use super::{Hook, Probe, Rung};
 pub(crate) const TCP_UPDATES: &str = "tcp-updates";
 /// The program of its first rung.
 pub(crate) const TCP_SWEEP: &str = "tcp_sweep";
+/// That of its second one.
+pub(crate) const TCP_SWEEP_FILES: &str = "tcp_sweep_files";
 
 pub(super) const PROBES: [Probe; 2] = [
     Probe {
@@ -26,8 +28,9 @@ pub(super) const PROBES: [Probe; 2] = [
         rungs: &[
             Rung {
                 hook: "iter/bpf_sk_storage_map",
-                programs: &[(TCP_SWEEP, Hook::Iterate("bpf_sk_storage_map", "SOCKETS"))],
+                programs: &[(TCP_SWEEP, Hook::IterateMap("bpf_sk_storage_map", "SOCKETS"))],
             },
+            Rung { hook: "iter/task_file", programs: &[(TCP_SWEEP_FILES, Hook::Iterate("task_file"))] },
             // No program at all: the agent borrows the sockets of every process, and asks each.
             Rung { hook: "pidfd_getfd + TCP_INFO", programs: &[] },
         ],

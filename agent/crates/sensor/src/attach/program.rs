@@ -61,7 +61,8 @@ pub(super) fn attach_program(
             let name = compat_wrapper(name);
             run(program, |p: &mut FExit| p.load(&name, btf), |p| p.attach().and_then(|id| p.take_link(id)))
         }
-        (Program::Iter(program), Hook::Iterate(name, _)) => {
+        (Program::Iter(program), Hook::Iterate(name) | Hook::IterateMap(name, _)) => {
+            site.iterates_safely(name)?;
             // Made when it is read.
             program.load(name, btf()?).map(|()| None).map_err(|error| explain(&error))
         }
@@ -114,11 +115,15 @@ pub(super) fn unload(program: &mut Program) {
     };
 }
 
-/// Whether the kernel makes an iterator over a map of a loaded program.
-pub(super) fn try_iterator(program: Option<&Program>, map: &Map) -> Result<(), String> {
+/// Whether the kernel makes an iterator of a loaded program, over a map where there is one.
+pub(super) fn try_iterator(program: Option<&Program>, map: Option<&Map>) -> Result<(), String> {
     let fd = program.and_then(|program| program.fd().ok()).ok_or("the program is not loaded")?;
-    let Map::SkStorage(map) = map else { return Err("the map is none of sockets".to_owned()) };
-    let link = link(fd.as_fd(), map.fd().as_fd());
+    let map = match map {
+        None => None,
+        Some(Map::SkStorage(map)) => Some(map.fd().as_fd()),
+        Some(_) => return Err("the map is none of sockets".to_owned()),
+    };
+    let link = link(fd.as_fd(), map);
     link.map(drop).map_err(|error| format!("the kernel makes no iterator: {error}"))
 }
 

@@ -102,7 +102,7 @@ impl Programs for Pinned {
         if !self.programs.contains(name) {
             return Err(REFUSED.to_owned());
         }
-        if let Hook::SysExit(..) | Hook::Iterate(..) = hook {
+        if let Hook::SysExit(..) | Hook::Iterate(..) | Hook::IterateMap(..) = hook {
             self.used.borrow_mut().insert(name);
             return Ok(None);
         }

@@ -1,5 +1,5 @@
-//! The kernel's iterator over the socket map: it visits each socket that has a state, in every network namespace, and gives
-//! what the program writes. aya makes iterators over tasks and the like, and none over a map.
+//! The kernel's iterators: over the socket map, which visits each socket that has a state, in every network namespace, and over
+//! open files. Each gives what the program writes. aya makes none over a map.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +12,8 @@ const BPF_ITER_CREATE: i32 = 33;
 /// See [`BPF_LINK_CREATE`].
 const BPF_TRACE_ITER: u32 = 28;
 
-/// Ties a program to the map that it is to visit.
-pub(crate) fn link(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// Makes an iterator of a program, tied to the map that it is to visit where it is one over a map.
+pub(crate) fn link(program: BorrowedFd<'_>, map: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     /// The part of `union bpf_attr` for this command.
     #[repr(C)]
     struct Attributes {
@@ -26,14 +26,14 @@ pub(crate) fn link(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<O
         info_bytes: u32,
         reserved: u32,
     }
-    let info = map.as_raw_fd().cast_unsigned();
+    let info = map.map_or(0, |map| map.as_raw_fd().cast_unsigned());
     let attributes = Attributes {
         program: program.as_raw_fd().cast_unsigned(),
         target: 0,
         attach_type: BPF_TRACE_ITER,
         flags: 0,
-        info: (&raw const info) as u64,
-        info_bytes: size_of_val(&info) as u32,
+        info: if map.is_some() { (&raw const info) as u64 } else { 0 },
+        info_bytes: if map.is_some() { size_of_val(&info) as u32 } else { 0 },
         reserved: 0,
     };
     // SAFETY: a whole attribute, which names as many bytes as it says.
