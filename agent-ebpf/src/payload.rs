@@ -155,7 +155,7 @@ fn copy(skb: *mut __sk_buff, key: &FlowKey, part: &Part) {
 }
 
 /// A global function, which the verifier follows once by itself and not for each piece. A key is all that it is given in
-/// memory: kernels before 6.12 add up the stacks of those that call each other.
+/// memory: the stacks of those that call each other may have 512 bytes together, and on 6.1 a whole part was too much.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn payload_copy(
