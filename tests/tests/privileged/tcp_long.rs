@@ -169,6 +169,12 @@ pub(crate) fn closing() {
     }
 
     let agent = agent(&[]);
+    // Those that crash where the storage of sockets is visited have this function.
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    let would_crash = symbols.lines().any(|line| line.ends_with(" bpf_selem_unlink_nofail"));
+    let (hook, rung) = if would_crash { ("iter/task_file", 2) } else { ("iter/bpf_sk_storage_map", 1) };
+    let series = format!("watchfire_probe_info{{probe=\"tcp-updates\",hook=\"{hook}\",rung=\"{rung}\"}}");
+    assert_eq!(metric(&agent, &series), 1);
     let mut talk = Talk::start();
     let is_over = AtomicBool::new(false);
     // Sockets that never connect: each has an owner and is visited, and there is nothing to tell of it.

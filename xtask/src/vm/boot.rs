@@ -80,6 +80,8 @@ pub(crate) fn boot(
         Share::Full => Command::new(emulator),
         Share::Rest => process::when_idle(&emulator),
     };
+    // At an oops the kernel stops, and with it the VM: what it did afterwards would say nothing of the agent.
+    let parameters = format!("oops=panic panic=-1 mitigations=off {} {parameters}", clock.parameters());
     let console = if cfg!(target_arch = "aarch64") { "ttyAMA0" } else { "ttyS0" };
     let machine = if cfg!(target_arch = "aarch64") { "virt" } else { "q35" };
     emulator
@@ -90,13 +92,7 @@ pub(crate) fn boot(
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(initramfs)
-        .args([
-            "-append",
-            &format!(
-                "console={console} quiet loglevel=3 oops=panic panic=-1 mitigations=off {} {parameters}",
-                clock.parameters()
-            ),
-        ]);
+        .args(["-append", &format!("console={console} quiet loglevel=3 {parameters}")]);
     let mut child = emulator
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

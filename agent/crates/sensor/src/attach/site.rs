@@ -117,11 +117,11 @@ impl Site<'_> {
     /// between the two takes that from its storage (kernel/bpf/bpf_local_storage.c, `bpf_selem_unlink_nofail()`), and the
     /// kernel stops at the null pointer (net/core/bpf_sk_storage.c, `__bpf_sk_storage_map_seq_show()`): seen on 7.2.13.
     pub(super) fn iterates_safely(&self, name: &str) -> Result<(), String> {
-        let takes_away = self.types.is_some_and(|types| {
+        let takes_away = |types: &btf::Btf| {
             types.has_function("bpf_selem_unlink_nofail")
                 || types.field_offset("bpf_local_storage", "owner_refcnt").is_some()
-        });
-        if name == "bpf_sk_storage_map" && takes_away {
+        };
+        if name == "bpf_sk_storage_map" && self.types.is_some_and(takes_away) {
             return Err(
                 "this kernel would crash where a socket is closed while its storage is visited".to_owned()
             );
